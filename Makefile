@@ -1,0 +1,28 @@
+# Two commands: `make repro` runs the pipeline on the embedded sample, `make test` the tests.
+PYTHON ?= python3
+# DVC starts the stages with the first "python" on PATH.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+INSTALLED := .venv/installed
+
+.PHONY: repro test lint bench clean
+
+repro: $(INSTALLED)
+	dvc repro
+	@dvc metrics show
+	@echo "Smoke figures of a small simulated sample. The pictures: data/figures/"
+
+test: $(INSTALLED)
+	ruff check .
+	ruff format --check .
+	mypy
+	pytest
+
+$(INSTALLED): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed; run: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	pip install --quiet --requirement requirements.txt
+	pip install --quiet --no-deps --editable .
+	touch $@
+
+clean:
+	rm -rf .venv .cache

@@ -1,0 +1,34 @@
+"""Encode every object to objects.npy."""
+
+import numpy as np
+import torch
+
+from stages import run
+from stages.fitting import start
+from stages.paths import ENCODED_OBJECTS, ENCODED_SERIES, RECURRENT
+from ztfrep import checkpoints
+from ztfrep.curation import blocks as slices
+from ztfrep.encoding import encode, read_blocks, read_names, write_names, writing_blocks
+from ztfrep.models import recurrent
+from ztfrep.params import Params
+
+
+def main(params: Params) -> None:
+    """Write one vector per series, in the order of baseRecurrente.npy."""
+    device = start(params)
+    model, card = checkpoints.load_model(RECURRENT, recurrent.build)
+    model.to(device)
+    names = read_names(ENCODED_SERIES)
+    size = card["sizes"]["hidden"]
+    with writing_blocks(ENCODED_OBJECTS, names, (size,), "<f4", "<i8") as blocks:
+        for split, series in read_blocks(ENCODED_SERIES).items():
+            lengths = names.loc[names["split"] == split, "length"].to_numpy()
+            for rows in slices(len(lengths), f"objects {split}"):
+                steps = torch.from_numpy(series.vectors[rows].astype(np.float32))
+                batch = (steps, torch.from_numpy(lengths[rows]))
+                blocks[split].vectors[rows] = encode(model, batch, device, params.precision)
+    write_names(ENCODED_OBJECTS, names)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,79 @@
+"""Train the recurrent network of objects."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from ztfrep.evaluation import balanced_subset
+
+from stages import run
+from stages.fitting import fit_and_save, start
+from stages.paths import ENCODED_SERIES, METRICS, RECURRENT
+from ztfrep.encoding import names_path, read_blocks, read_names
+from ztfrep.models import recurrent
+from ztfrep.params import Params
+from ztfrep.training import Dataset
+
+SERIES_CLASSES = 3  # AGN, SN, VS: the published series hold no other
+
+
+def main(params: Params) -> None:
+    """Fit on the train series, stop on validation, keep the best epoch."""
+    chosen = params.recurrent
+    device = start(params)
+    blocks, names = read_blocks(ENCODED_SERIES), read_names(ENCODED_SERIES)
+    data: dict[str, Dataset] = {
+        split: (
+            torch.from_numpy(block.vectors.astype(np.float32)),
+            torch.from_numpy(names.loc[names["split"] == split, "length"].to_numpy()),
+            torch.from_numpy(block.labels.astype(np.int64)),
+        )
+        for split, block in blocks.items()
+    }
+    labels = data["train"][2].numpy()
+    rows = np.arange(len(labels))
+    if chosen.balance == "undersample":
+        # Stopped by the same proportions that it learns from, as the published run was.
+        rows = balanced_subset(labels, params.seed)
+        even = balanced_subset(data["validation"][2].numpy(), params.seed)
+        data["validation"] = tuple(part[even] for part in data["validation"])
+    sizes = {
+        "cell": chosen.cell,
+        "input_dim": blocks["train"].vectors.shape[2],
+        "hidden": chosen.hidden,
+        "layers": chosen.layers,
+        "dropout": chosen.dropout,
+        "classes": SERIES_CLASSES,
+    }
+    weights = _class_weights(labels).to(device) if chosen.balance == "weights" else None
+    fit_and_save(
+        recurrent.build(chosen.architecture, **sizes).to(device),
+        data["train"],
+        torch.from_numpy(rows),
+        data["validation"],
+        partial(_losses, class_weights=weights),
+        params,
+        "recurrent",
+        card={"sizes": sizes},
+        inputs=[ENCODED_SERIES, names_path(ENCODED_SERIES)],
+        directory=RECURRENT,
+        live=METRICS / "recurrent",
+    )
+
+
+def _class_weights(labels: np.ndarray) -> Tensor:
+    # A class' weights sum to the same over the train series, and their mean is one.
+    counts = np.bincount(labels[labels >= 0], minlength=SERIES_CLASSES).clip(min=1)
+    return torch.tensor(counts.sum() / (SERIES_CLASSES * counts), dtype=torch.float32)
+
+
+def _losses(
+    model: nn.Module, batch: Dataset, class_weights: Tensor | None
+) -> dict[str, tuple[Tensor, Tensor]]:
+    series, lengths, labels = batch
+    return recurrent.losses(model(series, lengths), labels, class_weights)
+
+
+if __name__ == "__main__":
+    run(main)

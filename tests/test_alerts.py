@@ -1,0 +1,115 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ztfrep import features
+from ztfrep.alerts import AlertTable, AlertWriter, TableInfo
+from ztfrep.errors import InputError
+
+INFO = TableInfo(27, 27, "minmax", "physical")
+
+
+def rows(n: int = 5, seed: int = 0) -> dict:
+    rng = np.random.default_rng(seed)
+    return {
+        "object_id": [f"ZTF{i}" for i in range(n)],
+        "detection": np.arange(n),
+        "split": ["train"] * n,
+        "label": rng.integers(0, 5, n),
+        "n_copies": np.ones(n),
+        "stamps": rng.random((n, 3, 27, 27)).astype(np.float32),
+        "ra": rng.random(n) * 360,
+        "magpsf": rng.random(n) + 18,
+    }
+
+
+def write(path, *parts, info=INFO):
+    with AlertWriter(path, info) as writer:
+        for part in parts:
+            writer.write(part)
+    return AlertTable(path)
+
+
+def test_what_is_written_is_read(tmp_path):
+    first, second = rows(5, 0), rows(7, 1)
+    table = write(tmp_path / "t.parquet", first, second)
+    assert table.rows == 12
+    assert table.info == INFO
+    stamps = np.concatenate(list(table.stamps(rows_per_batch=4)))
+    np.testing.assert_array_equal(stamps, np.concatenate([first["stamps"], second["stamps"]]))
+    identity = table.identity()
+    assert identity["object_id"].tolist() == first["object_id"] + second["object_id"]
+    assert identity["label"].tolist() == [*first["label"], *second["label"]]
+    metadata = table.features()
+    right_ascension = np.concatenate([first["ra"], second["ra"]])
+    np.testing.assert_array_equal(metadata[:, features.NAMES.index("ra")], right_ascension)
+
+
+def test_what_a_source_lacks_is_null_not_invented(tmp_path):
+    part = rows(6)
+    part["stamps"][1] = np.nan
+    part["stamps"][2, 0, :3] = np.nan
+    part["label"][3] = -1
+    part["magpsf"][4] = np.nan
+    table = write(tmp_path / "t.parquet", part)
+    raw = pq.read_table(table.path)
+    assert raw.column("stamps").is_null().to_pylist() == [False, True, *[False] * 4]
+    assert raw.column("label").null_count == 1
+    assert raw.column("magpsf").null_count == 1
+    assert raw.column("mjd").null_count == 6
+    # A null in the middle moves nobody else's stamps, wherever a batch is cut.
+    for size in (1, 2, 4, 100):
+        np.testing.assert_array_equal(np.concatenate(list(table.stamps(size))), part["stamps"])
+    assert table.identity()["label"][3] == -1
+    assert np.isnan(table.features()[4, features.NAMES.index("magpsf")])
+
+
+def test_the_order_of_channels_is_checked(tmp_path):
+    path = tmp_path / "t.parquet"
+    table = pq.read_table(write(path, rows()).path)
+    other = dict(table.schema.metadata) | {b"channels": b"template,science,difference"}
+    pq.write_table(table.replace_schema_metadata(other), path)
+    with pytest.raises(InputError, match="found channels template,science,difference; expected"):
+        AlertTable(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        # Another program's Parquet file.
+        (lambda path: pq.write_table(pa.table({"x": [1]}), path), "found format None"),
+        # Cut off by a full disk.
+        (lambda path: path.write_bytes(path.read_bytes()[:1000]), "expected a Parquet file"),
+        (lambda path: path.unlink(), "found no such file"),
+    ],
+)
+def test_a_table_that_is_none_is_refused_by_name(tmp_path, spoil, message):
+    path = tmp_path / "t.parquet"
+    write(path, rows())
+    spoil(path)
+    with pytest.raises(InputError, match=message) as error:
+        AlertTable(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_failed_write_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), AlertWriter(tmp_path / "t.parquet", INFO) as writer:
+        writer.write(rows())
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stamps": np.zeros((5, 3, 21, 21), np.float32)}, r"\(5, 3, 21, 21\)"),
+        ({"stamps": np.zeros((5, 3, 27, 27))}, "float64"),
+        ({"redshift": np.zeros(5)}, "redshift"),
+        ({"split": None}, "split"),
+    ],
+)
+def test_rows_that_do_not_fit_the_schema_are_refused(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message), AlertWriter(tmp_path / "t", INFO) as writer:
+        writer.write(rows() | change)

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ztfrep.stamps import crop, prepare, rescale
+
+
+def stamps(n=4, size=63, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, 3, size, size)).astype(np.float32)
+
+
+@pytest.mark.parametrize("size", [21, 27, 63])
+def test_a_crop_keeps_the_centre(size):
+    images = np.zeros((2, 3, size, size))
+    images[..., size // 2, size // 2] = 1
+    cropped = crop(images)
+    assert cropped.shape == (2, 3, 21, 21)
+    assert (cropped[..., 10, 10] == 1).all()
+    assert cropped.sum() == 6
+
+
+def test_a_stamp_too_small_to_crop_is_refused():
+    with pytest.raises(ValueError, match="20 x 63"):
+        crop(np.zeros((1, 3, 20, 63)))
+
+
+@given(st.floats(0.01, 1e4), st.floats(-1e4, 1e4), st.sampled_from(["minmax", "asinh"]))
+def test_an_affine_scaling_of_the_counts_changes_nothing(gain, offset, how):
+    images = stamps().astype(np.float64)
+    scaled, _ = prepare(images * gain + offset, how)
+    np.testing.assert_allclose(scaled, prepare(images, how)[0], atol=2e-4)
+
+
+def test_the_crop_comes_before_the_scaling():
+    images = stamps()
+    images[:, :, 0, 0] = 1e6  # A bright neighbour outside the crop must not flatten what is inside.
+    pixels, _ = prepare(images, "minmax")
+    assert pixels.min(axis=(2, 3)).max() == 0
+    assert pixels.max(axis=(2, 3)).min() == 1
+
+
+@pytest.mark.parametrize("how", ["none", "minmax", "asinh"])
+def test_masked_pixels_neither_count_nor_change_the_others(how):
+    images = stamps()
+    images[0, 1, 20:40, 30] = np.nan
+    images[1] = np.nan
+    pixels, observed = prepare(images, how)
+    assert pixels.dtype == np.float32
+    assert np.isfinite(pixels).all()
+    assert (pixels[~observed] == 0).all()
+    assert not observed[1].any()
+    np.testing.assert_array_equal(observed, np.isfinite(crop(images)))
+    whole, _ = prepare(stamps(), how)
+    np.testing.assert_array_equal(pixels[2:], whole[2:])
+
+
+@pytest.mark.parametrize("how", ["minmax", "asinh"])
+def test_a_constant_stamp_is_zero_not_nan(how):
+    pixels, _ = rescale(np.full((1, 3, 21, 21), 7, np.float32), how)
+    assert (pixels == 0).all()
+
+
+def test_a_stamp_alike_but_for_a_few_pixels_keeps_them():
+    images = np.zeros((1, 3, 21, 21), np.float32)
+    images[..., 10, 10] = 5
+    pixels, _ = rescale(images, "asinh")
+    assert pixels[0, 0, 10, 10] == pytest.approx(np.arcsinh(1))
+
+
+def test_none_leaves_the_pixels():
+    images = stamps(size=21)
+    np.testing.assert_array_equal(rescale(images, "none")[0], images)
+
+
+def test_an_unknown_rescaling_is_named():
+    with pytest.raises(ValueError, match="Unknown rescaling 'log'. Must be one of: none, minmax"):
+        rescale(stamps(), "log")

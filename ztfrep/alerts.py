@@ -1,0 +1,213 @@
+"""The alert tables: one Parquet schema for every source; write, read, check.
+
+A row is an alert: one detection with its three stamps and its metadata. Rows are ordered by split
+(train, validation, test), then by object, then by `detection`, so that a reader may stream.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ztfrep import features
+from ztfrep.errors import InputError
+from ztfrep.files import replacing
+
+CLASSES = ("AGN", "SN", "VS", "asteroid", "bogus")
+CHANNELS = ("science", "template", "difference")
+SPLITS = ("train", "validation", "test")
+UNLABELLED = -1
+
+# How the pixels of a table relate to counts; each is an affine scaling of them.
+SCALINGS = ("counts", "minmax", "unknown")
+FEATURE_UNITS = (features.PHYSICAL, features.ZSCORED_UNKNOWN, "none")
+FORMAT = "ztfrep-alerts-1"
+ROW_GROUP = 1000
+
+_IDENTITY: tuple[tuple[str, pa.DataType, bool], ...] = (
+    # name, type, nullable; mjd in days
+    ("object_id", pa.string(), False),
+    ("candid", pa.int64(), True),
+    ("mjd", pa.float64(), True),
+    ("fid", pa.int8(), True),
+    ("detection", pa.int16(), False),
+    ("split", pa.string(), False),
+    ("label", pa.int8(), True),
+    ("n_copies", pa.int32(), False),
+)
+_METADATA: tuple[tuple[str, pa.DataType, bool], ...] = tuple(
+    # Positions need more than float32's seven digits.
+    (name, pa.float64() if name in ("ra", "dec") else pa.float32(), True)
+    for name in features.NAMES
+)
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """What the pixels and features of a table are: stamp size in pixels, scaling, units."""
+
+    height: int
+    width: int
+    scaling: str
+    feature_unit: str
+
+    def schema(self) -> pa.Schema:
+        """Give the Arrow schema, this information in its metadata."""
+        tensor = pa.fixed_shape_tensor(pa.float32(), [3, self.height, self.width])
+        columns = (*_IDENTITY, ("stamps", tensor, True), *_METADATA)
+        metadata = {
+            "format": FORMAT,
+            "channels": ",".join(CHANNELS),
+            "scaling": self.scaling,
+            "feature_unit": self.feature_unit,
+        }
+        return pa.schema([pa.field(n, t, nullable=null) for n, t, null in columns], metadata)
+
+
+class AlertWriter:
+    """Writes a table in row groups; the file appears when the `with` block ends well."""
+
+    def __init__(self, path: str | Path, info: TableInfo) -> None:
+        if info.scaling not in SCALINGS or info.feature_unit not in FEATURE_UNITS:
+            raise ValueError(f"no such scaling or feature unit: {info}")
+        self.info = info
+        self._replacing = replacing(path)
+        self._schema = info.schema()
+
+    def __enter__(self) -> "AlertWriter":
+        temporary = self._replacing.__enter__()
+        # Floats of an image hardly repeat: a dictionary costs time and memory, and gains nothing.
+        self._writer = pq.ParquetWriter(
+            temporary,
+            self._schema,
+            compression="zstd",
+            use_dictionary=["object_id", "split"],
+            write_statistics=["split", "label", "mjd"],
+        )
+        return self
+
+    def write(self, columns: Mapping[str, np.ndarray | Sequence[object]]) -> None:
+        """Append rows.
+
+        `stamps` is float32 `(n, 3, H, W)` with NaN where a pixel is not observed; a stamp of NaN
+        alone becomes null. `label` -1 becomes null, and so does NaN in a feature or `mjd`.
+        A nullable column left out is null. Raises ValueError for a missing or unknown column.
+        """
+        unknown = set(columns) - set(self._schema.names)
+        if unknown:
+            raise ValueError(f"no such column: {sorted(unknown)}")
+        rows = len(columns["object_id"])
+        arrays = []
+        for field in self._schema:
+            values = columns.get(field.name)
+            if values is None:
+                if not field.nullable:
+                    raise ValueError(f"column {field.name!r} is required")
+                arrays.append(_nulls(field.type, rows))
+            elif field.name == "stamps":
+                arrays.append(_stamps_to_arrow(np.asarray(values), field.type))
+            elif field.name == "label":
+                label = np.asarray(values, dtype=np.int8)
+                arrays.append(pa.array(label, field.type, mask=label == UNLABELLED))
+            else:
+                arrays.append(pa.array(values, field.type, from_pandas=field.nullable))
+        table = pa.Table.from_arrays(arrays, schema=self._schema)
+        self._writer.write_table(table, row_group_size=ROW_GROUP)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        self._writer.close()
+        return self._replacing.__exit__(kind, error, trace)
+
+
+class AlertTable:
+    """A table on disk, its schema checked; columns and stamps are read on demand."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise InputError(
+                self.path, found="no such file", expected="an alert table", remedy="run dvc repro"
+            )
+        try:
+            schema = pq.read_schema(self.path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise self._refused(str(error), "a Parquet file") from error
+        self.info = self._check(schema)
+        self.rows = pq.read_metadata(self.path).num_rows
+
+    def _refused(self, found: str, expected: str) -> InputError:
+        remedy = "make the table again with dvc repro"
+        return InputError(self.path, found=found, expected=expected, remedy=remedy)
+
+    def _check(self, schema: pa.Schema) -> TableInfo:
+        metadata = {k.decode(): v.decode() for k, v in (schema.metadata or {}).items()}
+        if metadata.get("format") != FORMAT:
+            raise self._refused(f"format {metadata.get('format')!r}", repr(FORMAT))
+        if metadata["channels"] != ",".join(CHANNELS):
+            raise self._refused(f"channels {metadata['channels']}", ",".join(CHANNELS))
+        shape = schema.field("stamps").type.shape
+        info = TableInfo(shape[1], shape[2], metadata["scaling"], metadata["feature_unit"])
+        if not schema.equals(info.schema()):
+            raise self._refused(f"columns {schema.names}", f"{info.schema().names}")
+        return info
+
+    def identity(self) -> pd.DataFrame:
+        """Read every identity column but the features; `label` is -1 where null."""
+        names = [name for name, _, _ in _IDENTITY]
+        frame: pd.DataFrame = pq.read_table(self.path, columns=names).to_pandas()
+        frame["label"] = frame["label"].fillna(UNLABELLED).astype(np.int64)
+        return frame
+
+    def features(self) -> np.ndarray:
+        """Read the metadata features, float64 `(n, 26)`, NaN where null."""
+        table = pq.read_table(self.path, columns=list(features.NAMES))
+        columns = [table.column(name).to_numpy().astype(np.float64) for name in features.NAMES]
+        return np.stack(columns, axis=1)
+
+    def stamps(self, rows_per_batch: int = ROW_GROUP) -> Iterator[np.ndarray]:
+        """Stream the stamps in table order: float32 `(m, 3, H, W)`, NaN where not observed."""
+        # pre_buffer would read the whole column ahead: memory grows with the table.
+        with pq.ParquetFile(self.path, pre_buffer=False) as file:
+            for batch in file.iter_batches(rows_per_batch, columns=["stamps"]):
+                yield _stamps_to_numpy(batch.column(0), self.info)
+
+
+def _nulls(kind: pa.DataType, rows: int) -> pa.Array:
+    if isinstance(kind, pa.FixedShapeTensorType):
+        return pa.ExtensionArray.from_storage(kind, pa.nulls(rows, kind.storage_type))
+    return pa.nulls(rows, kind)
+
+
+def _stamps_to_arrow(stamps: np.ndarray, kind: pa.DataType) -> pa.Array:
+    expected = (len(stamps), *kind.shape)
+    if stamps.shape != expected or stamps.dtype != np.float32:
+        raise ValueError(f"stamps {stamps.shape} {stamps.dtype}, expected {expected} float32")
+    flat = np.ascontiguousarray(stamps).reshape(len(stamps), -1)
+    missing = pa.array(np.isnan(flat).all(axis=1))
+    size = flat.shape[1]
+    storage = pa.FixedSizeListArray.from_arrays(
+        pa.array(flat.reshape(-1)), type=pa.list_(pa.float32(), size), mask=missing
+    )
+    return pa.ExtensionArray.from_storage(kind, storage)
+
+
+def _stamps_to_numpy(column: pa.Array, info: TableInfo) -> np.ndarray:
+    storage = column.storage
+    size = 3 * info.height * info.width
+    # `flatten` would drop null rows, and `values` ignores the offset of a slice.
+    values = storage.values.slice(storage.offset * size, len(storage) * size)
+    stamps = values.to_numpy(zero_copy_only=False).reshape(-1, 3, info.height, info.width)
+    if storage.null_count:
+        stamps = stamps.copy()
+        stamps[storage.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    return stamps

@@ -1,0 +1,62 @@
+"""Stamps as a network sees them: cropped about the alert, masked, scaled."""
+
+import numpy as np
+
+CROP = 21
+RESCALINGS = ("none", "minmax", "asinh")
+
+
+def crop(stamps: np.ndarray, size: int = CROP) -> np.ndarray:
+    """Cut the central `size` x `size` pixels of `(..., H, W)`; a view.
+
+    Raises ValueError if the stamps are smaller.
+    """
+    height, width = stamps.shape[-2:]
+    if min(height, width) < size:
+        raise ValueError(f"stamps of {height} x {width} pixels cannot be cropped to {size}")
+    top, left = (height - size) // 2, (width - size) // 2
+    return stamps[..., top : top + size, left : left + size]
+
+
+def prepare(stamps: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """Crop stamps `(n, 3, H, W)` to 21 x 21, then scale them; pixels and mask as `rescale`.
+
+    In this order: scaled over the whole stamp first, a crop keeps whatever range is left to it.
+    """
+    return rescale(crop(stamps), how)
+
+
+def rescale(stamps: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """Scale every channel of every stamp by itself; give pixels and mask.
+
+    `stamps` is float32 `(n, c, H, W)`, NaN where not observed. `minmax` maps the observed pixels to
+    [0, 1]; `asinh` is arcsinh((pixel - median) / MAD), which keeps the faint parts; neither changes
+    under an affine scaling of the input. `none` leaves the pixels as they are. Returns float32
+    pixels, 0 where not observed, and a bool mask, True where observed. A channel without two
+    different observed pixels becomes 0.
+    """
+    observed = np.isfinite(stamps)
+    flat = stamps.reshape(*stamps.shape[:2], -1)
+    if how == "none":
+        scaled = flat
+    elif how == "minmax":
+        lowest = np.fmin.reduce(flat, axis=2)[..., None]
+        span = np.fmax.reduce(flat, axis=2)[..., None] - lowest
+        scaled = (flat - lowest) / np.where(span > 0, span, 1)
+    elif how == "asinh":
+        masked = np.ma.masked_invalid(flat) if not observed.all() else flat
+        centre = _median(masked)
+        deviation = _median(np.abs(masked - centre))
+        # Where most pixels are alike the deviation is 0; the largest scales with the counts too.
+        largest = np.fmax.reduce(np.abs(flat - centre), axis=2)[..., None]
+        spread = np.where(deviation > 0, deviation, np.where(largest > 0, largest, 1))
+        scaled = np.arcsinh((flat - centre) / spread)
+    else:
+        raise ValueError(f"Unknown rescaling {how!r}. Must be one of: {', '.join(RESCALINGS)}")
+    pixels = np.where(observed, scaled.reshape(stamps.shape), 0).astype(np.float32, copy=False)
+    return pixels, observed
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    median = np.ma.median if isinstance(values, np.ma.MaskedArray) else np.median
+    return np.asarray(np.ma.filled(median(values, axis=2), 0))[..., None]

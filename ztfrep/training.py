@@ -1,0 +1,186 @@
+"""Fitting a network: one epoch function for train and validation, early stop, resumption.
+
+A data set is a tuple of tensors with one row per example, whole in memory; what an epoch draws from
+it follows from the seed and the epoch alone, so that a resumed run repeats an uninterrupted one.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ztfrep.files import replacing
+
+Dataset = tuple[Tensor, ...]
+# Model and rows to named parts, each a mean and the number of things it is a mean of; the part
+# "loss" is the one to descend.
+Loss = Callable[[nn.Module, Dataset], dict[str, tuple[Tensor, Tensor]]]
+Record = dict[str, float]
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to descend; the last `final_epochs` epochs use `final_batch_size`."""
+
+    optimizer: str
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    final_batch_size: int
+    final_epochs: int
+    patience: int
+    precision: str
+    seed: int
+
+    def batch_size_at(self, epoch: int) -> int:
+        """Rows per batch in an epoch, counted from 1."""
+        final = epoch > self.epochs - self.final_epochs
+        return self.final_batch_size if final else self.batch_size
+
+
+@dataclass
+class Progress:
+    """Where a fit stands: the history of its epochs and the best of them."""
+
+    history: list[Record] = field(default_factory=list)
+    best_epoch: int = 0
+    best_state: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def best(self) -> Record:
+        """The record of the best epoch."""
+        return self.history[self.best_epoch]
+
+
+def choose_device() -> torch.device:
+    """Take `ZTFREP_DEVICE` if it is set, else a GPU if there is one, else the CPU."""
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(os.environ.get("ZTFREP_DEVICE", default))
+
+
+def make_deterministic(threads: int) -> None:
+    """Make torch give the same bits for the same seed and number of threads."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(threads)
+
+
+def fit(
+    model: nn.Module,
+    train: Dataset,
+    train_rows: Tensor,
+    validation: Dataset,
+    loss: Loss,
+    recipe: Recipe,
+    *,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[Record], None] = lambda record: None,
+) -> Progress:
+    """Train until the validation loss stops falling; leave the best epoch's weights in `model`.
+
+    `train_rows` are the rows of `train` that an epoch visits, in an order of its own. Epoch 0 is
+    the model as given. With `checkpoint`, every finished epoch is kept there, and an earlier run's
+    last epoch is taken up; the result is the same. Data sets and model share one device.
+    """
+    optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.learning_rate)  # type: ignore[call-arg]
+    progress = _resume(checkpoint, model, optimizer)
+    for earlier in progress.history:
+        on_epoch(earlier)
+    everything = torch.arange(len(validation[0]), device=train_rows.device)
+
+    for epoch in range(len(progress.history), recipe.epochs + 1):
+        record: Record = {"epoch": epoch}
+
+        # step: epoch 0 judges the weights as they came
+        if epoch > 0:
+            _seed_epoch(recipe.seed, epoch)
+            order = train_rows[torch.randperm(len(train_rows)).to(train_rows.device)]
+            size = recipe.batch_size_at(epoch)
+            means = run_epoch(model, train, order, size, loss, recipe.precision, optimizer)
+            record |= {f"train_{name}": value for name, value in means.items()}
+
+        # evaluate
+        means = run_epoch(model, validation, everything, 512, loss, recipe.precision)
+        record |= {f"validation_{name}": value for name, value in means.items()}
+
+        # log and save
+        progress.history.append(record)
+        if epoch == 0 or record["validation_loss"] < progress.best["validation_loss"]:
+            progress.best_epoch = epoch
+            progress.best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        if checkpoint is not None:
+            _save(checkpoint, model, optimizer, progress)
+        on_epoch(record)
+
+        # stop?
+        if epoch - progress.best_epoch >= recipe.patience:
+            break
+
+    model.load_state_dict(progress.best_state)
+    return progress
+
+
+def run_epoch(
+    model: nn.Module,
+    data: Dataset,
+    order: Tensor,
+    batch_size: int,
+    loss: Loss,
+    precision: str,
+    optimizer: torch.optim.Optimizer | None = None,
+) -> Record:
+    """Visit the rows `order` of `data` in batches; learn from them if given an optimizer.
+
+    Returns the means of the loss' parts, whatever the batches. Precision `bf16` is mixed.
+    """
+    learning = optimizer is not None
+    model.train(learning)
+    totals: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
+    with torch.set_grad_enabled(learning):
+        for rows in order.split(batch_size):
+            batch = tuple(part[rows] for part in data)
+            with torch.autocast(rows.device.type, torch.bfloat16, enabled=precision == "bf16"):
+                parts = loss(model, batch)
+            if optimizer is not None:
+                optimizer.zero_grad(set_to_none=True)
+                parts["loss"][0].backward()
+                optimizer.step()
+            # Summed on the device: reading a number here would make a GPU wait at every batch.
+            for name, (mean, weight) in parts.items():
+                totals[name] = totals.get(name, 0) + mean.detach().double() * weight
+                weights[name] = weights.get(name, 0) + weight
+    return {name: float(total / weights[name].clamp(min=1)) for name, total in totals.items()}
+
+
+def _seed_epoch(seed: int, epoch: int) -> None:
+    # Two seeds' streams must not meet at shifted epochs, as seed + epoch would.
+    torch.manual_seed(seed * 100_003 + epoch)
+
+
+def _resume(
+    checkpoint: Path | None, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> Progress:
+    if checkpoint is None or not checkpoint.is_file():
+        return Progress()
+    state = torch.load(checkpoint, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return Progress(state["history"], state["best_epoch"], state["best_state"])
+
+
+def _save(
+    checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), **vars(progress)}
+    with replacing(checkpoint) as temporary:
+        torch.save(state, temporary)
