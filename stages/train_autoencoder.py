@@ -27,10 +27,11 @@ def main(params: Params) -> None:
     device = start(params)
     table = AlertTable(STAMPS)
     model = autoencoder.build(chosen.architecture, **sizes)
-    data = _network_input(table, chosen.rescale)
-    split = table.column("split")
+    names = table.identity()
+    data = _network_input(table, chosen.rescale, names["label"].to_numpy())
+    split = names["split"].to_numpy()
     train = tuple(part[split == "train"] for part in data)
-    copies = torch.from_numpy(table.column("n_copies")[split == "train"])
+    copies = torch.from_numpy(names["n_copies"].to_numpy()[split == "train"])
     rows = torch.arange(len(train[0]))
     fit_and_save(
         model.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
@@ -47,11 +48,11 @@ def main(params: Params) -> None:
     )
 
 
-def _network_input(table: AlertTable, rescale: str) -> Dataset:
+def _network_input(table: AlertTable, rescale: str, labels: np.ndarray) -> Dataset:
     parts = [prepare(stamps, rescale) for stamps in table.stamps()]
     pixels, observed = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts, strict=True))
-    labels = torch.from_numpy(table.column("label"))
-    return pixels.contiguous(memory_format=torch.channels_last), observed, labels
+    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    return pixels, observed, torch.from_numpy(labels)
 
 
 def _losses(

@@ -5,17 +5,16 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor, nn
-from ztfrep.evaluation import balanced_subset
 
 from stages import run
 from stages.fitting import fit_and_save, start
 from stages.paths import ENCODED_SERIES, METRICS, RECURRENT
+from ztfrep.alerts import SERIES_CLASSES
 from ztfrep.encoding import names_path, read_blocks, read_names
+from ztfrep.evaluation import balanced_subset
 from ztfrep.models import recurrent
 from ztfrep.params import Params
 from ztfrep.training import Dataset
-
-SERIES_CLASSES = 3  # AGN, SN, VS: the published series hold no other
 
 
 def main(params: Params) -> None:
@@ -44,7 +43,7 @@ def main(params: Params) -> None:
         "hidden": chosen.hidden,
         "layers": chosen.layers,
         "dropout": chosen.dropout,
-        "classes": SERIES_CLASSES,
+        "classes": len(SERIES_CLASSES),
     }
     weights = _class_weights(labels).to(device) if chosen.balance == "weights" else None
     fit_and_save(
@@ -64,8 +63,8 @@ def main(params: Params) -> None:
 
 def _class_weights(labels: np.ndarray) -> Tensor:
     # A class' weights sum to the same over the train series, and their mean is one.
-    counts = np.bincount(labels[labels >= 0], minlength=SERIES_CLASSES).clip(min=1)
-    return torch.tensor(counts.sum() / (SERIES_CLASSES * counts), dtype=torch.float32)
+    counts = np.bincount(labels[labels >= 0], minlength=len(SERIES_CLASSES)).clip(min=1)
+    return torch.tensor(counts.sum() / (len(SERIES_CLASSES) * counts), dtype=torch.float32)
 
 
 def _losses(

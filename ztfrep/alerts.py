@@ -19,6 +19,8 @@ from ztfrep.errors import InputError
 from ztfrep.files import replacing
 
 CLASSES = ("AGN", "SN", "VS", "asteroid", "bogus")
+# The published series hold these three, and their network has as many outputs.
+SERIES_CLASSES = CLASSES[:3]
 CHANNELS = ("science", "template", "difference")
 SPLITS = ("train", "validation", "test")
 UNLABELLED = -1

@@ -1,0 +1,90 @@
+"""How the evaluation stages say what they found: numbers, plot data, pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from stages.paths import METRICS
+from ztfrep import evaluation, figures
+from ztfrep.files import replacing
+
+PLOTS = METRICS / "plots"
+
+
+def scores(
+    labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str], seed: int
+) -> dict[str, float]:
+    """Score a classifier: accuracy, balanced accuracy with its 95 % interval, macro-F1."""
+    found = evaluation.classification(labels, predicted, classes)
+    low, high = evaluation.bootstrap_interval(labels, predicted, "balanced_accuracy", seed=seed)
+    return {
+        "accuracy": found["accuracy"],
+        "balanced_accuracy": found["balanced_accuracy"],
+        "balanced_accuracy_low": low,
+        "balanced_accuracy_high": high,
+        "macro_f1": found["macro_f1"],
+    }
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    """Save a figure as PNG."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(figures.png_bytes(figure))
+
+
+def save_plot(name: str, **columns: Sequence[object] | np.ndarray) -> None:
+    """Save the data of a DVC plot as CSV."""
+    with replacing(PLOTS / name) as temporary:
+        pd.DataFrame(columns).to_csv(temporary, index=False, float_format="%.5g")
+
+
+def save_confusion(
+    name: str,
+    path: Path,
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    classes: Sequence[str],
+    title: str,
+) -> None:
+    """Save a confusion matrix as DVC plot data (a row per alert or object) and as PNG."""
+    known = labels >= 0
+    names = np.array(classes)
+    save_plot(name, actual=names[labels[known]], predicted=names[predicted[known]])
+    matrix = evaluation.confusion(labels, predicted, classes)
+    save_figure(path, figures.confusion_matrix(matrix, classes, title))
+
+
+def save_methods(path: Path, metrics: Mapping[str, object], title: str) -> None:
+    """Draw the balanced accuracies that `metrics` holds, with their intervals."""
+    methods = {m: s for m, s in metrics.items() if isinstance(s, dict) and "balanced_accuracy" in s}
+    figure = figures.method_comparison(
+        {m: s["balanced_accuracy"] for m, s in methods.items()},
+        {m: (s["balanced_accuracy_low"], s["balanced_accuracy_high"]) for m, s in methods.items()},
+        "balanced accuracy",
+        title,
+    )
+    save_figure(path, figure)
+
+
+def save_maps(
+    what: str,
+    folder: Path,
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    most: int,
+    seed: int,
+) -> None:
+    """Save latent maps (PCA and t-SNE) of at most `most` vectors as DVC plot data and as PNG."""
+    rows = evaluation.draw_rows(labels, most, seed)
+    named = np.array([*classes, "unlabelled"])[labels[rows]]
+    for method, name in (("pca", "PCA"), ("tsne", "t-SNE")):
+        plane = evaluation.project(vectors[rows], method, seed=seed)
+        save_plot(f"{what}_{method}.csv", x=plane[:, 0], y=plane[:, 1], label=named)
+        title = f"{name} of {len(rows)} test {what}"
+        save_figure(
+            folder / f"{method}.png", figures.latent_map(plane, labels[rows], classes, title)
+        )

@@ -1,0 +1,293 @@
+"""The pipeline as its user runs it: dvc commands in a clone, on small pickles of one's own."""
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from ztfrep import features
+from ztfrep.encoding import read_blocks, read_names
+
+ROOT = Path(__file__).parents[1]
+METRICS = ("autoencoder/metrics", "data", "recurrent/metrics", "series", "stamps")
+
+
+def blobs(rng, labels, size):
+    """Stamps whose width tells the class, so that there is something to learn."""
+    place = np.arange(size) - size // 2
+    width = 1.5 + labels[:, None, None]
+    blob = np.exp(-(place[:, None] ** 2 + place**2) / (2 * width**2))
+    stamps = blob[:, None] + 0.1 * rng.normal(size=(len(labels), 3, size, size))
+    low = stamps.min(axis=(2, 3), keepdims=True)
+    return ((stamps - low) / (stamps.max(axis=(2, 3), keepdims=True) - low)).astype(np.float32)
+
+
+def write_pickles(folder, seed=0):
+    rng = np.random.default_rng(seed)
+    splits = {}
+    for name, n in (("Train", 60), ("Validation", 25), ("Test", 25)):
+        labels = np.arange(n) % 5
+        metadata = rng.normal(size=(n, 26)) * features.STD + features.MEAN
+        metadata[:, features.NAMES.index("isdiffpos")] = rng.integers(0, 2, n)
+        for count in ("ndethist", "ncovhist"):
+            metadata[:, features.NAMES.index(count)] = rng.integers(1, 20, n)
+        splits[name] = {
+            "images": np.moveaxis(blobs(rng, labels, 63), 1, -1).copy(),
+            "labels": labels,
+            "features": features.zscore(metadata).astype(object),
+        }
+    labels = np.arange(90) % 3
+    detections = np.stack([blobs(rng, labels, 27) for _ in range(3)], axis=1)
+    series = {
+        "template": detections[:, 0, 1].copy(),
+        "science": detections[:, :, 0].copy(),
+        "difference": detections[:, :, 2].copy(),
+        "labels": labels.astype(float),
+    }
+    for name, content in (("stamps.pkl", splits), ("series.pk", series)):
+        (folder / name).write_bytes(pickle.dumps(content, protocol=4))
+
+
+class Project:
+    """A clone with its own cache and settings, and a shell in it."""
+
+    def __init__(self, folder, home):
+        self.folder = folder
+        self.env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("DVC", "GIT"))},
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(home),
+            "DVC_SITE_CACHE_DIR": str(home / "site"),
+            "DVC_NO_ANALYTICS": "1",
+            "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b",
+            "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
+        }  # fmt: skip
+
+    def try_(self, *command):
+        return subprocess.run(
+            command, cwd=self.folder, env=self.env, capture_output=True, text=True, check=False
+        )
+
+    def run(self, *command):
+        done = self.try_(*command)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def json(self, path):
+        return json.loads((self.folder / path).read_text())
+
+    def metrics(self):
+        return {name: self.json(f"metrics/{name}.json") for name in METRICS}
+
+    def set(self, **changes):
+        path = self.folder / "params.yaml"
+        content = yaml.safe_load(path.read_text())
+        for key, value in changes.items():
+            *tables, last = key.split("__")
+            table = content
+            for name in tables:
+                table = table[name]
+            table[last] = value
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def project_files():
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("needs a git checkout")
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A clone that has reproduced the pipeline on small pickles, and committed the result."""
+    home = tmp_path_factory.mktemp("home")
+    folder = tmp_path_factory.mktemp("clone")
+    for name in project_files():
+        if name == "dvc.lock" or name.startswith("metrics/"):
+            continue
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    write_pickles(home)
+    made = Project(folder, home)
+    made.set(
+        source="local",
+        sources__local__stamps=str(home / "stamps.pkl"),
+        sources__local__series=str(home / "series.pk"),
+        convert__held_out_at_least=6,
+        autoencoder__latent_dim=8,
+        autoencoder__dropout=0.1,
+        autoencoder__epochs=2,
+        recurrent__epochs=2,
+        evaluate__map_rows=20,
+        evaluate__forest_trees=5,
+    )
+    made.run("git", "init", "-q", "-b", "main")
+    made.run("dvc", "repro")
+    made.run("git", "add", "-A")
+    made.run("git", "commit", "-qm", "first")
+    return made
+
+
+@pytest.fixture
+def clean(project):
+    """The project as it was committed, whatever a test did to it before or after."""
+    yield project
+    project.run("git", "checkout", "-q", ".")
+    project.run("dvc", "checkout", "-q")
+
+
+def test_a_second_reproduction_does_nothing(project):
+    assert "Data and pipelines are up to date" in project.run("dvc", "repro")
+    assert project.run("git", "status", "--porcelain") == ""
+
+
+def test_the_encoded_files_are_the_published_blocks_and_every_row_has_a_name(project):
+    base = read_blocks(project.folder / "data/encoded/base.npy")
+    series = read_blocks(project.folder / "data/encoded/baseRecurrente.npy")
+    objects = read_blocks(project.folder / "data/encoded/objects.npy")
+    assert [base[s].vectors.shape for s in base] == [(60, 8), (25, 8), (25, 8)]
+    assert [series[s].vectors.shape for s in series] == [(54, 3, 8), (18, 3, 8), (18, 3, 8)]
+    assert [objects[s].vectors.shape for s in objects] == [(54, 32), (18, 32), (18, 32)]
+    assert (base["test"].vectors.dtype, series["test"].vectors.dtype) == (np.float32, np.float64)
+    for name, blocks in (("base", base), ("baseRecurrente", series), ("objects", objects)):
+        names = read_names(project.folder / f"data/encoded/{name}.npy")
+        for split, block in blocks.items():
+            assert names.loc[names["split"] == split, "label"].tolist() == block.labels.tolist()
+            assert np.isfinite(block.vectors).all()
+        assert names["object_id"].is_unique
+
+
+def test_every_number_is_finite_and_every_picture_is_there(project):
+    def leaves(content):
+        if isinstance(content, dict):
+            for value in content.values():
+                yield from leaves(value)
+        else:
+            yield content
+
+    for content in project.metrics().values():
+        values = list(leaves(content))
+        assert values
+        assert all(isinstance(v, int | float) and np.isfinite(v) for v in values)
+    pictures = sorted(p.name for p in (project.folder / "data/figures").rglob("*.png"))
+    assert {"confusion.png", "loss.png", "methods.png", "reconstruction.png"} <= set(pictures)
+
+
+def test_an_experiment_is_the_same_in_the_workspace_in_a_temporary_folder_and_queued(clean):
+    change = ("-S", "autoencoder.latent_dim=6")
+    before = clean.metrics()
+    clean.run("dvc", "exp", "run", "--name", "here", *change)
+    here = clean.metrics()
+    diff = json.loads(clean.run("dvc", "metrics", "diff", "--json", "main"))
+    assert diff["metrics/stamps.json"]["reconstruction.mse"]["diff"] != 0
+    assert here["stamps"] != before["stamps"]
+    clean.run("git", "checkout", "-q", ".")
+    clean.run("dvc", "checkout", "-q")
+    clean.run("dvc", "exp", "run", "--temp", "--name", "there", *change, "-f")
+    clean.run("dvc", "exp", "run", "--queue", "--name", "queued", *change, "-S", "seed=7")
+    clean.run("dvc", "exp", "run", "--queue", "--name", "other", "-S", "seed=8")
+    clean.run("dvc", "queue", "start", "-j", "2")
+    clean.run("dvc", "queue", "logs", "queued", "--follow")
+    clean.run("dvc", "queue", "logs", "other", "--follow")
+    assert clean.metrics() == before
+    for name in ("there", "queued"):
+        clean.run("dvc", "exp", "apply", name)
+        assert clean.metrics() == here
+    clean.run("dvc", "exp", "apply", "other")
+    assert clean.metrics() != here
+
+
+def test_push_and_pull_bring_everything_to_a_fresh_clone(project, tmp_path):
+    remote = tmp_path / "remote"
+    project.run("dvc", "remote", "add", "--local", "--default", "folder", str(remote))
+    project.run("dvc", "push", "-q")
+    other = Project(tmp_path / "other", tmp_path)
+    project.run("git", "clone", "-q", str(project.folder), str(other.folder))
+    other.run("dvc", "remote", "add", "--local", "--default", "folder", str(remote))
+    other.run("dvc", "pull", "-q")
+    for name in ("data/encoded/base.npy", "data/encoded/objects.npy"):
+        assert (other.folder / name).read_bytes() == (project.folder / name).read_bytes()
+    assert "Data and pipelines are up to date" in other.run("dvc", "repro")
+
+
+def test_changed_bytes_of_a_local_file_are_noticed(clean, tmp_path):
+    home = Path(clean.env["HOME"])
+    kept = (home / "stamps.pkl").read_bytes()
+    try:
+        write_pickles(tmp_path, seed=1)
+        shutil.copy(tmp_path / "stamps.pkl", home / "stamps.pkl")
+        assert "stamps.pkl" in clean.run("dvc", "status")
+        clean.run("dvc", "repro", "convert")
+        assert clean.json("data/raw/manifest.json")["stamps"]["path"] == str(home / "stamps.pkl")
+    finally:
+        (home / "stamps.pkl").write_bytes(kept)
+
+
+def test_a_change_of_the_recurrent_network_runs_nothing_of_the_stamps(clean):
+    clean.set(recurrent__hidden=16)
+    status = clean.run("dvc", "status")
+    assert "train_recurrent" in status
+    for stage in ("fetch", "convert", "train_autoencoder", "encode_s", "evaluate_stamps"):
+        assert f"{stage}" not in status
+
+
+@pytest.mark.parametrize(
+    ("changes", "stage", "told"),
+    [
+        ({"autoencoder__latentdim": 3}, "check_params", "autoencoder.latentdim: found an unknown"),
+        ({"seed": "7"}, "check_params", "seed: found '7' (str)"),
+        ({"sources__local__stamps": "data/none"}, "fetch", "sources.local.stamps: found none"),
+        ({"autoencoder__rescale": "log"}, "train_autoencoder", "autoencoder.rescale: found 'log'"),
+    ],
+)
+def test_a_wrong_parameter_is_one_line_and_writes_nothing(clean, changes, stage, told):
+    before = clean.run("git", "status", "--porcelain", "--", "metrics")
+    clean.set(**changes)
+    done = clean.try_("python", "-m", f"stages.{stage}")
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert clean.run("git", "status", "--porcelain", "--", "metrics") == before
+
+
+def test_a_broken_pickle_stops_the_pipeline_and_keeps_the_tables(clean, tmp_path):
+    broken = tmp_path / "broken.pkl"
+    broken.write_bytes((Path(clean.env["HOME"]) / "stamps.pkl").read_bytes()[:-1000])
+    clean.set(sources__local__stamps=str(broken))
+    done = clean.try_("dvc", "repro")
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert str(broken) in lines[0]
+    assert not (clean.folder / "data/parquet/stamps.parquet").exists()
+
+
+def test_published_weights_encode_without_training(clean, tmp_path):
+    import torch
+
+    from ztfrep.models import autoencoder
+
+    model = autoencoder.build("published", latent_dim=8, dropout=0.1, classes=5)
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
+    clean.set(autoencoder__weights=str(tmp_path / "weights.pth"), autoencoder__epochs=0)
+    clean.run("dvc", "repro", "encode_stamps")
+    card = clean.json("data/models/autoencoder/model.json")
+    assert (card["epochs"], card["best_epoch"]) == (0, 0)
+    block = read_blocks(clean.folder / "data/encoded/base.npy")["test"]
+    stamps = pickle.loads((Path(clean.env["HOME"]) / "stamps.pkl").read_bytes())["Test"]["images"]
+    from ztfrep.stamps import prepare
+
+    pixels, _ = prepare(np.moveaxis(stamps, -1, 1), "minmax")
+    with torch.inference_mode():
+        expected = model.eval().encode(torch.from_numpy(pixels)).numpy()
+    np.testing.assert_allclose(block.vectors, expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,224 @@
+"""How good vectors, classes and reconstructions are: arrays in, plain numbers out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.manifold import TSNE
+from sklearn.metrics import confusion_matrix, recall_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+PROBES = ("linear_probe", "knn", "svm", "forest")
+
+
+def reconstruction(
+    pixels: np.ndarray, observed: np.ndarray, reconstructed: np.ndarray, channels: Sequence[str]
+) -> dict[str, float]:
+    """Mean squared error and PSNR over the observed pixels, in all and per channel.
+
+    Arrays are `(n, c, H, W)`; PSNR is -10 log10(MSE) in dB, for a peak of 1. A perfect
+    reconstruction has a PSNR of 300 dB, a number where infinity would be none. Raises ValueError
+    if a channel has no observed pixel.
+    """
+    error = np.where(observed, reconstructed.astype(np.float64) - pixels, 0) ** 2
+    counts, sums = observed.sum(axis=(0, 2, 3)), error.sum(axis=(0, 2, 3))
+    if not counts.all():
+        raise ValueError("a channel has no observed pixel")
+    mse = {"": sums.sum() / counts.sum()}
+    mse |= {f"_{name}": s / n for name, s, n in zip(channels, sums, counts, strict=True)}
+    found = {f"mse{name}": float(value) for name, value in mse.items()}
+    return found | {
+        f"psnr{name}": float(-10 * np.log10(max(value, 1e-30))) for name, value in mse.items()
+    }
+
+
+def classification(
+    labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
+) -> dict[str, Any]:
+    """Accuracy, balanced accuracy, macro-F1 and the recall of each class.
+
+    `labels` and `predicted` are int `(n,)`; rows labelled -1 are left out, and classes without a
+    row count nowhere. Raises ValueError if no row is labelled.
+    """
+    matrix = confusion(labels, predicted, classes)
+    found: dict[str, Any] = {name: float(METRICS[name](matrix)) for name in METRICS}
+    present = np.flatnonzero(matrix.sum(axis=1))
+    known = labels >= 0
+    recalls = recall_score(labels[known], predicted[known], labels=present, average=None)
+    return found | {
+        "recall": {classes[int(c)]: float(r) for c, r in zip(present, recalls, strict=True)}
+    }
+
+
+def confusion(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Count the rows of each true (row) and predicted (column) class: int `(k, k)`."""
+    known = labels >= 0
+    if not known.any():
+        raise ValueError("no row is labelled")
+    found: np.ndarray = confusion_matrix(
+        labels[known], predicted[known], labels=np.arange(len(classes))
+    )
+    return found
+
+
+# Of confusion matrices (..., k, k), so that a bootstrap scores all its samples at once.
+def _accuracy(matrix: np.ndarray) -> np.ndarray:
+    return np.trace(matrix, axis1=-2, axis2=-1) / matrix.sum(axis=(-2, -1))
+
+
+def _balanced_accuracy(matrix: np.ndarray) -> np.ndarray:
+    rows = matrix.sum(axis=-1)
+    recall = np.diagonal(matrix, axis1=-2, axis2=-1) / np.maximum(rows, 1)
+    return recall.sum(axis=-1) / (rows > 0).sum(axis=-1)
+
+
+def _macro_f1(matrix: np.ndarray) -> np.ndarray:
+    rows, columns = matrix.sum(axis=-1), matrix.sum(axis=-2)
+    f1 = 2 * np.diagonal(matrix, axis1=-2, axis2=-1) / np.maximum(rows + columns, 1)
+    return np.where(rows > 0, f1, 0).sum(axis=-1) / (rows > 0).sum(axis=-1)
+
+
+METRICS = {
+    "accuracy": _accuracy,
+    "balanced_accuracy": _balanced_accuracy,
+    "macro_f1": _macro_f1,
+}
+
+
+def bootstrap_interval(
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    metric: str,
+    *,
+    seed: int,
+    repeats: int = 1000,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile interval of a metric under resampling of the rows within each class."""
+    known = labels >= 0
+    k = int(max(labels.max(), predicted[known].max())) + 1
+    matrix = confusion(labels, predicted, [""] * k)
+    # Rows of one class are exchangeable: resampling them draws their predictions multinomially.
+    generator = np.random.default_rng(seed)
+    rows = matrix.sum(axis=1)
+    shares = matrix / np.maximum(rows, 1)[:, None]
+    samples = np.stack(
+        [
+            generator.multinomial(n, p, size=repeats) if n else np.zeros((repeats, k), np.int64)
+            for n, p in zip(rows, shares, strict=True)
+        ],
+        axis=1,
+    )
+    low, high = np.quantile(METRICS[metric](samples), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def fit_probe(
+    kind: str,
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    *,
+    seed: int,
+    linear_c: float = 0.05,
+    svm_c: float = 10.0,
+    neighbours: int = 15,
+    trees: int = 100,
+    threads: int = 1,
+) -> Pipeline:
+    """Fit a classifier on vectors `(n, d)`, classes weighted alike; rows labelled -1 are left out.
+
+    `kind` is one of PROBES; only the forest admits NaN. Raises ValueError for fewer than two
+    classes.
+    """
+    known = labels >= 0
+    vectors, labels = vectors[known], labels[known]
+    if len(np.unique(labels)) < 2:
+        raise ValueError(f"a probe needs rows of two classes, found {len(np.unique(labels))}")
+    if kind == "linear_probe":
+        model = LogisticRegression(C=linear_c, class_weight="balanced", max_iter=5000)
+    elif kind == "knn":
+        model = KNeighborsClassifier(min(neighbours, len(labels)))
+    elif kind == "svm":
+        model = SVC(C=svm_c, class_weight="balanced")
+    elif kind == "forest":
+        # Trees do not ask for a scale.
+        return make_pipeline(
+            RandomForestClassifier(
+                trees, class_weight="balanced", random_state=seed, n_jobs=threads
+            )
+        ).fit(vectors, labels)
+    else:
+        raise ValueError(f"Unknown probe {kind!r}. Must be one of: {', '.join(PROBES)}")
+    # float64: a solver that stops on a tolerance may never reach it in float32.
+    return make_pipeline(StandardScaler(), model).fit(vectors.astype(np.float64), labels)
+
+
+@dataclass(frozen=True)
+class PixelPCA:
+    """Principal components of pixels; what is not observed is taken as the train rows' mean."""
+
+    model: PCA
+    mean: np.ndarray
+    shape: tuple[int, ...]
+
+    def encode(self, pixels: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """Turn pixels `(n, c, H, W)` into float32 scores `(n, components)`."""
+        filled = np.where(observed, pixels, self.mean).reshape(len(pixels), -1)
+        scores: np.ndarray = self.model.transform(filled)
+        return scores.astype(np.float32)
+
+    def decode(self, scores: np.ndarray) -> np.ndarray:
+        """Turn scores back into pixels `(n, c, H, W)`."""
+        pixels: np.ndarray = self.model.inverse_transform(scores)
+        return pixels.reshape(-1, *self.shape)
+
+
+def fit_pca(pixels: np.ndarray, observed: np.ndarray, components: int, seed: int) -> PixelPCA:
+    """Fit as many components as asked for, or as the rows `(n, c, H, W)` allow."""
+    counts = observed.sum(axis=0)
+    mean = (np.where(observed, pixels, 0).sum(axis=0) / np.maximum(counts, 1)).astype(np.float32)
+    filled = np.where(observed, pixels, mean).reshape(len(pixels), -1)
+    model = PCA(min(components, *filled.shape), svd_solver="randomized", random_state=seed)
+    return PixelPCA(model.fit(filled), mean, pixels.shape[1:])
+
+
+def balanced_subset(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Draw the rarest class' number of rows from every class: ascending rows `(m,)`."""
+    generator = np.random.default_rng(seed)
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]
+    size = min(map(len, members), default=0)
+    drawn = [generator.choice(rows, size, replace=False) for rows in members]
+    return np.sort(np.concatenate(drawn)) if drawn else np.empty(0, dtype=np.int64)
+
+
+def draw_rows(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Draw at most `most` rows, rare classes whole before common ones: ascending rows `(m,)`."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    # A row's rank within its class, in random order: the classes fill up evenly.
+    order = np.random.default_rng(seed).permutation(len(labels))
+    rank = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        rank[members] = np.arange(len(members))
+    return np.sort(order[np.argsort(rank[order], kind="stable")][:most])
+
+
+def project(vectors: np.ndarray, method: str, *, seed: int) -> np.ndarray:
+    """Map vectors `(n, d)` to a plane, float32 `(n, 2)`, by `pca` or `tsne`."""
+    scaled = StandardScaler().fit_transform(vectors.astype(np.float64))
+    if method == "pca":
+        plane = PCA(2, svd_solver="full").fit_transform(scaled)
+    elif method == "tsne":
+        perplexity = min(30.0, (len(vectors) - 1) / 3)
+        plane = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(scaled)
+    else:
+        raise ValueError(f"Unknown projection {method!r}. Must be one of: pca, tsne")
+    return plane.astype(np.float32)
