@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from ztfrep.sources.pickles import read_series_pickle, read_stamps_pickle
 
 from stages import run
 from stages.paths import MANIFEST, METRICS, SERIES, STAMPS
@@ -15,6 +14,7 @@ from ztfrep.alerts import SPLITS, AlertTable
 from ztfrep.errors import InputError
 from ztfrep.files import replacing, write_json
 from ztfrep.params import Params
+from ztfrep.sources.datasets import read_series_pickle, read_stamps_pickle
 from ztfrep.sources.published import series_science_digests, write_series, write_stamps
 
 

@@ -25,7 +25,7 @@ def main(params: Params) -> None:
             lengths = names.loc[names["split"] == split, "length"].to_numpy()
             for rows in slices(len(lengths), f"objects {split}"):
                 steps = torch.from_numpy(series.vectors[rows].astype(np.float32))
-                batch = (steps, torch.from_numpy(lengths[rows]))
+                batch = (steps, torch.tensor(lengths[rows]))
                 blocks[split].vectors[rows] = encode(model, batch, device, params.precision)
     write_names(ENCODED_OBJECTS, names)
 

@@ -31,7 +31,7 @@ def main(params: Params) -> None:
     data = _network_input(table, chosen.rescale, names["label"].to_numpy())
     split = names["split"].to_numpy()
     train = tuple(part[split == "train"] for part in data)
-    copies = torch.from_numpy(names["n_copies"].to_numpy()[split == "train"])
+    copies = torch.tensor(names["n_copies"].to_numpy()[split == "train"])
     rows = torch.arange(len(train[0]))
     fit_and_save(
         model.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
@@ -52,7 +52,7 @@ def _network_input(table: AlertTable, rescale: str, labels: np.ndarray) -> Datas
     parts = [prepare(stamps, rescale) for stamps in table.stamps()]
     pixels, observed = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts, strict=True))
     pixels = pixels.contiguous(memory_format=torch.channels_last)
-    return pixels, observed, torch.from_numpy(labels)
+    return pixels, observed, torch.tensor(labels)
 
 
 def _losses(

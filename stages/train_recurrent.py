@@ -25,7 +25,7 @@ def main(params: Params) -> None:
     data: dict[str, Dataset] = {
         split: (
             torch.from_numpy(block.vectors.astype(np.float32)),
-            torch.from_numpy(names.loc[names["split"] == split, "length"].to_numpy()),
+            torch.tensor(names.loc[names["split"] == split, "length"].to_numpy()),
             torch.from_numpy(block.labels.astype(np.int64)),
         )
         for split, block in blocks.items()

@@ -107,6 +107,11 @@ def project_files():
     return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
+def commit(project, message):
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", message)
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A clone that has reproduced the pipeline on small pickles, and committed the result."""
@@ -132,9 +137,9 @@ def project(tmp_path_factory):
         evaluate__forest_trees=5,
     )
     made.run("git", "init", "-q", "-b", "main")
+    commit(made, "parameters")
     made.run("dvc", "repro")
-    made.run("git", "add", "-A")
-    made.run("git", "commit", "-qm", "first")
+    commit(made, "results")
     return made
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from ztfrep.sources.pickles import SeriesArrays, StampSplit
 
 from ztfrep import curation, features
 from ztfrep.alerts import SPLITS, AlertTable
 from ztfrep.errors import InputError
+from ztfrep.sources.datasets import SeriesArrays, StampSplit
 from ztfrep.sources.published import series_science_digests, write_series, write_stamps
 
 NOBODY = np.empty(0, dtype="V16")

@@ -7,7 +7,7 @@ import numpy as np
 from ztfrep import curation, features
 from ztfrep.alerts import CLASSES, SPLITS, AlertWriter, TableInfo
 from ztfrep.errors import InputError
-from ztfrep.sources.pickles import SeriesArrays, StampSplit
+from ztfrep.sources.datasets import SeriesArrays, StampSplit
 from ztfrep.stamps import CROP, crop
 
 Counts = dict[str, dict[str, int]]

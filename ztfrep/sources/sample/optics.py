@@ -1,0 +1,106 @@
+"""The camera: point spread functions, galaxies, and scenes rendered on a pixel grid.
+
+Units: pixels of 1.01 arcsec, and counts for which magnitude = ZERO_POINT - 2.5 log10(counts).
+Every rendering is a batch of matrix products, because a sum of Gaussians is separable.
+"""
+
+import numpy as np
+from scipy.special import erf, gamma
+
+PIXEL_SCALE = 1.01  # arcsec, ZTF (Bellm et al. 2019)
+ZERO_POINT = 26.2  # magnitude of one count in 30 s
+GAIN = 6.2  # electrons per count
+SATURATION = 45_000.0  # counts above the sky
+# Core and wing of the point spread function: share of the flux, width relative to the core's.
+_COMPONENTS = ((0.82, 1.0), (0.18, 2.2))
+_MARGIN = 6  # Pixels around a stamp that light from outside may come from.
+_FWHM_PER_SIGMA = 2.3548
+
+
+def counts(magnitude: np.ndarray) -> np.ndarray:
+    """Turn magnitudes into counts."""
+    return 10 ** (-0.4 * (np.asarray(magnitude) - ZERO_POINT))
+
+
+def magnitude(flux: np.ndarray) -> np.ndarray:
+    """Turn positive counts into magnitudes."""
+    return ZERO_POINT - 2.5 * np.log10(flux)
+
+
+def noise_area(fwhm: np.ndarray) -> np.ndarray:
+    """Effective number of pixels of a Gaussian point source: 4 pi sigma^2 (King 1983)."""
+    return 4 * np.pi * (np.maximum(fwhm, 1.2) / _FWHM_PER_SIGMA) ** 2 + 1
+
+
+def point_sources(
+    x: np.ndarray, y: np.ndarray, flux: np.ndarray, fwhm: np.ndarray, size: int
+) -> np.ndarray:
+    """Render sources `(n, s)`, in pixels from the centre and counts, on `(n, size, size)`.
+
+    `fwhm` `(n,)` in pixels. Light is integrated over each pixel.
+    """
+    sigma = (fwhm / _FWHM_PER_SIGMA)[:, None, None]
+    image = np.zeros((len(x), size, size), np.float32)
+    for share, width in _COMPONENTS:
+        columns = _pixel_integrals(x, sigma * width, size) * (share * flux)[..., None]
+        rows = _pixel_integrals(y, sigma * width, size)
+        image += np.matmul(rows.transpose(0, 2, 1), columns)
+    return image
+
+
+def _pixel_integrals(centre: np.ndarray, sigma: np.ndarray, size: int) -> np.ndarray:
+    """Integrate unit Gaussians `(n, s)` over each of `size` pixels: float32 `(n, s, size)`."""
+    edges = np.arange(size + 1) - size / 2
+    scaled = (edges - centre[..., None]) / (np.sqrt(2) * sigma)
+    return (0.5 * np.diff(erf(scaled), axis=-1)).astype(np.float32)
+
+
+def galaxies(
+    x: np.ndarray,
+    y: np.ndarray,
+    flux: np.ndarray,
+    radius: np.ndarray,
+    index: np.ndarray,
+    axis_ratio: np.ndarray,
+    angle: np.ndarray,
+    size: int,
+) -> np.ndarray:
+    """Render Sersic profiles before the seeing, all `(n, g)`, on `(n, size + 12, size + 12)`.
+
+    `radius` is the half-light radius in pixels, `angle` in radians. b_n is the approximation of
+    Ciotti & Bertin (1999), the total flux that of Graham & Driver (2005, eq. 4).
+    """
+    full = size + 2 * _MARGIN
+    place = (np.arange(full) - (full - 1) / 2).astype(np.float32)
+    image = np.zeros((len(x), full, full), np.float32)
+    b = 2 * index - 1 / 3 + 4 / (405 * index)
+    total = 2 * np.pi * index * np.exp(b) * b ** (-2 * index) * gamma(2 * index) * axis_ratio
+    peak = flux / (radius**2 * total)
+    for g in range(x.shape[1]):
+        lit = np.flatnonzero(flux[:, g] > 0)
+        if not lit.size:
+            continue
+
+        def of(values: np.ndarray, lit: np.ndarray = lit, g: int = g) -> np.ndarray:
+            return values[lit, g][:, None, None].astype(np.float32)
+
+        dx, dy = place - of(x), place[:, None] - of(y)
+        cos, sin = np.cos(of(angle)), np.sin(of(angle))
+        along, across = dx * cos + dy * sin, (dy * cos - dx * sin) / of(axis_ratio)
+        # A tenth of a square pixel under the root stands for averaging a cusp over its pixel.
+        r = np.sqrt(along**2 + across**2 + 0.1) / of(radius)
+        image[lit] += of(peak) * np.exp(-of(b) * (r ** (1 / of(index)) - 1))
+    return image
+
+
+def blurred(image: np.ndarray, fwhm: np.ndarray) -> np.ndarray:
+    """Convolve `(n, m + 12, m + 12)` with the seeing `(n,)` and cut it to `(n, m, m)`."""
+    full = image.shape[1]
+    sigma = (fwhm / _FWHM_PER_SIGMA)[:, None, None]
+    found = np.zeros((len(image), full - 2 * _MARGIN, full - 2 * _MARGIN), np.float32)
+    kept = np.arange(full)[_MARGIN:-_MARGIN] - (full - 1) / 2
+    centres = np.broadcast_to(kept, (len(image), len(kept)))
+    for share, width in _COMPONENTS:
+        kernel = _pixel_integrals(centres, sigma * width, full)
+        found += share * np.matmul(np.matmul(kernel, image), kernel.transpose(0, 2, 1))
+    return found
