@@ -30,7 +30,7 @@ def expose(
     stars = (scenes.star_x, scenes.star_y, scenes.star_flux)
     template = optics.point_sources(*stars, scenes.template_seeing, size)
     template += optics.blurred(galaxies, scenes.template_seeing)
-    _saturate(template, scenes)
+    _saturate(template)
     depth = scenes.noise.mean(axis=1) * _TEMPLATE_DEPTH
     template_noise = _noise(template, depth, rng) * 0.5
     science = np.empty((n, epochs, size, size), np.float32)
@@ -40,12 +40,12 @@ def expose(
         still = optics.point_sources(*stars, seeing, size) + optics.blurred(galaxies, seeing)
         alert = _alert(scenes, epoch, size)
         image = still + alert
-        _saturate(image, scenes)
+        _saturate(image)
         image += _noise(image, noise, rng)
         fault = _detector_faults(scenes, epoch, size, rng)
         image += fault
         matched = _matched(scenes, stars, galaxies, seeing, size, rng)
-        _saturate(matched, scenes)
+        _saturate(matched)
         science[:, epoch] = image
         difference[:, epoch] = image - matched - template_noise
         difference[:, epoch] += _ringing(still, scenes, rng)
@@ -96,14 +96,13 @@ def _matched(
     return image + optics.blurred(galaxies, width) * scale[..., None].astype(np.float32)
 
 
-def _saturate(image: np.ndarray, scenes: Scenes) -> None:
-    """Cut full wells off, and let them bleed along their rows."""
-    full = np.minimum(image, optics.SATURATION)
-    spilt = (image - full).sum(axis=2, keepdims=True)
-    place = np.arange(image.shape[2]) - (image.shape[2] - 1) / 2
-    centre = np.where(scenes.star_flux[:, :1] > 0, scenes.star_x[:, :1], 0)
-    profile = np.exp(-np.abs(place - centre) / 9)[:, None, :]
-    image[...] = full + 0.01 * spilt * profile
+def _saturate(image: np.ndarray) -> None:
+    """Cut full wells off, and let a little of what is over bleed along their rows."""
+    spilling = np.flatnonzero((image > optics.SATURATION).any(axis=(1, 2)))
+    full = np.minimum(image[spilling], optics.SATURATION)
+    place = np.arange(image.shape[2])
+    bleeding = np.exp(-np.abs(place - place[:, None]) / 5).astype(np.float32)
+    image[spilling] = full + 0.01 * (image[spilling] - full) @ bleeding
 
 
 def _ringing(still: np.ndarray, scenes: Scenes, rng: np.random.Generator) -> np.ndarray:

@@ -69,7 +69,7 @@ def _star_likeness(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
     point = np.abs(scenes.change[:, 0]) + scenes.star_flux[:, 0]
     share = point / (point + 0.5 * host)
     logit = 5.0 * share - 0.6 + rng.normal(0, 1.5, len(scenes))
-    logit -= np.where(scenes.artefact == REAL, 0, rng.gamma(1.2, 1.3, len(scenes)))
+    logit -= np.where(scenes.artefact == REAL, 0, rng.gamma(2.0, 1.5, len(scenes)))
     return 1 / (1 + np.exp(-logit))
 
 
@@ -140,7 +140,7 @@ def _history(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
     n = len(scenes)
     looks = np.rint(np.clip(np.exp(rng.normal(5.0, 1.0, n)), 1, 4000))
     # Chance of a detection in one look: variables come again, moving objects do not.
-    mean = np.array([0.030, 0.016, 0.045, 0.0006, 0.004])[scenes.label]
+    mean = np.array([0.030, 0.016, 0.060, 0.0003, 0.005])[scenes.label]
     mean = np.where(np.isin(scenes.artefact, (BAD_COLUMN, SATURATED, MISALIGNED)), 0.02, mean)
     repeats = rng.poisson(looks * mean * rng.gamma(0.9, 1.1, n))
     # A supernova is there for some weeks, whatever the number of looks before.

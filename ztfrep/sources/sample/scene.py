@@ -81,8 +81,8 @@ def _neighbours(n: int, latitude: np.ndarray, rng: np.random.Generator) -> dict:
     density = np.clip(2.5 + 45 * np.exp(-latitude / 9) * np.exp(rng.normal(0, 0.5, n)), 0, 38)
     present = np.arange(_STARS) < 1 + rng.poisson(density)[:, None]
     present[:, 0] = False
-    # Counts of stars grow by 10^0.25 a magnitude: the inverse of their distribution.
-    depth = np.log10(rng.random((n, _STARS))) / 0.25
+    # Counts of stars grow by 10^0.32 a magnitude: the inverse of their distribution.
+    depth = np.log10(rng.random((n, _STARS))) / 0.32
     star_magnitude = np.maximum(_FAINTEST + depth, 12)
     x, y = _disk((n, _STARS), rng)
     number = rng.poisson(np.where(latitude < 8, 0.2, 1.6))
@@ -105,7 +105,7 @@ def _neighbours(n: int, latitude: np.ndarray, rng: np.random.Generator) -> dict:
 
 def _half_light_radius(magnitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Pixels: brighter galaxies are wider, with a scatter of 0.4 in the logarithm."""
-    mean = 1.3 * 10 ** (-0.13 * (magnitude - 20))
+    mean = 1.5 * 10 ** (-0.14 * (magnitude - 20))
     return np.clip(mean * np.exp(rng.normal(0, 0.4, magnitude.shape)), 0.4, 12)
 
 
@@ -119,7 +119,7 @@ def _add_alert(scenes: Scenes, rng: np.random.Generator) -> None:
     n, epochs = scenes.change.shape
     days = lightcurves.observation_times(n, epochs, rng)
     # How far the faintest of an object's detections stands above the limit, mag.
-    spare = rng.gamma(1.6, np.array([0.35, 0.6, 0.9, 0.55, 0.6])[scenes.label])
+    spare = rng.gamma(1.6, np.array([0.5, 0.8, 1.4, 0.7, 0.9])[scenes.label])
     faintest = optics.counts(scenes.limit - np.minimum(spare, 5.5)[:, None])
     _add_agn(scenes, np.flatnonzero(scenes.label == AGN), days, faintest, rng)
     _add_supernovae(scenes, np.flatnonzero(scenes.label == SN), days, faintest, rng)
@@ -157,9 +157,9 @@ def _add_agn(
     _centre_star(scenes, rows)
     # Quasars outshine their hosts; in Seyferts the host leads.
     host = optics.magnitude(scenes.star_flux[rows, 0]) + np.where(
-        rng.random(len(rows)) < 0.45,
-        rng.normal(2.5, 1.0, len(rows)),
-        rng.normal(-0.3, 0.8, len(rows)),
+        rng.random(len(rows)) < 0.4,
+        rng.normal(2.0, 1.0, len(rows)),
+        rng.normal(-1.2, 0.9, len(rows)),
     )
     _set_host(scenes, rows, np.maximum(host, 14.5), rng, index=2.2)
     scenes.galaxy["x"][rows, 0] = scenes.x[rows]

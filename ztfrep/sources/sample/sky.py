@@ -9,7 +9,7 @@ OBLIQUITY = 23.4392911  # deg, J2000 (IAU 1976)
 # Galactic north pole and the position angle of the centre, J2000 (Murray 1989), deg.
 _POLE_RA, _POLE_DEC, _NODE = 192.85948, 27.12825, 122.93192
 # Share of a class that keeps to the galactic plane, and to the ecliptic.
-_IN_PLANE = dict(zip(CLASSES, (0.03, 0.05, 0.62, 0.08, 0.3), strict=True))
+_IN_PLANE = dict(zip(CLASSES, (0.02, 0.03, 0.75, 0.05, 0.3), strict=True))
 _IN_ECLIPTIC = dict(zip(CLASSES, (0.0, 0.0, 0.0, 0.93, 0.05), strict=True))
 
 
