@@ -4,12 +4,14 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED := .venv/installed
 
-.PHONY: repro test lint bench clean
+.PHONY: repro test clean
 
 repro: $(INSTALLED)
 	dvc repro
-	@dvc metrics show
-	@echo "Smoke figures of a small simulated sample. The pictures: data/figures/"
+	@ztfrep summary
+	@echo
+	@echo "These are smoke figures of a small simulated sample. The pictures are in:"
+	@echo "  $(CURDIR)/data/figures/stamps  $(CURDIR)/data/figures/series"
 
 test: $(INSTALLED)
 	ruff check .

@@ -12,11 +12,11 @@ from stages.reporting import (
     save_maps,
     save_methods,
     scores,
+    write_metrics,
 )
 from ztfrep import checkpoints, evaluation, figures
 from ztfrep.alerts import SERIES_CLASSES as CLASSES
 from ztfrep.encoding import read_blocks, read_names
-from ztfrep.files import write_json
 from ztfrep.models import recurrent
 from ztfrep.params import Params
 
@@ -60,7 +60,7 @@ def main(params: Params) -> None:
         metrics["network"] |= evaluation.classification(known, network, CLASSES)
         even = evaluation.balanced_subset(known, params.seed)
         metrics["network_balanced"] = scores(known[even], network[even], CLASSES, params.seed)
-        write_json(METRICS / file, {"objects": int((known >= 0).sum()), **metrics})
+        write_metrics(METRICS / file, {"objects": int((known >= 0).sum()), **metrics})
 
     folder = FIGURES / "series"
     title = f"{len(known)} test objects"

@@ -13,11 +13,11 @@ from stages.reporting import (
     save_maps,
     save_methods,
     scores,
+    write_metrics,
 )
 from ztfrep import checkpoints, evaluation, features, figures
 from ztfrep.alerts import CHANNELS, CLASSES, AlertTable
 from ztfrep.encoding import read_blocks
-from ztfrep.files import write_json
 from ztfrep.models import autoencoder
 from ztfrep.params import Params
 from ztfrep.stamps import prepare
@@ -74,7 +74,7 @@ def main(params: Params) -> None:
         metrics["pca_reconstruction"] = evaluation.reconstruction(
             shown, mask, pca.decode(scores_pca), CHANNELS
         )
-        write_json(METRICS / file, {"alerts": int((known >= 0).sum()), **metrics})
+        write_metrics(METRICS / file, {"alerts": int((known >= 0).sum()), **metrics})
 
     folder = FIGURES / "stamps"
     title = f"{len(known)} test alerts"

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 import ztfrep
+from stages.reporting import write_metrics
 from ztfrep.checkpoints import load_weights, save_model
-from ztfrep.files import write_json
 from ztfrep.params import Params, given_file
 from ztfrep.training import (
     Dataset,
@@ -90,7 +90,7 @@ def fit_and_save(
     # DVCLive leaves the last epoch's figures; the model that is kept is the best epoch's.
     best = {name: value for name, value in progress.best.items() if name != "epoch"}
     epochs = {"best_epoch": progress.best_epoch, "epochs": len(progress.history) - 1}
-    write_json(live / "metrics.json", {**epochs, **best})
+    write_metrics(live / "metrics.json", {**epochs, **best})
     save_model(
         directory,
         model,

@@ -9,9 +9,20 @@ from matplotlib.figure import Figure
 
 from stages.paths import METRICS
 from ztfrep import evaluation, figures
-from ztfrep.files import replacing
+from ztfrep.files import replacing, write_json
 
 PLOTS = METRICS / "plots"
+
+
+def write_metrics(path: Path, metrics: Mapping[str, object]) -> None:
+    """Write metrics as JSON, numbers rounded to the digits that they may have."""
+    write_json(path, _rounded(metrics))
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _rounded(part) for key, part in value.items()}
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def scores(

@@ -1,8 +1,9 @@
 """What a user does beside `dvc repro`."""
 
+import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,6 +31,39 @@ def sample(
     """Write the simulated survey as the two published pickles."""
     for path in write_survey(directory, scale=scale, seed=seed):
         typer.echo(path)
+
+
+@app.command()
+def summary(
+    metrics: Annotated[Path, typer.Option(help="The folder of the metrics.")] = Path("metrics"),
+) -> None:
+    """Print the metrics of the last run as a table: what dvc metrics show has, to be read."""
+    for name, rows in (("stamps", "alerts"), ("series", "objects")):
+        content = _read_metrics(metrics / f"{name}.json")
+        head = f"{content[rows]:,} test {rows}"
+        typer.echo(f"\n{head:<30}accuracy  balanced   95 % interval  macro-F1")
+        for method, part in content.items():
+            if isinstance(part, dict) and "balanced_accuracy" in part:
+                interval = "{balanced_accuracy_low:.3f} - {balanced_accuracy_high:.3f}"
+                typer.echo(
+                    f"  {method.replace('_', ' '):<28}{part['accuracy']:>8.3f}"
+                    f"{part['balanced_accuracy']:>10.3f}   {interval.format(**part)}"
+                    f"{part['macro_f1']:>10.3f}"
+                )
+        for method in ("reconstruction", "pca_reconstruction"):
+            if method in content:
+                mse, psnr = content[method]["mse"], content[method]["psnr"]
+                typer.echo(f"  {method.replace('_', ' '):<28}MSE {mse:.5f}, PSNR {psnr:.2f} dB")
+
+
+def _read_metrics(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            path, found=str(error), expected="metrics", remedy="make them with dvc repro"
+        ) from error
+    return content
 
 
 def main() -> None:

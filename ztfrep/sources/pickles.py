@@ -164,6 +164,8 @@ _ADMITTED = {
     # Never called: it only stands as the first argument of _reconstruct.
     ("numpy", "ndarray"): _Constructor(_Array),
     ("_codecs", "encode"): _Constructor(_encoded),
+    # How protocol 2 writes no bytes at all; called without an argument, or not at all.
+    ("__builtin__", "bytes"): _Constructor(lambda: b""),
 }
 
 # Opcodes without a class, a call or a lookup in them, by pickletools' names.

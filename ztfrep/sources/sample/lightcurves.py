@@ -30,11 +30,12 @@ def supernova(days: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Flux `(n, epochs)` relative to the peak: rise and fall of Bazin et al. (2009)."""
     n = len(days)
     rise, fall = rng.uniform(3, 7, n)[:, None], (25 * np.exp(rng.normal(0, 0.4, n)))[:, None]
+    fall = np.maximum(fall, 2.5 * rise)
     # Most are found on the rise or about the peak, some on the decline.
     start = rng.normal(-6, 9, n)[:, None]
     phase = days + start
     flux = np.exp(-np.clip(phase, -60, 300) / fall) / (1 + np.exp(-np.clip(phase, -60, 300) / rise))
-    top = rise * np.log(np.maximum(fall / rise - 1, 0.1))
+    top = rise * np.log(fall / rise - 1)
     peak = np.exp(-top / fall) / (1 + np.exp(-top / rise))
     return flux / peak
 

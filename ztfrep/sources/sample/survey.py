@@ -30,10 +30,10 @@ def train_counts(scale: float) -> np.ndarray:
 
 
 def series_counts(scale: float) -> dict[int, int]:
-    """Series per class: Train shrinks, but a tenth still holds 40 supernovae twice."""
+    """Series per class: Train shrinks, but each of three splits can hold 40 supernovae."""
     rare = _SERIES[scene.SN]
-    held_out = max(40, round(75 * scale))
-    share = (round((rare - 150) * scale) + 2 * held_out) / rare
+    train, held_out = max(40, round((rare - 150) * scale)), max(40, round(75 * scale))
+    share = (train + 2 * held_out) / rare
     return {label: round(count * share) for label, count in _SERIES.items()}
 
 

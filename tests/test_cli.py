@@ -1,0 +1,50 @@
+import json
+
+import pytest
+
+from ztfrep import cli
+from ztfrep.sources.sample import survey
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["ztfrep", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return stop.value.code
+
+
+def test_the_sample_can_be_written_anywhere(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(survey, "_HELD_OUT_PER_CLASS", 2)
+    monkeypatch.setattr(survey, "series_counts", lambda scale: {0: 2, 1: 2, 2: 2})
+    assert run(monkeypatch, "sample", tmp_path / "a" / "b", "--scale", 0.001) == 0
+    written = sorted(path.name for path in (tmp_path / "a" / "b").iterdir())
+    assert written == ["recurrent_dataset.pk", "td_ztf_stamp_17_06_20.pkl"]
+    assert str(tmp_path / "a" / "b" / written[0]) in capsys.readouterr().out
+
+
+def test_a_wrong_scale_is_one_line(tmp_path, monkeypatch):
+    code = run(monkeypatch, "sample", tmp_path, "--scale", 7)
+    assert code.startswith("error: sources.sample.scale: found 7.0")
+    assert "\n" not in code
+
+
+def test_the_summary_prints_each_method(tmp_path, monkeypatch, capsys):
+    method = {
+        "accuracy": 0.5, "balanced_accuracy": 0.61, "balanced_accuracy_low": 0.4,
+        "balanced_accuracy_high": 0.7, "macro_f1": 0.52,
+    }  # fmt: skip
+    reconstruction = {"reconstruction": {"mse": 0.01, "psnr": 20.0}}
+    (tmp_path / "stamps.json").write_text(
+        json.dumps({"alerts": 500, "linear_probe": method, **reconstruction})
+    )
+    (tmp_path / "series.json").write_text(json.dumps({"objects": 2055, "network": method}))
+    assert run(monkeypatch, "summary", "--metrics", tmp_path) == 0
+    out = capsys.readouterr().out
+    assert "500 test alerts" in out
+    assert "linear probe" in out
+    assert "0.610   0.400 - 0.700     0.520" in out
+    assert "MSE 0.01000, PSNR 20.00 dB" in out
+
+
+def test_a_summary_of_nothing_says_what_to_do(tmp_path, monkeypatch):
+    assert "make them with dvc repro" in run(monkeypatch, "summary", "--metrics", tmp_path)
