@@ -91,6 +91,17 @@ def put(row, value):
     return made
 
 
+def huge(array):
+    array = array.astype(object)
+    array.flat[0] = 10**400
+    return array
+
+
+def huge_key(content):
+    content.clear()
+    content[10**5000] = 1
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
@@ -108,6 +119,11 @@ def put(row, value):
         (change("Test", "images")(lambda a: a[:0]), "found shape (0, 63, 63, 3)"),
         (change("Train", "images")(lambda a: (a * 255).astype(np.uint8)), "found dtype uint8"),
         (change("Train", "images")(lambda a: a.tolist()), "found a list"),
+        # Integers that no float, and no message, can hold.
+        (change("Train", "labels")(put(0, "1" * 400)), "['Train']['labels']: found inf in row 0"),
+        (change("Train", "labels")(huge), "['Train']['labels']: found dtype object"),
+        (change("Train", "features")(huge), "['Train']['features']: found int too large"),
+        (huge_key, "the content: found keys 'int'"),
         # Rows that disagree.
         (change("Test", "labels")(lambda a: a[:5]), "6 images, 5 labels, 6 features"),
         (change("Test", "features")(lambda a: a[:4]), "4 features"),

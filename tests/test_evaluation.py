@@ -41,6 +41,18 @@ def test_masked_pixels_never_count():
         evaluation.reconstruction(pixels, np.zeros_like(observed), again, names)
 
 
+def test_what_is_not_a_number_is_refused_where_it_would_count():
+    pixels, observed = images()
+    again = pixels.copy()
+    again[0, 0][observed[0, 0]] = np.nan
+    names = ("science", "template", "difference")
+    for original, decoded in ((pixels, again), (again, pixels), (pixels, again + np.inf)):
+        with pytest.raises(ValueError, match="observed pixels or their reconstructions"):
+            evaluation.reconstruction(original, observed, decoded, names)
+    observed[0, 0] = False
+    assert evaluation.reconstruction(pixels, observed, again, names)["mse"] == 0
+
+
 def test_classification_is_scikit_learns():
     rng = np.random.default_rng(1)
     labels, predicted = rng.integers(0, 3, 200), rng.integers(0, 3, 200)
@@ -62,6 +74,16 @@ def test_unlabelled_rows_and_absent_classes_count_nowhere():
     }
     with pytest.raises(ValueError, match="no row is labelled"):
         evaluation.classification(labels[4:], predicted[4:], CLASSES)
+
+
+@pytest.mark.parametrize("stray", [-1, 3])
+def test_a_class_that_is_none_is_refused_and_never_dropped(stray):
+    # Dropping the second row would leave a perfect score.
+    labels, predicted = np.array([0, 1, 1]), np.array([0, stray, 1])
+    with pytest.raises(ValueError, match=f"predicted classes from {min(stray, 0)} to"):
+        evaluation.classification(labels, predicted, CLASSES)
+    with pytest.raises(ValueError, match="true classes from 0 to 3, expected 0 to 2"):
+        evaluation.confusion(np.array([0, 1, 3]), labels, CLASSES)
 
 
 def test_the_order_of_rows_changes_nothing():
@@ -97,6 +119,21 @@ def test_an_interval_narrows_with_more_rows_and_repeats_by_seed():
     )
     assert (many[1] - many[0]) < (few[1] - few[0]) / 3
     assert few == evaluation.bootstrap_interval(labels, predicted, "macro_f1", seed=0)
+
+
+def test_an_interval_of_one_class_is_a_point():
+    rows = np.zeros(5, dtype=int)
+    assert evaluation.bootstrap_interval(rows, rows, "accuracy", seed=0) == (1, 1)
+
+
+def test_an_interval_needs_labelled_rows_real_classes_and_a_known_metric():
+    labels = np.array([0, 1, 1])
+    with pytest.raises(ValueError, match="no row is labelled"):
+        evaluation.bootstrap_interval(-1 + 0 * labels, labels, "accuracy", seed=0)
+    with pytest.raises(ValueError, match="predicted classes from -1 to 1"):
+        evaluation.bootstrap_interval(labels, np.array([0, -1, 1]), "accuracy", seed=0)
+    with pytest.raises(ValueError, match="Unknown metric 'f2'. Must be one of: accuracy"):
+        evaluation.bootstrap_interval(labels, labels, "f2", seed=0)
 
 
 @pytest.mark.parametrize("kind", evaluation.PROBES)
@@ -171,6 +208,13 @@ def test_a_map_is_a_plane_and_repeats_by_seed(method):
     assert plane.shape == (60, 2)
     assert plane.dtype == np.float32
     np.testing.assert_array_equal(plane, evaluation.project(vectors()[0], method, seed=0))
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne"])
+@pytest.mark.parametrize("shape", [(20, 4), (1, 4)])
+def test_a_map_of_vectors_that_are_all_alike_is_one_point(method, shape):
+    plane = evaluation.project(np.ones(shape, dtype=np.float32), method, seed=0)
+    np.testing.assert_array_equal(plane, np.zeros((shape[0], 2), dtype=np.float32))
 
 
 def test_a_map_of_few_rows_is_possible():

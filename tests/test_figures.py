@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from ztfrep import figures
 
@@ -51,6 +52,32 @@ def test_the_same_arrays_give_the_same_png(name):
     first = figures.png_bytes(DRAWN[name]())
     assert first.startswith(b"\x89PNG")
     assert figures.png_bytes(DRAWN[name]()) == first
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_same_figure_gives_the_same_png(name):
+    figure = DRAWN[name]()
+    assert figures.png_bytes(figure) == figures.png_bytes(figure)
+
+
+def test_what_no_epoch_holds_has_no_panel():
+    assert len(figures.loss_curves(HISTORY, "", best_epoch=6).axes) == 2
+    bare = [{"epoch": r["epoch"], "validation_loss": r["validation_loss"]} for r in HISTORY]
+    assert [axes.get_ylabel() for axes in figures.loss_curves(bare, "", best_epoch=6).axes] == [
+        "loss"
+    ]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_a_long_title_stays_within_the_figure(classes):
+    title = "Recurrent network on all steps of their series, 3857 objects of the test split"
+    figure = figures.confusion_matrix(np.eye(classes, dtype=int), CLASSES[:classes], title)
+    figures.png_bytes(figure)
+    texts = [text for text in figure.findobj(Text) if "Recurrent" in text.get_text()]
+    assert " ".join(texts[0].get_text().split()) == title
+    box = texts[0].get_window_extent()
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert box.y1 <= figure.bbox.y1
 
 
 def test_a_class_keeps_its_colour_whichever_others_are_there():

@@ -25,12 +25,14 @@ def reconstruction(
 
     Arrays are `(n, c, H, W)`; PSNR is -10 log10(MSE) in dB, for a peak of 1. A perfect
     reconstruction has a PSNR of 300 dB, a number where infinity would be none. Raises ValueError
-    if a channel has no observed pixel.
+    if a channel has no observed pixel, or if an observed pixel or its reconstruction is not finite.
     """
     error = np.where(observed, reconstructed.astype(np.float64) - pixels, 0) ** 2
     counts, sums = observed.sum(axis=(0, 2, 3)), error.sum(axis=(0, 2, 3))
     if not counts.all():
         raise ValueError("a channel has no observed pixel")
+    if not np.isfinite(sums).all():
+        raise ValueError("observed pixels or their reconstructions are not all finite")
     mse = {"": sums.sum() / counts.sum()}
     mse |= {f"_{name}": s / n for name, s, n in zip(channels, sums, counts, strict=True)}
     found = {f"mse{name}": float(value) for name, value in mse.items()}
@@ -45,7 +47,7 @@ def classification(
     """Accuracy, balanced accuracy, macro-F1 and the recall of each class.
 
     `labels` and `predicted` are int `(n,)`; rows labelled -1 are left out, and classes without a
-    row count nowhere. Raises ValueError if no row is labelled.
+    row count nowhere. Raises ValueError as `confusion` does.
     """
     matrix = confusion(labels, predicted, classes)
     found: dict[str, Any] = {name: float(METRICS[name](matrix)) for name in METRICS}
@@ -58,14 +60,25 @@ def classification(
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Count the rows of each true (row) and predicted (column) class: int `(k, k)`."""
+    """Count the rows of each true (row) and predicted (column) class: int `(k, k)`.
+
+    Rows labelled -1 are left out. Raises ValueError if no row is labelled, or if a labelled row has
+    a true or predicted class that is not in 0..k-1.
+    """
     known = labels >= 0
     if not known.any():
         raise ValueError("no row is labelled")
-    found: np.ndarray = confusion_matrix(
+    # The count would drop such a row in silence, and with it a miss.
+    for what, found in (("true", labels[known]), ("predicted", predicted[known])):
+        if found.min() < 0 or found.max() >= len(classes):
+            raise ValueError(
+                f"{what} classes from {found.min()} to {found.max()}, "
+                f"expected 0 to {len(classes) - 1}"
+            )
+    matrix: np.ndarray = confusion_matrix(
         labels[known], predicted[known], labels=np.arange(len(classes))
     )
-    return found
+    return matrix
 
 
 # Of confusion matrices (..., k, k), so that a bootstrap scores all its samples at once.
@@ -101,9 +114,15 @@ def bootstrap_interval(
     repeats: int = 1000,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile interval of a metric under resampling of the rows within each class."""
+    """Percentile interval of a metric under resampling of the rows within each class.
+
+    `metric` is one of METRICS. Raises ValueError for another one, and as `confusion` does.
+    """
+    if metric not in METRICS:
+        raise ValueError(f"Unknown metric {metric!r}. Must be one of: {', '.join(METRICS)}")
     known = labels >= 0
-    k = int(max(labels.max(), predicted[known].max())) + 1
+    # Two at least: a class without rows counts nowhere, and scikit-learn warns of a single one.
+    k = 1 + int(max(1, labels.max(initial=0), predicted[known].max(initial=0)))
     matrix = confusion(labels, predicted, [""] * k)
     # Rows of one class are exchangeable: resampling them draws their predictions multinomially.
     generator = np.random.default_rng(seed)
@@ -212,13 +231,19 @@ def draw_rows(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
 
 
 def project(vectors: np.ndarray, method: str, *, seed: int) -> np.ndarray:
-    """Map vectors `(n, d)` to a plane, float32 `(n, 2)`, by `pca` or `tsne`."""
+    """Map vectors `(n, d)`, d > 1, to a plane, float32 `(n, 2)`, by `pca` or `tsne`.
+
+    Vectors that are all alike, as of a collapsed encoder, share the origin. Raises ValueError for
+    another method.
+    """
+    if method not in ("pca", "tsne"):
+        raise ValueError(f"Unknown projection {method!r}. Must be one of: pca, tsne")
+    if (vectors == vectors[:1]).all():
+        return np.zeros((len(vectors), 2), dtype=np.float32)
     scaled = StandardScaler().fit_transform(vectors.astype(np.float64))
     if method == "pca":
         plane = PCA(2, svd_solver="full").fit_transform(scaled)
-    elif method == "tsne":
+    else:
         perplexity = min(30.0, (len(vectors) - 1) / 3)
         plane = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(scaled)
-    else:
-        raise ValueError(f"Unknown projection {method!r}. Must be one of: pca, tsne")
     return plane.astype(np.float32)

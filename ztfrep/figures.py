@@ -1,6 +1,7 @@
 """Pictures of what was learned: arrays in, matplotlib figures out."""
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,7 +14,13 @@ _GREY = "#9a9a9a"
 
 
 def png_bytes(figure: Figure) -> bytes:
-    """Render a figure as PNG; the same figure gives the same bytes."""
+    """Render a figure as PNG; the same figure gives the same bytes, however often.
+
+    It keeps the layout of its first rendering.
+    """
+    # Every drawing lays a figure out anew, beginning from the layout before: once is enough.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return buffer.getvalue()
@@ -45,14 +52,16 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], title: str) -> 
 
 
 def loss_curves(history: Sequence[Mapping[str, float]], title: str, best_epoch: int) -> Figure:
-    """Draw loss and accuracy over epochs, for train and validation, and mark the best epoch.
+    """Draw loss and any accuracy over epochs, for train and validation; mark the best epoch.
 
     A record has `epoch` and any of `train_loss`, `validation_loss`, `train_accuracy`,
     `validation_accuracy`.
     """
-    figure = Figure(figsize=(8.4, 3.4), layout="constrained")
-    figure.suptitle(title, fontsize=12, fontweight="bold")
-    for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    keys = {key for record in history for key in record}
+    quantities = ["loss"] + ["accuracy"] * any(key.endswith("_accuracy") for key in keys)
+    figure = _figure(4.2 * len(quantities), 3.4, title)
+    grid = figure.subplots(1, len(quantities), squeeze=False)
+    for axes, quantity in zip(grid[0], quantities, strict=True):
         for color, part in zip(PALETTE, ("train", "validation"), strict=False):
             points = [
                 (r["epoch"], r[f"{part}_{quantity}"]) for r in history if f"{part}_{quantity}" in r
@@ -110,10 +119,7 @@ def reconstruction_panel(
     A pair has one grey scale; what is not observed is orange.
     """
     rows = [row for label in range(len(classes)) for row in np.flatnonzero(labels == label)[:2]]
-    figure = Figure(
-        figsize=(2.2 * len(channels) + 0.9, 1.02 * len(rows) + 0.9), layout="constrained"
-    )
-    figure.suptitle(title, fontsize=12, fontweight="bold")
+    figure = _figure(2.2 * len(channels) + 0.9, 1.02 * len(rows) + 0.9, title)
     grid = figure.subplots(len(rows), 2 * len(channels), squeeze=False)
     for axes in grid.flat:
         axes.set_xticks([])
@@ -161,11 +167,17 @@ def method_comparison(
     return figure
 
 
-def _axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+def _figure(width: float, height: float, title: str) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(title, fontsize=12, fontweight="bold")
-    return figure, axes
+    # An inch holds about nine bold letters of 12 points.
+    title = textwrap.fill(title, int(8.5 * width))
+    figure.suptitle(title, fontsize=12, fontweight="bold")
+    return figure
+
+
+def _axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    figure = _figure(width, height, title)
+    return figure, figure.subplots()
 
 
 def _tidy(axes: Axes) -> None:

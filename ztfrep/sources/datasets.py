@@ -60,7 +60,8 @@ class _Checked:
             if not isinstance(value, dict):
                 raise self.refused(where, f"a {type(value).__name__}", f"a dict with key {key!r}")
             if key not in value:
-                present = ", ".join(map(repr, list(value)[:12])) or "none"
+                names = [k if isinstance(k, str) else type(k).__name__ for k in list(value)[:12]]
+                present = ", ".join(repr(name[:40]) for name in names) or "none"
                 raise self.refused(where, f"keys {present}", f"key {key!r}")
             value, where = value[key], f"{'' if where == 'the content' else where}[{key!r}]"
         return value
@@ -96,7 +97,7 @@ class _Checked:
         expected = f"whole numbers from 0 to {len(classes) - 1} ({', '.join(classes)})"
         try:
             values = stored.astype(np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise self.refused(where, f"dtype {stored.dtype}", expected) from None
         wrong = ~np.isin(values, np.arange(len(classes)))
         if wrong.any():
@@ -127,7 +128,7 @@ def read_stamps_pickle(path: str | Path) -> dict[str, StampSplit]:
         file.same_rows(f"[{name!r}]", images=images, labels=labels, features=metadata)
         try:
             metadata = np.where(metadata == "null", np.nan, metadata).astype(np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             where = f"[{name!r}]['features']"
             raise file.refused(where, str(error), "numbers, None or 'null'") from None
         metadata[~np.isfinite(metadata)] = np.nan

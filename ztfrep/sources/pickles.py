@@ -7,23 +7,18 @@ view of a memory map of the file, so that reading 3.5 GB takes a few MB.
 
 import mmap
 import pickle
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ztfrep.errors import InputError
+from ztfrep.sources.standins import ADMITTED, Array, Constructor, DType, RefusedError, copied
 
 # Smaller buffers are copied: a view would keep the whole map alive for a few bytes.
 _VIEW_FROM = 1 << 16
 _DEPTH = 8
-_DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|O8?|[US]\d{1,4})")
-
-
-class _RefusedError(Exception):
-    """The file holds something that no array needs; the text names it."""
+# Enough to name a thing; the rest of a name of a gigabyte helps nobody.
+_TOLD = 300
 
 
 class _TruncatedError(Exception):
@@ -41,9 +36,9 @@ def read_pickle(path: str | Path) -> Any:
         with Path(path).open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return _finished(_Unpickler(_MappedFile(mapped)).load(), _DEPTH, {})
-    except _RefusedError as error:
+    except RefusedError as error:
         remedy = "nothing of it was run; use a file from a source you trust"
-        raise InputError(path, found=str(error), expected=expected, remedy=remedy) from None
+        raise InputError(path, found=_told(error), expected=expected, remedy=remedy) from None
     except _TruncatedError as error:
         remedy = "fetch it again"
         raise InputError(path, found=str(error), expected="the whole file", remedy=remedy) from None
@@ -51,9 +46,15 @@ def read_pickle(path: str | Path) -> Any:
         remedy = "correct the path"
         raise InputError(path, found="no such file", expected=expected, remedy=remedy) from None
     except Exception as error:  # Hostile bytes make a reader raise almost anything.
-        found = f"no such thing ({type(error).__name__}: {error})"
+        found = _told(f"no such thing ({type(error).__name__}: {error})")
         remedy = "check that it is the right file, and whole"
-        raise InputError(path, found=found[:300], expected=expected, remedy=remedy) from error
+        raise InputError(path, found=found, expected=expected, remedy=remedy) from error
+
+
+def _told(error: object) -> str:
+    """Cut a text that the file had a hand in, and escape what would steer a terminal."""
+    text = str(error)[:_TOLD]
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class _MappedFile:
@@ -63,6 +64,14 @@ class _MappedFile:
         self._map = mapped
         self._view = memoryview(mapped)
         self._position = 0
+        # Legitimate copies are paid for by bytes of the file: an element of an object array, eight
+        # bytes of pointer, takes one byte at least. A part recalled from the memo takes none.
+        self._copies_left = 8 * len(self._view)
+
+    def pay(self, size: int) -> None:
+        self._copies_left -= size
+        if self._copies_left < 0:
+            raise RefusedError("parts repeated to many times the size of the file")
 
     def view(self, size: int) -> memoryview:
         end = self._position + size
@@ -81,92 +90,6 @@ class _MappedFile:
             raise _TruncatedError(f"{len(self._view)} bytes that end within a line")
         return self.read(end + 1 - self._position)
 
-
-class _Constructor:
-    """What a name in a pickle stands for: a function of ours, called by REDUCE alone."""
-
-    def __init__(self, make: Callable[..., Any]) -> None:
-        self.make = make
-
-
-class _DType:
-    """A dtype under construction: its code, then its byte order."""
-
-    def __init__(self, code: str, _align: object = False, _copy: object = True) -> None:
-        if not _DTYPE.fullmatch(code):
-            raise _RefusedError(f"an array of dtype {code!r}")
-        self.value = np.dtype(code)
-
-    def build(self, state: tuple[Any, ...]) -> None:
-        if state[1] in ("<", ">"):
-            self.value = self.value.newbyteorder(state[1])
-
-
-class _Array:
-    """An array under construction: empty until BUILD brings its shape, dtype and content."""
-
-    value: np.ndarray
-
-    def __init__(self, *_unused: object) -> None:
-        self.value = np.empty(0)
-
-    def build(self, state: tuple[Any, ...]) -> None:
-        _version, shape, dtype, fortran, content = state
-        self.value = _shaped(content, dtype, shape, "F" if fortran else "C").value
-
-    @classmethod
-    def of(cls, value: np.ndarray) -> "_Array":
-        array = cls()
-        array.value = value
-        return array
-
-
-def _shaped(content: Any, dtype: _DType, shape: tuple[int, ...], order: Any = "C") -> _Array:
-    size = 1
-    for length in shape:
-        if length < 0:
-            raise _RefusedError(f"an array of shape {shape}")
-        size *= length
-    if dtype.value.hasobject:
-        if len(content) != size:
-            raise _RefusedError(f"an array of shape {shape} with {len(content)} values")
-        flat = np.fromiter(content, dtype=object, count=size)
-    else:
-        if len(content) != size * dtype.value.itemsize:
-            raise _RefusedError(f"an array of shape {shape} with {len(content)} bytes")
-        flat = np.frombuffer(content, dtype.value) if size else np.empty(0, dtype.value)
-    return _Array.of(flat.reshape(shape, order="F" if order == "F" else "C"))
-
-
-def _scalar(dtype: _DType, content: bytes) -> Any:
-    if dtype.value.hasobject:
-        raise _RefusedError("a numpy scalar that is an object")
-    return np.frombuffer(content, dtype.value)[0]
-
-
-def _encoded(text: str, encoding: str) -> bytes:
-    if encoding not in ("latin1", "latin-1", "iso-8859-1"):
-        raise _RefusedError(f"_codecs.encode to {encoding!r}")
-    return text.encode("latin1")
-
-
-def _numpy(module: str, name: str, make: Callable[..., Any]) -> dict[tuple[str, str], _Constructor]:
-    """Admit a name under the module paths of numpy 1 and numpy 2."""
-    constructor = _Constructor(make)
-    return {(f"numpy.{core}.{module}", name): constructor for core in ("core", "_core")}
-
-
-_ADMITTED = {
-    **_numpy("multiarray", "_reconstruct", _Array),
-    **_numpy("multiarray", "scalar", _scalar),
-    **_numpy("numeric", "_frombuffer", _shaped),
-    ("numpy", "dtype"): _Constructor(_DType),
-    # Never called: it only stands as the first argument of _reconstruct.
-    ("numpy", "ndarray"): _Constructor(_Array),
-    ("_codecs", "encode"): _Constructor(_encoded),
-    # How protocol 2 writes no bytes at all; called without an argument, or not at all.
-    ("__builtin__", "bytes"): _Constructor(lambda: b""),
-}
 
 # Opcodes without a class, a call or a lookup in them, by pickletools' names.
 _PLAIN = (
@@ -187,10 +110,10 @@ class _Unpickler(_Base):
         super().__init__(file)
         self._mapped = file
 
-    def find_class(self, module: str, name: str) -> _Constructor:
-        if (module, name) not in _ADMITTED:
-            raise _RefusedError(f"the foreign name {module}.{name}")
-        return _ADMITTED[module, name]
+    def find_class(self, module: str, name: str) -> Constructor:
+        if (module, name) not in ADMITTED:
+            raise RefusedError(f"the foreign name {module}.{name}")
+        return ADMITTED[module, name]
 
     def _buffer(self, width: int) -> None:
         size = int.from_bytes(self._mapped.read(width), "little")
@@ -204,15 +127,17 @@ class _Unpickler(_Base):
     def load_reduce(self) -> None:
         arguments = self.stack.pop()
         constructor = self.stack[-1]
-        if not isinstance(constructor, _Constructor) or not isinstance(arguments, tuple):
-            raise _RefusedError(f"a call of {type(constructor).__name__}")
+        if not isinstance(constructor, Constructor) or not isinstance(arguments, tuple):
+            raise RefusedError(f"a call of {type(constructor).__name__}")
         self.stack[-1] = constructor.make(*arguments)
+        self._mapped.pay(copied(self.stack[-1]))
 
     def load_build(self) -> None:
         state = self.stack.pop()
-        if not isinstance(self.stack[-1], _DType | _Array):
-            raise _RefusedError(f"a state for {type(self.stack[-1]).__name__}")
+        if not isinstance(self.stack[-1], DType | Array):
+            raise RefusedError(f"a state for {type(self.stack[-1]).__name__}")
         self.stack[-1].build(state)
+        self._mapped.pay(copied(self.stack[-1]))
 
     def load_setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
@@ -226,12 +151,12 @@ class _Unpickler(_Base):
     def _set(self, key: object, value: object) -> None:
         # Hashing a deep tuple would overflow the stack, so keys are names.
         if not isinstance(self.stack[-1], dict) or not isinstance(key, str | int):
-            raise _RefusedError(f"a {type(key).__name__} as the key of a dict")
+            raise RefusedError(f"a {type(key).__name__} as the key of a dict")
         self.stack[-1][key] = value
 
     def load_inst(self) -> None:
         module, name = (self._mapped.readline()[:-1].decode("utf-8") for _ in range(2))
-        raise _RefusedError(f"the foreign name {module}.{name}")
+        raise RefusedError(f"the foreign name {module}.{name}")
 
     def load_dict(self) -> None:
         items = self.pop_mark()
@@ -244,7 +169,7 @@ class _Unpickler(_Base):
 
 def _refuse(opcode: str) -> Callable[..., None]:
     def load(_: _Unpickler) -> None:
-        raise _RefusedError(f"the pickle instruction {opcode}")
+        raise RefusedError(f"the pickle instruction {opcode}")
 
     return load
 
@@ -277,14 +202,14 @@ _Unpickler.dispatch = _dispatch()
 
 def _finished(value: Any, depth: int, done: dict[int, Any]) -> Any:
     """Put arrays in the place of their constructions; `done` keeps shared parts shared."""
-    if isinstance(value, _Array):
+    if isinstance(value, Array):
         return value.value
-    if isinstance(value, _DType | _Constructor | memoryview):
-        raise _RefusedError("a bare dtype, function or buffer")
+    if isinstance(value, DType | Constructor | memoryview):
+        raise RefusedError("a bare dtype, function or buffer")
     if not isinstance(value, dict | list | tuple):
         return value
     if depth == 0:
-        raise _RefusedError(f"containers nested deeper than {_DEPTH}")
+        raise RefusedError(f"containers nested deeper than {_DEPTH}")
     if id(value) not in done:
         if isinstance(value, dict):
             made: Any = {key: _finished(part, depth - 1, done) for key, part in value.items()}
