@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
+from tqdm import tqdm
 
 from stages import run
 from stages.fitting import start
@@ -39,19 +40,21 @@ def main(params: Params) -> None:
     rows = evaluation.draw_rows(blocks["train"].labels, chosen.max_train_rows, seed)
     train, labels = blocks["train"].vectors[rows], blocks["train"].labels[rows]
     at_train = np.flatnonzero(split == "train")[rows]
-    pca = evaluation.fit_pca(
-        pixels[at_train], observed[at_train], card["sizes"]["latent_dim"], seed
-    )
+    pca = evaluation.fit_pca(pixels[at_train], observed[at_train], card["sizes"]["latent_dim"])
 
-    def probe(kind: str, vectors: np.ndarray) -> Pipeline:
-        return evaluation.fit_probe(
-            kind, vectors, labels, seed=seed, linear_c=chosen.linear_c, svm_c=chosen.svm_c,
-            neighbours=chosen.knn_neighbours, trees=chosen.forest_trees, threads=params.threads,
-        )  # fmt: skip
+    with tqdm(total=5, desc="probes", disable=None) as bar:
 
-    probes = {kind: probe(kind, train) for kind in ("linear_probe", "knn", "svm")}
-    forest = probe("forest", metadata[at_train])
-    pca_probe = probe("linear_probe", pca.encode(pixels[at_train], observed[at_train]))
+        def fitted(kind: str, vectors: np.ndarray) -> Pipeline:
+            made = evaluation.fit_probe(
+                kind, vectors, labels, seed=seed, linear_c=chosen.linear_c, svm_c=chosen.svm_c,
+                neighbours=chosen.knn_neighbours, trees=chosen.forest_trees, threads=params.threads,
+            )  # fmt: skip
+            bar.update()
+            return made
+
+        probes = {kind: fitted(kind, train) for kind in ("linear_probe", "knn", "svm")}
+        forest = fitted("forest", metadata[at_train])
+        pca_probe = fitted("linear_probe", pca.encode(pixels[at_train], observed[at_train]))
 
     for name, file in (("validation", "stamps_validation.json"), ("test", "stamps.json")):
         here = split == name
@@ -64,7 +67,7 @@ def main(params: Params) -> None:
         scores_pca = pca.encode(shown, mask)
         predicted = {
             "branch": branch,
-            **{kind: fitted.predict(vectors) for kind, fitted in probes.items()},
+            **{kind: probe.predict(vectors) for kind, probe in probes.items()},
             "forest_on_features": forest.predict(metadata[here]),
             "pca_linear_probe": pca_probe.predict(scores_pca),
         }

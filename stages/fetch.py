@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+from tqdm import tqdm
+
 from stages import run
 from stages.paths import MANIFEST, RAW
 from ztfrep.errors import InputError
@@ -31,10 +33,16 @@ def _own(table: str, path: str) -> Path:
 
 
 def _described(path: Path) -> dict[str, str | int]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest, size = hashlib.sha256(), path.stat().st_size
+    with (
+        path.open("rb") as file,
+        tqdm(total=size, desc=f"hash {path.name}", unit="B", unit_scale=True, disable=None) as bar,
+    ):
+        while block := file.read(1 << 22):
+            digest.update(block)
+            bar.update(len(block))
     # A file of ours is named from the root, so that the manifest is the same in every clone.
-    return {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
+    return {"path": str(path), "bytes": size, "sha256": digest.hexdigest()}
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def test_an_integer_is_a_number(tmp_path):
         ({"autoencoder__loss": "mse"}, "autoencoder.loss", "'cross_entropy' or 'published'"),
         ({"autoencoder__epochs": -1}, "autoencoder.epochs", "greater than or equal to 0"),
         ({"sources__sample__scale": float("nan")}, "sources.sample.scale", "nan"),
+        ({"autoencoder__latent_dim": 1}, "autoencoder.latent_dim", "greater than or equal to 2"),
         ({"recurrent__batch_size": 0}, "recurrent.batch_size", "greater than or equal to 1"),
         ({"evaluate__forest_without": ["rbb"]}, "evaluate.forest_without.0", "'rbb'"),
         ({"autoencoder": 3}, "autoencoder", "3 (int)"),

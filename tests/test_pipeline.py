@@ -277,6 +277,21 @@ def test_a_broken_pickle_stops_the_pipeline_and_keeps_the_tables(clean, tmp_path
     assert not (clean.folder / "data/parquet/stamps.parquet").exists()
 
 
+@pytest.mark.skipif(
+    "ZTFREP_REAL_DATA" not in os.environ, reason="ZTFREP_REAL_DATA names no folder of real pickles"
+)
+def test_real_stamps_go_through_the_whole_pipeline(clean):
+    real = Path(os.environ["ZTFREP_REAL_DATA"]) / "real-pickles" / "td_ztf_stamp_17_06_20.pkl"
+    clean.set(sources__local__stamps=str(real.resolve()), autoencoder__epochs=1)
+    out = clean.run("dvc", "repro")
+    assert "z-scored by other statistics than the published ones" in out
+    counts = clean.json("metrics/data.json")["stamps"]["train"]
+    assert (counts["read"], counts["kept"]) == (1100, 544)
+    base = read_blocks(clean.folder / "data/encoded/base.npy")
+    assert [len(block.labels) for block in base.values()] == [544, 99, 83]
+    assert clean.json("metrics/stamps.json")["forest_on_features"]["accuracy"] > 0.5
+
+
 def test_published_weights_encode_without_training(clean, tmp_path):
     import torch
 

@@ -199,12 +199,12 @@ class PixelPCA:
         return pixels.reshape(-1, *self.shape)
 
 
-def fit_pca(pixels: np.ndarray, observed: np.ndarray, components: int, seed: int) -> PixelPCA:
+def fit_pca(pixels: np.ndarray, observed: np.ndarray, components: int) -> PixelPCA:
     """Fit as many components as asked for, or as the rows `(n, c, H, W)` allow."""
     counts = observed.sum(axis=0)
     mean = (np.where(observed, pixels, 0).sum(axis=0) / np.maximum(counts, 1)).astype(np.float32)
     filled = np.where(observed, pixels, mean).reshape(len(pixels), -1)
-    model = PCA(min(components, *filled.shape), svd_solver="randomized", random_state=seed)
+    model = PCA(min(components, *filled.shape), svd_solver="covariance_eigh")
     return PixelPCA(model.fit(filled), mean, pixels.shape[1:])
 
 

@@ -14,6 +14,8 @@ from ztfrep.errors import InputError
 NO_FILE = "data/none"
 
 Positive = Annotated[int, Field(ge=1)]
+# A vector of one number has no plane to be drawn on.
+Several = Annotated[int, Field(ge=2)]
 Count = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -82,7 +84,7 @@ class Autoencoder(Fit):
     """The vector of an alert."""
 
     architecture: Literal["published"]
-    latent_dim: Positive
+    latent_dim: Several
     dropout: Share
     weights: str
     rescale: Literal["none", "minmax", "asinh"]
@@ -109,7 +111,7 @@ class Recurrent(Fit):
 
     architecture: Literal["published"]
     cell: Literal["gru", "lstm"]
-    hidden: Positive
+    hidden: Several
     layers: Positive
     dropout: Share
     weights: str
