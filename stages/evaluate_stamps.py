@@ -89,7 +89,9 @@ def main(params: Params) -> None:
     save_maps("alerts", folder, vectors, known, CLASSES, params.evaluate.map_rows, params.seed)
     save_figure(
         folder / "reconstruction.png",
-        figures.reconstruction_panel(shown, mask, decoded, known, CLASSES, CHANNELS, title),
+        figures.reconstruction_panel(
+            shown, mask, decoded, known, CLASSES, CHANNELS, f"Reconstruction of {title}"
+        ),
     )
     save_figure(
         folder / "loss.png",
