@@ -15,6 +15,7 @@ from tqdm import tqdm
 import ztfrep
 from stages.reporting import write_metrics
 from ztfrep.checkpoints import load_weights, save_model
+from ztfrep.errors import InputError
 from ztfrep.params import Params, given_file
 from ztfrep.training import (
     Dataset,
@@ -77,16 +78,24 @@ def fit_and_save(
             bar.set_postfix(validation_loss=f"{record['validation_loss']:.4f}", refresh=False)
             bar.update()
 
-        progress = fit(
-            model,
-            tuple(part.to(device) for part in train),
-            train_rows.to(device),
-            tuple(part.to(device) for part in validation),
-            loss,
-            recipe,
-            checkpoint=checkpoint,
-            on_epoch=on_epoch,
-        )
+        try:
+            progress = fit(
+                model,
+                tuple(part.to(device) for part in train),
+                train_rows.to(device),
+                tuple(part.to(device) for part in validation),
+                loss,
+                recipe,
+                checkpoint=checkpoint,
+                on_epoch=on_epoch,
+            )
+        except FloatingPointError as error:
+            raise InputError(
+                f"params.yaml: {network}",
+                found=f"training that diverges ({error})",
+                expected="a finite loss",
+                remedy=f"lower {network}.learning_rate",
+            ) from error
     # DVCLive leaves the last epoch's figures; the model that is kept is the best epoch's.
     best = {name: value for name, value in progress.best.items() if name != "epoch"}
     epochs = {"best_epoch": progress.best_epoch, "epochs": len(progress.history) - 1}

@@ -265,6 +265,19 @@ def test_a_wrong_parameter_is_one_line_and_writes_nothing(clean, changes, stage,
     assert clean.run("git", "status", "--porcelain", "--", "metrics") == before
 
 
+def test_a_run_that_diverges_is_one_line_and_leaves_no_model(clean):
+    clean.set(autoencoder__learning_rate=1e15)
+    done = clean.try_("dvc", "repro", "train_autoencoder")
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert "training that diverges" in lines[0]
+    assert "Traceback" not in done.stderr
+    assert not (clean.folder / "data/models/autoencoder/model.json").exists()
+    curves = (clean.folder / "metrics/autoencoder").rglob("*.tsv")
+    assert not any("nan" in path.read_text() for path in curves)
+
+
 def test_a_broken_pickle_stops_the_pipeline_and_keeps_the_tables(clean, tmp_path):
     broken = tmp_path / "broken.pkl"
     broken.write_bytes((Path(clean.env["HOME"]) / "stamps.pkl").read_bytes()[:-1000])

@@ -105,6 +105,15 @@ def test_no_epoch_leaves_the_weights_and_judges_them():
     assert [sorted(record) for record in progress.history] == [["epoch", "validation_loss"]]
 
 
+def test_a_run_that_diverges_stops_before_it_logs_what_is_no_number(tmp_path):
+    recipe = Recipe(**{**vars(RECIPE), "optimizer": "sgd", "learning_rate": 1e30})
+    logged, checkpoint = [], tmp_path / "fit.pt"
+    with pytest.raises(FloatingPointError, match=r"train_loss (nan|inf) in epoch 1"):
+        run(recipe, on_epoch=logged.append, checkpoint=checkpoint)
+    assert [record["epoch"] for record in logged] == [0]
+    assert torch.load(checkpoint, weights_only=True)["history"] == logged
+
+
 def test_training_learns():
     _, progress = run(Recipe(**{**vars(RECIPE), "epochs": 30}))
     assert progress.best["validation_loss"] < 0.5 * progress.history[0]["validation_loss"]

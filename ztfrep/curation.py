@@ -100,7 +100,6 @@ def split_objects(
         rare = classes[counts.argmin()]
         raise ValueError(f"class {rare} has {counts.min()} objects; a split needs three")
     fraction = min(max(held_out, at_least / counts.min()), 1 / 3)
-    # Rounding up a product that stands for a whole number must not add a row to the rarest class.
     rows = np.arange(len(labels))
     train, held = train_test_split(rows, test_size=2 * fraction, stratify=labels, random_state=seed)
     validation, test = train_test_split(

@@ -4,6 +4,7 @@ A data set is a tuple of tensors with one row per example, whole in memory; what
 it follows from the seed and the epoch alone, so that a resumed run repeats an uninterrupted one.
 """
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -89,7 +90,8 @@ def fit(
 
     `train_rows` are the rows of `train` that an epoch visits, in an order of its own. Epoch 0 is
     the model as given. With `checkpoint`, every finished epoch is kept there, and an earlier run's
-    last epoch is taken up; the result is the same. Data sets and model share one device.
+    last epoch is taken up; the result is the same. Data sets and model share one device. Raises
+    FloatingPointError, before anything is logged, for an epoch whose loss is not finite.
     """
     optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.learning_rate)  # type: ignore[call-arg]
     progress = _resume(checkpoint, model, optimizer)
@@ -111,6 +113,10 @@ def fit(
         # evaluate
         means = run_epoch(model, validation, everything, 512, loss, recipe.precision)
         record |= {f"validation_{name}": value for name, value in means.items()}
+
+        diverged = [name for name, value in record.items() if not math.isfinite(value)]
+        if diverged:
+            raise FloatingPointError(f"{diverged[0]} {record[diverged[0]]} in epoch {epoch}")
 
         # log and save
         progress.history.append(record)
