@@ -1,26 +1,40 @@
-"""Turn the two pickles into alert tables: no duplicates, no leaks, everything accounted for."""
+"""Turn pickles or packets into alert tables: no duplicates, no leaks, everything accounted for."""
 
 import json
 import logging
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from stages import run
-from stages.paths import MANIFEST, METRICS, SERIES, STAMPS
+from stages.paths import BAD_PACKETS, MANIFEST, METRICS, SERIES, STAMPS
 from ztfrep import curation, features
 from ztfrep.alerts import SPLITS, AlertTable
 from ztfrep.errors import InputError
 from ztfrep.files import replacing, write_json
 from ztfrep.params import Params
+from ztfrep.sources.archives import read_files
 from ztfrep.sources.datasets import read_series_pickle, read_stamps_pickle
+from ztfrep.sources.labels import no_labels, read_labels
+from ztfrep.sources.nights import Splitting, write_nights
 from ztfrep.sources.published import series_science_digests, write_series, write_stamps
 
 
 def main(params: Params) -> None:
-    """Convert both pickles; both tables appear, or neither."""
+    """Convert what fetch found; both tables appear, or neither."""
     manifest = json.loads(MANIFEST.read_text(encoding="utf-8"))
+    convert = _convert_packets if "packets" in manifest else _convert_pickles
+    with ExitStack() as stack:
+        tables = [stack.enter_context(replacing(path)) for path in (STAMPS, SERIES)]
+        counts = convert(manifest, params, *tables)
+    write_json(METRICS / "data.json", counts)
+
+
+def _convert_pickles(
+    manifest: dict[str, Any], params: Params, stamps_table: Path, series_table: Path
+) -> dict[str, Any]:
     stamps_path, series_path = (_unchanged(manifest[table]) for table in ("stamps", "series"))
     stamps, series = read_stamps_pickle(stamps_path), read_series_pickle(series_path)
     try:
@@ -36,19 +50,37 @@ def main(params: Params) -> None:
             series_path, found=str(error), expected="enough of each class", remedy=remedy
         ) from error
     held_out = series_science_digests(series, np.concatenate(rows[1:]))
-    with ExitStack() as stack:
-        stamps_table, series_table = (stack.enter_context(replacing(p)) for p in (STAMPS, SERIES))
-        counts = {
-            "stamps": write_stamps(stamps_table, stamps, held_out, source=str(stamps_path)),
-            "series": write_series(series_table, series, dict(zip(SPLITS, rows, strict=True))),
-        }
-    if AlertTable(STAMPS).info.feature_unit != features.PHYSICAL:
+    counts = {
+        "stamps": write_stamps(stamps_table, stamps, held_out, source=str(stamps_path)),
+        "series": write_series(series_table, series, dict(zip(SPLITS, rows, strict=True))),
+    }
+    if AlertTable(stamps_table).info.feature_unit != features.PHYSICAL:
         logging.warning(
             "%s: features were z-scored by other statistics than the published ones; they stay "
             "z-scores of unknown origin and never mix with physical units",
             stamps_path,
         )
-    write_json(METRICS / "data.json", counts)
+    return counts
+
+
+def _convert_packets(
+    manifest: dict[str, Any], params: Params, stamps_table: Path, series_table: Path
+) -> dict[str, Any]:
+    chosen = params.sources.alerts
+    labels = no_labels()
+    if "labels" in manifest:
+        labels = read_labels(_unchanged(manifest["labels"]), chosen.label_column)
+    return write_nights(
+        read_files(_unchanged(described) for described in manifest["packets"]),
+        labels,
+        stamps_table,
+        series_table,
+        BAD_PACKETS,
+        splitting=Splitting(params.convert.held_out, params.convert.held_out_at_least, params.seed),
+        max_bad_fraction=chosen.max_bad_fraction,
+        threads=params.threads,
+        source=chosen.path,
+    )
 
 
 def _unchanged(described: dict[str, str | int]) -> Path:

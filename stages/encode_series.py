@@ -12,6 +12,8 @@ def main(params: Params) -> None:
     """Write one row per object: its vectors in time order, zeros after the last."""
     table = AlertTable(SERIES)
     alerts = table.identity()
+    # Detections without stamps, and upper limits, have no vector.
+    alerts = alerts[alerts["has_stamps"]].reset_index(drop=True)
     objects = alerts.groupby("object_id", sort=False).agg(
         split=("split", "first"), label=("label", "first"), length=("detection", "size")
     )
@@ -20,6 +22,7 @@ def main(params: Params) -> None:
     step = alerts.groupby("object_id").cumcount().to_numpy()
     size, vectors = alert_vectors(table, params)
     names = objects.reset_index()
+    names.attrs["classes"] = list(table.info.classes)
     shape = (int(names["length"].max()), size)
     with writing_blocks(ENCODED_SERIES, names, shape, "<f8", "<f8") as blocks:
         fill(blocks, vectors, alerts["split"].to_numpy(), row, step)

@@ -8,6 +8,7 @@ from tqdm import tqdm
 from stages import run
 from stages.fitting import start
 from stages.paths import AUTOENCODER, ENCODED_STAMPS, FIGURES, METRICS, STAMPS
+from stages.published import of_our_rows, published_blocks
 from stages.reporting import (
     save_confusion,
     save_figure,
@@ -18,7 +19,7 @@ from stages.reporting import (
 )
 from ztfrep import checkpoints, evaluation, features, figures
 from ztfrep.alerts import CHANNELS, CLASSES, AlertTable
-from ztfrep.encoding import read_blocks
+from ztfrep.encoding import read_blocks, read_names
 from ztfrep.models import autoencoder
 from ztfrep.params import Params
 from ztfrep.stamps import prepare
@@ -28,6 +29,8 @@ def main(params: Params) -> None:
     """Score reconstruction, branch, probes and rivals on validation and test alerts."""
     start(params)
     chosen, seed = params.evaluate, params.seed
+    # Our branch and decoder know nothing of the published vectors.
+    own = chosen.encodings == "own"
     model, card = checkpoints.load_model(AUTOENCODER, autoencoder.build)
     table = AlertTable(STAMPS)
     split = table.identity()["split"].to_numpy()
@@ -35,64 +38,79 @@ def main(params: Params) -> None:
         np.concatenate(part)
         for part in zip(*(prepare(s, card["rescale"]) for s in table.stamps()), strict=True)
     )
-    metadata = table.features()[:, [n not in chosen.forest_without for n in features.NAMES]]
-    blocks = read_blocks(ENCODED_STAMPS)
+    kept = [name not in chosen.forest_without for name in features.NAMES]
+    metadata = table.features()[:, kept]
+    blocks = (
+        read_blocks(ENCODED_STAMPS)
+        if own
+        else of_our_rows(published_blocks("base"), read_names(ENCODED_STAMPS))
+    )
     rows = evaluation.draw_rows(blocks["train"].labels, chosen.max_train_rows, seed)
     train, labels = blocks["train"].vectors[rows], blocks["train"].labels[rows]
     at_train = np.flatnonzero(split == "train")[rows]
     pca = evaluation.fit_pca(pixels[at_train], observed[at_train], card["sizes"]["latent_dim"])
+    scaling = np.array([card["features"]["mean"], card["features"]["std"]])[:, kept]
+    scaled = features.standardise(table.clipped_features()[:, kept], *scaling)
 
-    with tqdm(total=5, desc="probes", disable=None) as bar:
-
-        def fitted(kind: str, vectors: np.ndarray) -> Pipeline:
-            made = evaluation.fit_probe(
-                kind, vectors, labels, seed=seed, linear_c=chosen.linear_c, svm_c=chosen.svm_c,
+    inputs = {
+        "linear_probe": ("linear_probe", train),
+        "knn": ("knn", train),
+        "svm": ("svm", train),
+        "forest_on_features": ("forest", metadata[at_train]),
+        "features_linear_probe": ("linear_probe", scaled[at_train]),
+        "pca_linear_probe": ("linear_probe", pca.encode(pixels[at_train], observed[at_train])),
+    }
+    probes: dict[str, Pipeline] = {}
+    if evaluation.has_classes(labels):
+        for name, (kind, values) in tqdm(inputs.items(), desc="probes", disable=None):
+            probes[name] = evaluation.fit_probe(
+                kind, values, labels, seed=seed, linear_c=chosen.linear_c, svm_c=chosen.svm_c,
                 neighbours=chosen.knn_neighbours, trees=chosen.forest_trees, threads=params.threads,
             )  # fmt: skip
-            bar.update()
-            return made
-
-        probes = {kind: fitted(kind, train) for kind in ("linear_probe", "knn", "svm")}
-        forest = fitted("forest", metadata[at_train])
-        pca_probe = fitted("linear_probe", pca.encode(pixels[at_train], observed[at_train]))
 
     for name, file in (("validation", "stamps_validation.json"), ("test", "stamps.json")):
         here = split == name
         vectors, known = blocks[name]
-        with torch.inference_mode():
-            latent = torch.from_numpy(vectors)
-            branch = model.logits(latent).argmax(dim=1).numpy()
-            decoded = model.decode(latent).numpy()
         shown, mask = pixels[here], observed[here]
         scores_pca = pca.encode(shown, mask)
-        predicted = {
-            "branch": branch,
-            **{kind: probe.predict(vectors) for kind, probe in probes.items()},
-            "forest_on_features": forest.predict(metadata[here]),
-            "pca_linear_probe": pca_probe.predict(scores_pca),
+        values = {
+            "forest_on_features": metadata[here],
+            "features_linear_probe": scaled[here],
+            "pca_linear_probe": scores_pca,
         }
-        metrics = {m: scores(known, p, CLASSES, seed) for m, p in predicted.items()}
-        metrics["branch"] |= evaluation.classification(known, branch, CLASSES)
-        metrics["reconstruction"] = evaluation.reconstruction(shown, mask, decoded, CHANNELS)
-        metrics["pca_reconstruction"] = evaluation.reconstruction(
-            shown, mask, pca.decode(scores_pca), CHANNELS
-        )
+        predicted, reconstructed = {}, {"pca_reconstruction": pca.decode(scores_pca)}
+        if own:
+            with torch.inference_mode():
+                latent = torch.from_numpy(vectors)
+                predicted["branch"] = model.logits(latent).argmax(dim=1).numpy()
+                reconstructed["reconstruction"] = model.decode(latent).numpy()
+        predicted |= {m: probe.predict(values.get(m, vectors)) for m, probe in probes.items()}
+        metrics = {}
+        if (known >= 0).any():
+            metrics = {m: scores(known, p, CLASSES, seed) for m, p in predicted.items()}
+        if metrics and own:
+            metrics["branch"] |= evaluation.classification(known, predicted["branch"], CLASSES)
+        for method, decoded in sorted(reconstructed.items(), reverse=True):
+            metrics[method] = evaluation.reconstruction(shown, mask, decoded, CHANNELS)
         write_metrics(METRICS / file, {"alerts": int((known >= 0).sum()), **metrics})
 
     folder = FIGURES / "stamps"
     title = f"{len(known)} test alerts"
+    best = next(iter(predicted), None)
     save_confusion(
-        "branch.csv", folder / "confusion.png", known, branch, CLASSES,
-        f"Classification branch, {title}",
+        "branch.csv", folder / "confusion.png", known, predicted[best] if best else known, CLASSES,
+        f"{'Classification branch' if own else 'Linear probe'}, {title}",
     )  # fmt: skip
     save_methods(folder / "methods.png", metrics, f"Methods on {title}")
     save_maps("alerts", folder, vectors, known, CLASSES, params.evaluate.map_rows, params.seed)
+    method = "reconstruction" if own else "pca_reconstruction"
     save_figure(
         folder / "reconstruction.png",
         figures.reconstruction_panel(
-            shown, mask, decoded, known, CLASSES, CHANNELS, f"Reconstruction of {title}"
+            shown, mask, reconstructed[method], known, CLASSES, CHANNELS,
+            f"{'Reconstruction' if own else 'PCA reconstruction'} of {title}",
         ),
-    )
+    )  # fmt: skip
     save_figure(
         folder / "loss.png",
         figures.loss_curves(card["history"], "Autoencoder", best_epoch=card["best_epoch"]),

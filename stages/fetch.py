@@ -1,35 +1,82 @@
-"""Bring the two pickles within reach, and write down which bytes they are."""
+"""Bring the data within reach, and write down which bytes they are."""
 
 import hashlib
+import os
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from stages import run
-from stages.paths import MANIFEST, RAW
+from stages.paths import CACHE, MANIFEST, RAW
 from ztfrep.errors import InputError
-from ztfrep.files import write_json
-from ztfrep.params import Params, given_file
+from ztfrep.files import replacing, write_json
+from ztfrep.params import Drive, Params, given_file
+from ztfrep.sources import drive
+from ztfrep.sources.archives import find_files
 from ztfrep.sources.sample import write_survey
 
 
 def main(params: Params) -> None:
-    """Write the sample, or point to the user's own files; then the manifest."""
+    """Write the sample, download, or point to the user's own files; then the manifest."""
+    chosen = params.sources
+    files: dict[str, Path] = {}
+    manifest: dict[str, Any] = {"source": params.source}
     if params.source == "sample":
-        stamps, series = write_survey(RAW, scale=params.sources.sample.scale, seed=params.seed)
+        files["stamps"], files["series"] = write_survey(
+            RAW, scale=chosen.sample.scale, seed=params.seed
+        )
+    elif params.source == "drive":
+        files = _downloaded(chosen.drive)
+    elif params.source == "local":
+        for table in ("stamps", "series"):
+            files[table] = _own(f"local.{table}", getattr(chosen.local, table), "a pickle")
     else:
-        stamps = _own("stamps", params.sources.local.stamps)
-        series = _own("series", params.sources.local.series)
-    write_json(MANIFEST, {"stamps": _described(stamps), "series": _described(series)})
+        path = _own("alerts.path", chosen.alerts.path, "alert packets", folder=True)
+        manifest["packets"] = [_described(file) for file in find_files(path)]
+        labels = given_file("sources.alerts.labels", chosen.alerts.labels)
+        if labels is not None:
+            files["labels"] = labels
+    write_json(MANIFEST, manifest | {name: _described(path) for name, path in files.items()})
 
 
-def _own(table: str, path: str) -> Path:
-    key = f"sources.local.{table}"
-    found = given_file(key, path)
+def _own(key: str, path: str, expected: str, *, folder: bool = False) -> Path:
+    key = f"sources.{key}"
+    found = given_file(key, path, folder=folder)
     if found is None:
         remedy = f"give its absolute path with -S {key}=PATH"
-        raise InputError(f"params.yaml: {key}", found="none", expected="a pickle", remedy=remedy)
+        raise InputError(f"params.yaml: {key}", found="none", expected=expected, remedy=remedy)
     return found
+
+
+def _downloaded(chosen: Drive) -> dict[str, Path]:
+    """Download the published files that are wanted, and link them into the raw data."""
+    pickle, array = b"\x80", b"\x93NUMPY"
+    sha256 = chosen.sha256
+    folders: dict[str, Mapping[str, drive.Wanted]] = {
+        chosen.pickles: {
+            "stamps": drive.Wanted("td_ztf_stamp_17_06_20*.pkl", pickle, sha256.stamps),
+            "series": drive.Wanted("recurrent_dataset*.pk", pickle, sha256.series),
+        }
+    }
+    if chosen.encoded:
+        folders[chosen.encodings] = {
+            "base": drive.Wanted("base[.-]*npy", array, sha256.base),
+            "base_recurrente": drive.Wanted("baseRecurrente*.npy", array, sha256.base_recurrente),
+        }
+    files = {}
+    for folder, wanted in folders.items():
+        found = drive.download(folder, wanted, CACHE / "drive", timeout=chosen.timeout)
+        for name, cached in found.items():
+            files[name] = RAW / cached.name
+            with replacing(files[name]) as temporary:
+                try:
+                    os.link(cached, temporary)
+                except OSError:  # Another disk, or a file system without links.
+                    shutil.copyfile(cached, temporary)
+    return files
 
 
 def _described(path: Path) -> dict[str, str | int]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 import ztfrep
+from stages.paths import CACHE
 from stages.reporting import write_metrics
 from ztfrep.checkpoints import load_weights, save_model
 from ztfrep.errors import InputError
@@ -143,6 +143,4 @@ def _checkpoint(params: Params, network: Network, inputs: Sequence[Path]) -> Pat
     for path in [*code, *inputs]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    # Experiments run in folders that vanish; the repository's root is theirs all.
-    root = Path(os.environ.get("DVC_ROOT", "."))
-    return root / ".cache" / "checkpoints" / f"{network}-{digest.hexdigest()[:16]}.pt"
+    return CACHE / "checkpoints" / f"{network}-{digest.hexdigest()[:16]}.pt"

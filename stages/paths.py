@@ -1,11 +1,13 @@
 """Where the stages leave their outputs; dvc.yaml names the same paths."""
 
+import os
 from pathlib import Path
 
 RAW = Path("data/raw")
 MANIFEST = RAW / "manifest.json"
 STAMPS = Path("data/parquet/stamps.parquet")
 SERIES = Path("data/parquet/series.parquet")
+BAD_PACKETS = Path("data/parquet/bad_packets.csv")
 AUTOENCODER = Path("data/models/autoencoder")
 RECURRENT = Path("data/models/recurrent")
 ENCODED_STAMPS = Path("data/encoded/base.npy")
@@ -13,3 +15,5 @@ ENCODED_SERIES = Path("data/encoded/baseRecurrente.npy")
 ENCODED_OBJECTS = Path("data/encoded/objects.npy")
 FIGURES = Path("data/figures")
 METRICS = Path("metrics")
+# What outlives a run. Experiments run in folders that vanish; the repository's root is theirs all.
+CACHE = Path(os.environ.get("DVC_ROOT", ".")) / ".cache"

@@ -63,7 +63,10 @@ def save_confusion(
     """Save a confusion matrix as DVC plot data (a row per alert or object) and as PNG."""
     known = labels >= 0
     names = np.array(classes)
+    # DVC expects the file, whether or not a row is labelled.
     save_plot(name, actual=names[labels[known]], predicted=names[predicted[known]])
+    if not known.any():
+        return
     matrix = evaluation.confusion(labels, predicted, classes)
     save_figure(path, figures.confusion_matrix(matrix, classes, title))
 
@@ -71,6 +74,8 @@ def save_confusion(
 def save_methods(path: Path, metrics: Mapping[str, object], title: str) -> None:
     """Draw the balanced accuracies that `metrics` holds, with their intervals."""
     methods = {m: s for m, s in metrics.items() if isinstance(s, dict) and "balanced_accuracy" in s}
+    if not methods:
+        return
     figure = figures.method_comparison(
         {m: s["balanced_accuracy"] for m, s in methods.items()},
         {m: (s["balanced_accuracy_low"], s["balanced_accuracy_high"]) for m, s in methods.items()},

@@ -1,6 +1,7 @@
 """Train the autoencoder of alerts."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from stages import run
 from stages.fitting import fit_and_save, start
 from stages.paths import AUTOENCODER, METRICS, STAMPS
+from ztfrep import features
 from ztfrep.alerts import CHANNELS, CLASSES, AlertTable
 from ztfrep.models import autoencoder
 from ztfrep.params import Autoencoder, Params
@@ -41,7 +43,13 @@ def main(params: Params) -> None:
         partial(_losses, chosen=chosen),
         params,
         "autoencoder",
-        card={"sizes": sizes, "rescale": chosen.rescale, "crop": CROP, "channels": CHANNELS},
+        card={
+            "sizes": sizes,
+            "rescale": chosen.rescale,
+            "crop": CROP,
+            "channels": CHANNELS,
+            "features": _feature_scaling(table, split == "train"),
+        },
         inputs=[STAMPS],
         directory=AUTOENCODER,
         live=METRICS / "autoencoder",
@@ -53,6 +61,12 @@ def _network_input(table: AlertTable, rescale: str, labels: np.ndarray) -> Datas
     pixels, observed = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts, strict=True))
     pixels = pixels.contiguous(memory_format=torch.channels_last)
     return pixels, observed, torch.tensor(labels)
+
+
+def _feature_scaling(table: AlertTable, train: np.ndarray) -> dict[str, Any]:
+    """Describe the features' unit and their statistics over the train rows."""
+    mean, std = features.statistics(table.clipped_features()[train])
+    return {"unit": table.info.feature_unit, "mean": mean.tolist(), "std": std.tolist()}
 
 
 def _losses(

@@ -1,5 +1,6 @@
 """Train the recurrent network of objects."""
 
+import logging
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,6 @@ from torch import Tensor, nn
 from stages import run
 from stages.fitting import fit_and_save, start
 from stages.paths import ENCODED_SERIES, METRICS, RECURRENT
-from ztfrep.alerts import SERIES_CLASSES
 from ztfrep.encoding import names_path, read_blocks, read_names
 from ztfrep.evaluation import balanced_subset
 from ztfrep.models import recurrent
@@ -30,7 +30,14 @@ def main(params: Params) -> None:
         )
         for split, block in blocks.items()
     }
+    classes = names.attrs["classes"]
     labels = data["train"][2].numpy()
+    if len(np.unique(labels[labels >= 0])) < 2:
+        logging.warning("no two classes of labelled train series: the network stays as it is")
+        params = params.model_copy(
+            update={"recurrent": chosen.model_copy(update={"epochs": 0, "balance": "none"})}
+        )
+        chosen = params.recurrent
     rows = np.arange(len(labels))
     if chosen.balance == "undersample":
         # Stopped by the same proportions that it learns from, as the published run was.
@@ -43,9 +50,11 @@ def main(params: Params) -> None:
         "hidden": chosen.hidden,
         "layers": chosen.layers,
         "dropout": chosen.dropout,
-        "classes": len(SERIES_CLASSES),
+        "classes": len(classes),
     }
-    weights = _class_weights(labels).to(device) if chosen.balance == "weights" else None
+    weights = (
+        _class_weights(labels, len(classes)).to(device) if chosen.balance == "weights" else None
+    )
     fit_and_save(
         recurrent.build(chosen.architecture, **sizes).to(device),
         data["train"],
@@ -61,10 +70,10 @@ def main(params: Params) -> None:
     )
 
 
-def _class_weights(labels: np.ndarray) -> Tensor:
+def _class_weights(labels: np.ndarray, classes: int) -> Tensor:
     # A class' weights sum to the same over the train series, and their mean is one.
-    counts = np.bincount(labels[labels >= 0], minlength=len(SERIES_CLASSES)).clip(min=1)
-    return torch.tensor(counts.sum() / (len(SERIES_CLASSES) * counts), dtype=torch.float32)
+    counts = np.bincount(labels[labels >= 0], minlength=classes).clip(min=1)
+    return torch.tensor(counts.sum() / (classes * counts), dtype=torch.float32)
 
 
 def _losses(

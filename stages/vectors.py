@@ -17,14 +17,21 @@ from ztfrep.stamps import prepare
 
 
 def alert_vectors(table: AlertTable, params: Params) -> tuple[int, Iterator[np.ndarray]]:
-    """Give the length of a vector, and the vectors `(m, d)` batch by batch in table order."""
+    """Give the length of a vector, and the vectors `(m, d)` batch by batch in table order.
+
+    Rows without stamps have none.
+    """
     device = start(params)
     model, card = checkpoints.load_model(AUTOENCODER, autoencoder.build)
     model.to(device)
 
     def stream() -> Iterator[np.ndarray]:
-        with tqdm(total=table.rows, desc="encode", unit=" alerts", disable=None) as bar:
+        with tqdm(
+            total=int(table.has_stamps().sum()), desc="encode", unit=" alerts", disable=None
+        ) as bar:
             for stamps in table.stamps(params.encode.batch_size):
+                if not len(stamps):
+                    continue
                 pixels, _ = prepare(stamps, card["rescale"])
                 yield encode(model, [torch.from_numpy(pixels)], device, params.precision)
                 bar.update(len(stamps))

@@ -59,8 +59,11 @@ def test_what_a_source_lacks_is_null_not_invented(tmp_path):
     assert raw.column("magpsf").null_count == 1
     assert raw.column("mjd").null_count == 6
     # A null in the middle moves nobody else's stamps, wherever a batch is cut.
+    present = [True, False, True, True, True, True]
+    assert table.has_stamps().tolist() == present
     for size in (1, 2, 4, 100):
-        np.testing.assert_array_equal(np.concatenate(list(table.stamps(size))), part["stamps"])
+        stamps = np.concatenate(list(table.stamps(size)))
+        np.testing.assert_array_equal(stamps, part["stamps"][present])
     assert table.identity()["label"][3] == -1
     assert np.isnan(table.features()[4, features.NAMES.index("magpsf")])
 
@@ -113,3 +116,29 @@ def test_a_failed_write_leaves_nothing(tmp_path):
 def test_rows_that_do_not_fit_the_schema_are_refused(tmp_path, change, message):
     with pytest.raises(ValueError, match=message), AlertWriter(tmp_path / "t", INFO) as writer:
         writer.write(rows() | change)
+
+
+def test_rows_without_stamps_are_given_by_name_and_cost_no_pixels(tmp_path):
+    present = np.array([False, True, False, False, True, True])
+    part = rows(6)
+    stamps = part["stamps"][present]
+    sparse = write(tmp_path / "t.parquet", part | {"stamps": stamps, "has_stamps": present})
+    assert sparse.has_stamps().tolist() == present.tolist()
+    np.testing.assert_array_equal(np.concatenate(list(sparse.stamps(2))), stamps)
+    column = pq.read_table(sparse.path).column("stamps")
+    assert column.is_null().to_pylist() == (~present).tolist()
+    # What stands in the place of a null row is not written: three rows' pixels, not six.
+    full = write(tmp_path / "full.parquet", part)
+    assert sparse.path.stat().st_size < 0.7 * full.path.stat().st_size
+    with pytest.raises(ValueError, match="stamps"):
+        write(tmp_path / "wrong.parquet", part | {"has_stamps": present})
+
+
+def test_physical_features_are_clipped_where_a_network_reads_them(tmp_path):
+    part = rows(3)
+    part["fwhm"] = np.array([5.0, 50.0, np.nan])
+    table = write(tmp_path / "t.parquet", part)
+    fwhm = features.NAMES.index("fwhm")
+    np.testing.assert_array_equal(table.features()[:, fwhm], [5, 50, np.nan])
+    clipped = [5, 10 if table.info.feature_unit == features.PHYSICAL else 50, np.nan]
+    np.testing.assert_array_equal(table.clipped_features()[:, fwhm], clipped)

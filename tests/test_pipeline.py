@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
+from tests.alert_packets import alert, archive, epoch, image, packet
+from tests.drive_server import Drive, serve
 from ztfrep import features
 from ztfrep.encoding import read_blocks, read_names
 
@@ -288,6 +290,156 @@ def test_a_broken_pickle_stops_the_pipeline_and_keeps_the_tables(clean, tmp_path
     assert len(lines) == 1
     assert str(broken) in lines[0]
     assert not (clean.folder / "data/parquet/stamps.parquet").exists()
+
+
+def write_night(folder, name, objects, seed):
+    """An archive of alerts of three classes and of none, some objects with several alerts."""
+    rng = np.random.default_rng(seed)
+    files = {}
+    for i in range(objects):
+        for visit in range(1 + i % 3):
+            candid = 1000 * seed + 10 * i + visit
+            stamps = [image(100 * p) for p in blobs(rng, np.array([i % 4]), 63)[0]]
+            made = alert(
+                f"ZTF{seed}{i:04d}",
+                candid=candid,
+                jd=2459000.5 + visit,
+                stamps=stamps,
+                magpsf=float(17 + i % 4),
+                history=[epoch(2458990.5), epoch(2458991.5, candid=candid + 5)],
+            )
+            files[f"{candid}.avro"] = packet(made)
+    return archive(folder / name, files)
+
+
+def test_alert_packets_go_through_the_whole_pipeline(clean, tmp_path):
+    nights = tmp_path / "nights"
+    nights.mkdir()
+    first = write_night(nights, "ztf_public_1.tar.gz", 48, seed=1)
+    labels = tmp_path / "labels.csv"
+    names = [f"ZTF1{i:04d},{('AGN', 'SN', 'VS', 'kilonova')[i % 4]}" for i in range(48)]
+    labels.write_text("\n".join(["object_id,kind", *names]))
+    clean.set(
+        source="alerts",
+        sources__alerts__path=str(nights),
+        sources__alerts__labels=str(labels),
+        sources__alerts__label_column="kind",
+        convert__held_out_at_least=3,
+    )
+    clean.run("dvc", "repro")
+    counts = clean.json("metrics/data.json")
+    assert counts["packets"]["read"] == counts["packets"]["written"] == 96
+    assert counts["labels"]["other_classes"] == 12
+    base = read_blocks(clean.folder / "data/encoded/base.npy")
+    series = read_blocks(clean.folder / "data/encoded/baseRecurrente.npy")
+    assert sum(len(block.labels) for block in base.values()) == 96
+    assert series["train"].vectors.shape[1:] == (3, 8)
+    names = read_names(clean.folder / "data/encoded/baseRecurrente.npy")
+    assert sorted(names["length"].unique()) == [1, 2, 3]
+    assert (names["label"] == -1).sum() == 12
+    for split, block in series.items():
+        lengths = names.loc[names["split"] == split, "length"].to_numpy()
+        padding = np.arange(3) >= lengths[:, None]
+        assert (block.vectors[padding] == 0).all()
+        assert (block.vectors[~padding] != 0).any(axis=1).all()
+    assert clean.json("metrics/stamps.json")["branch"]["accuracy"] >= 0
+    assert "Data and pipelines are up to date" in clean.run("dvc", "repro")
+
+    # An archive that is added, changed or removed is noticed.
+    second = write_night(nights, "ztf_public_2.tar.gz", 3, seed=2)
+    clean.run("dvc", "repro", "convert")
+    assert clean.json("metrics/data.json")["packets"]["read"] == 96 + 6
+    second.write_bytes(second.read_bytes()[:-100])
+    done = clean.try_("dvc", "repro", "convert")
+    assert "1 archive" in done.stderr
+    assert "sources.alerts.max_bad_fraction" not in done.stdout
+    clean.set(sources__alerts__max_bad_fraction=0.2)
+    clean.run("dvc", "repro", "convert")
+    assert clean.json("metrics/data.json")["packets"]["bad_archive"] == 1
+    first.unlink()
+    assert str(nights) in clean.run("dvc", "status", "fetch")
+    clean.run("dvc", "repro", "fetch")
+    assert len(clean.json("data/raw/manifest.json")["packets"]) == 1
+
+
+def test_alerts_without_labels_are_learned_from_and_not_classified(clean, tmp_path):
+    write_night(tmp_path, "ztf_public_1.tar.gz", 30, seed=1)
+    clean.set(source="alerts", sources__alerts__path=str(tmp_path / "ztf_public_1.tar.gz"))
+    out = clean.run("dvc", "repro")
+    assert "the network stays as it is" in out
+    for name in ("stamps", "series"):
+        metrics = clean.json(f"metrics/{name}.json")
+        assert "linear_probe" not in metrics
+        assert "network" not in metrics
+    assert clean.json("metrics/stamps.json")["reconstruction"]["mse"] > 0
+    block = read_blocks(clean.folder / "data/encoded/base.npy")["train"]
+    assert (block.labels == -1).all()
+    assert (clean.folder / "data/figures/stamps/reconstruction.png").exists()
+
+
+def published(path, shapes, labels, dtype):
+    rng = np.random.default_rng(0)
+    with path.open("wb") as file:
+        for shape, known in zip(shapes, labels, strict=True):
+            np.save(
+                file,
+                rng.normal(size=shape).astype(dtype) + 0.3 * known[:, *[None] * (len(shape) - 1)],
+            )
+            np.save(file, known.astype(float))
+    return path.read_bytes()
+
+
+def test_drive_is_downloaded_once_for_every_kind_of_experiment(clean, tmp_path):
+    home = Path(clean.env["HOME"])
+    first = pickle.loads((home / "stamps.pkl").read_bytes())
+    labels = [first[name]["labels"] for name in ("Train", "Validation", "Test")]
+    of_series = [np.arange(n) % 3 for n in (54, 18, 18)]
+    base = published(tmp_path / "base.npy", [(len(x), 6) for x in labels], labels, "f4")
+    series = published(
+        tmp_path / "series.npy", [(len(x), 3, 6) for x in of_series], of_series, "f8"
+    )
+    params = yaml.safe_load((clean.folder / "params.yaml").read_text())["sources"]["drive"]
+    files = {
+        "1a" * 14: ("td_ztf_stamp_17_06_20-002.pkl", (home / "stamps.pkl").read_bytes()),
+        "1b" * 14: ("recurrent_dataset-001.pk", (home / "series.pk").read_bytes()),
+        "1c" * 14: ("base.npy", base),
+        "1d" * 14: ("baseRecurrente.npy", series),
+    }
+    drive = Drive(params["pickles"], files)
+    server = serve(drive)
+    # Every python of the pipeline meets the server where it looks for Google.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import requests\n"
+        "from tests.drive_server import patched_send\n"
+        f"requests.adapters.HTTPAdapter.send = patched_send({drive.url!r})\n"
+    )
+    env, clean.env = clean.env, {**clean.env, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    change = ("-S", "source=drive", "-S", "sources.drive.encoded=true")
+    try:
+        clean.run("dvc", "exp", "run", *change, "-S", "evaluate.encodings=published")
+        asked = len(drive.requests)
+        assert asked > 4
+        stamps, objects = clean.json("metrics/stamps.json"), clean.json("metrics/series.json")
+        assert stamps["linear_probe"]["accuracy"] > 0.2
+        assert "branch" not in stamps
+        assert "mean_alert_linear_probe" in objects
+        assert "network" not in objects
+        raw = clean.folder / "data/raw/td_ztf_stamp_17_06_20-002.pkl"
+        assert raw.read_bytes() == (home / "stamps.pkl").read_bytes()
+        clean.run("git", "checkout", "-q", ".")
+        clean.run("dvc", "exp", "run", "--temp", *change, "-S", "seed=9", "fetch")
+        assert len(drive.requests) == asked
+    finally:
+        clean.env = env
+        server.shutdown()
+        server.server_close()
+
+
+def test_published_encodings_without_a_download_are_refused_with_the_way_to_get_them(clean):
+    clean.set(evaluate__encodings="published")
+    done = clean.try_("dvc", "repro", "evaluate_stamps")
+    assert "sources.drive.encoded=true" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.skipif(

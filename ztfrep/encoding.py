@@ -153,5 +153,8 @@ def write_names(path: str | Path, names: pd.DataFrame) -> None:
 
 
 def read_names(path: str | Path) -> pd.DataFrame:
-    """Read the table that names every row of the encoded file `path`."""
+    """Read the table that names every row of the encoded file `path`.
+
+    Of series and objects, `attrs["classes"]` are the names of the labels.
+    """
     return pd.read_parquet(names_path(path))

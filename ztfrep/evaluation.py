@@ -208,6 +208,11 @@ def fit_pca(pixels: np.ndarray, observed: np.ndarray, components: int) -> PixelP
     return PixelPCA(model.fit(filled), mean, pixels.shape[1:])
 
 
+def has_classes(labels: np.ndarray) -> bool:
+    """Tell whether labels `(n,)`, -1 where there is none, hold the two classes a probe needs."""
+    return len(np.unique(labels[labels >= 0])) > 1
+
+
 def balanced_subset(labels: np.ndarray, seed: int) -> np.ndarray:
     """Draw the rarest class' number of rows from every class: ascending rows `(m,)`."""
     generator = np.random.default_rng(seed)

@@ -74,6 +74,24 @@ def invert_zscore(scores: np.ndarray) -> np.ndarray:
     return scores * STD + MEAN
 
 
+def statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of features `(n, k)`: `(k,)` each.
+
+    NaN counts nowhere; a feature without two different values has a deviation of 1, one without any
+    a mean of 0.
+    """
+    known = np.isfinite(values)
+    counts = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, values, 0).sum(axis=0) / counts
+    std = np.sqrt((np.where(known, values - mean, 0) ** 2).sum(axis=0) / counts)
+    return mean, np.where(std > 0, std, 1)
+
+
+def standardise(values: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Scale features `(n, k)` by mean and deviation `(k,)`; a missing one stands at the mean."""
+    return np.nan_to_num((values - mean) / std, nan=0.0)
+
+
 def scaled_as_published(scores: np.ndarray, tolerance: float = 0.01) -> bool:
     """Tell whether z-scores `(n, 26)` were made with the published mean and standard deviation.
 

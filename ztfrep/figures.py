@@ -116,9 +116,12 @@ def reconstruction_panel(
 ) -> Figure:
     """Draw originals beside reconstructions, `(n, c, H, W)` each: the first two of every class.
 
+    Without labels it is the first ten.
+
     A pair has one grey scale; what is not observed is orange.
     """
     rows = [row for label in range(len(classes)) for row in np.flatnonzero(labels == label)[:2]]
+    rows = rows or list(range(min(10, len(labels))))
     figure = _figure(2.2 * len(channels) + 0.9, 1.02 * len(rows) + 0.9, title)
     grid = figure.subplots(len(rows), 2 * len(channels), squeeze=False)
     for axes in grid.flat:
@@ -126,7 +129,8 @@ def reconstruction_panel(
         axes.set_yticks([])
         axes.set_facecolor(PALETTE[1])
     for row, line in zip(rows, grid, strict=True):
-        line[0].set_ylabel(classes[labels[row]], fontsize=10)
+        name = classes[labels[row]] if labels[row] >= 0 else "unlabelled"
+        line[0].set_ylabel(name, fontsize=10)
         for channel in range(len(channels)):
             original = np.where(observed[row, channel], pixels[row, channel], np.nan)
             known = original[observed[row, channel]]

@@ -20,6 +20,7 @@ Count = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class _Table(BaseModel):
@@ -40,11 +41,41 @@ class Local(_Table):
     series: str
 
 
+class Checksums(_Table):
+    """The sha256 that downloaded files must have, where it is known."""
+
+    stamps: Sha256 | None
+    series: Sha256 | None
+    base: Sha256 | None
+    base_recurrente: Sha256 | None
+
+
+class Drive(_Table):
+    """The published files on Google Drive, by the ids of their folders."""
+
+    pickles: str
+    encodings: str
+    encoded: bool
+    timeout: PositiveFloat
+    sha256: Checksums
+
+
+class Alerts(_Table):
+    """Alert packets, and a table of labels, as absolute paths."""
+
+    path: str
+    labels: str
+    label_column: str
+    max_bad_fraction: Annotated[float, Field(ge=0, le=1)]
+
+
 class Sources(_Table):
     """One table per source."""
 
     sample: Sample
     local: Local
+    drive: Drive
+    alerts: Alerts
 
 
 class Budget(_Table):
@@ -59,6 +90,8 @@ class Budgets(_Table):
 
     sample: Budget
     local: Budget
+    drive: Budget
+    alerts: Budget
 
 
 class Convert(_Table):
@@ -121,6 +154,7 @@ class Recurrent(Fit):
 class Evaluate(_Table):
     """The protocol's constants."""
 
+    encodings: Literal["own", "published"]
     max_train_rows: Positive
     knn_neighbours: Positive
     linear_c: PositiveFloat
@@ -133,7 +167,7 @@ class Evaluate(_Table):
 class Params(_Table):
     """All of `params.yaml`."""
 
-    source: Literal["sample", "local"]
+    source: Literal["sample", "local", "drive", "alerts"]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     threads: Positive
     precision: Literal["float32", "bf16"]
@@ -171,8 +205,11 @@ def read_params(path: str | Path = "params.yaml") -> Params:
         raise _explained(path, error) from error
 
 
-def given_file(key: str, path: str) -> Path | None:
-    """Turn a path parameter into a path, None for `data/none`; an absent file is refused."""
+def given_file(key: str, path: str, *, folder: bool = False) -> Path | None:
+    """Turn a path parameter into a path, None for `data/none`; an absent file is refused.
+
+    With `folder`, a folder will do too.
+    """
     if path == NO_FILE:
         return None
     if not Path(path).is_absolute():
@@ -182,11 +219,11 @@ def given_file(key: str, path: str) -> Path | None:
             expected="an absolute path",
             remedy="experiments run in other folders, so write the whole path",
         )
-    if not Path(path).is_file():
+    if not (Path(path).is_file() or (folder and Path(path).is_dir())):
         raise InputError(
             f"params.yaml: {key}",
             found=f"no file at {path}",
-            expected="a file",
+            expected="a file or a folder" if folder else "a file",
             remedy=f"correct {key}",
         )
     return Path(path)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ztfrep import curation, features
-from ztfrep.alerts import CLASSES, SPLITS, AlertWriter, TableInfo
+from ztfrep.alerts import CLASSES, SERIES_CLASSES, SPLITS, AlertWriter, TableInfo
 from ztfrep.errors import InputError
 from ztfrep.sources.datasets import SeriesArrays, StampSplit
 from ztfrep.stamps import CROP, crop
@@ -24,7 +24,8 @@ def write_series(path: Path, arrays: SeriesArrays, split: dict[str, np.ndarray])
     detections = arrays.science.shape[1]
     height, width = arrays.template.shape[1:]
     counts: Counts = {}
-    with AlertWriter(path, TableInfo(height, width, "unknown", "none")) as writer:
+    info = TableInfo(height, width, "unknown", "none", SERIES_CLASSES)
+    with AlertWriter(path, info) as writer:
         for name, objects in split.items():
             kept = constant = masked = kept_objects = 0
             for block in curation.blocks(len(objects), f"series {name}"):

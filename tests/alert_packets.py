@@ -1,0 +1,128 @@
+"""Alert packets made for a test: a small ZTF schema, and archives of packets."""
+
+import gzip
+import io
+import tarfile
+
+import fastavro
+import numpy as np
+
+# fmt: off
+NUMBERS = [
+    "jd", "diffmaglim", "magpsf", "sigmapsf", "ra", "dec", "fwhm", "classtar", "rb", "distnr",
+    "magnr", "chinr", "sharpnr", "xpos", "ypos",
+]
+# fmt: on
+OF_THE_FIELD = ["sgscore1", "distpsnr1", "sgscore2", "distpsnr2", "sgscore3", "distpsnr3"]
+
+
+def optional(kind):
+    return [kind, "null"]
+
+
+def schema(extra=()):
+    """A writer's schema in the manner of ZTF's; `extra` fields come first in a candidate."""
+    epoch = [
+        *extra,
+        {"name": "jd", "type": "double"},
+        {"name": "fid", "type": "int"},
+        {"name": "candid", "type": optional("long")},
+        {"name": "isdiffpos", "type": optional("string")},
+        *({"name": name, "type": optional("float")} for name in NUMBERS[1:]),
+    ]
+    candidate = [
+        *epoch,
+        *({"name": name, "type": optional("float")} for name in OF_THE_FIELD),
+        {"name": "ndethist", "type": "int"},
+        {"name": "ncovhist", "type": "int"},
+    ]
+    cutout = {
+        "type": "record",
+        "name": "cutout",
+        "fields": [
+            {"name": "fileName", "type": "string"},
+            {"name": "stampData", "type": optional("bytes")},
+        ],
+    }
+    history = {"type": "array", "items": {"type": "record", "name": "prv", "fields": epoch}}
+    return {
+        "type": "record",
+        "name": "alert",
+        "fields": [
+            {"name": "objectId", "type": "string"},
+            {"name": "candid", "type": "long"},
+            {
+                "name": "candidate",
+                "type": {"type": "record", "name": "candidate", "fields": candidate},
+            },
+            {"name": "prv_candidates", "type": [history, "null"]},
+            {"name": "cutoutScience", "type": [cutout, "null"]},
+            {"name": "cutoutTemplate", "type": ["cutout", "null"]},
+            {"name": "cutoutDifference", "type": ["cutout", "null"]},
+        ],
+    }
+
+
+def image(pixels, cards=()):
+    """A gzipped FITS file of float32 pixels; `cards` stand before its END."""
+    height, width = pixels.shape
+    header = [
+        f"{'SIMPLE':8}= {'T':>20}",
+        f"{'BITPIX':8}= {-32:>20}",
+        f"{'NAXIS':8}= {2:>20}",
+        f"{'NAXIS1':8}= {width:>20}",
+        f"{'NAXIS2':8}= {height:>20}",
+        *cards,
+        "END",
+    ]
+    text = "".join(f"{card:80}" for card in header)
+    text += " " * (-len(text) % 2880)
+    data = pixels.astype(">f4").tobytes()
+    return gzip.compress(text.encode() + data + bytes(-len(data) % 2880), mtime=0)
+
+
+def epoch(jd=2459000.5, candid=None, **values):
+    """A detection, or without a candid an upper limit."""
+    found = dict.fromkeys([*NUMBERS, "isdiffpos"])
+    found |= {"jd": jd, "fid": 1, "candid": candid, "diffmaglim": 20.5}
+    if candid is not None:
+        found |= dict.fromkeys(NUMBERS[2:], 1.0) | {"isdiffpos": "t", "ra": 180.0, "dec": 10.0}
+    return found | values
+
+
+def alert(object_id="ZTF20aaaaaaa", candid=1, jd=2459010.5, history=(), stamps=None, **values):
+    """An alert as fastavro writes it; `stamps` are the three cutouts' bytes."""
+    if stamps is None:
+        stamps = [image(pixels) for pixels in random_stamps(candid)]
+    candidate = epoch(jd, candid) | dict.fromkeys(OF_THE_FIELD, 0.5)
+    candidate |= {"ndethist": 3, "ncovhist": 10, "xpos": 1000.0, "ypos": 1000.0}
+    return {
+        "objectId": object_id,
+        "candid": candid,
+        "candidate": candidate | values,
+        "prv_candidates": None if history is None else list(history),
+    } | {
+        f"cutout{channel}": None if data is None else {"fileName": "x", "stampData": data}
+        for channel, data in zip(("Science", "Template", "Difference"), stamps, strict=True)
+    }
+
+
+def random_stamps(seed, shape=(63, 63)):
+    return np.random.default_rng(abs(seed)).normal(100, 10, (3, *shape)).astype(np.float32)
+
+
+def packet(*alerts, codec="null", extra=()):
+    """An Avro file of alerts."""
+    file = io.BytesIO()
+    fastavro.writer(file, fastavro.parse_schema(schema(extra)), alerts, codec)
+    return file.getvalue()
+
+
+def archive(path, files):
+    """A tar file of named bytes, packed if its name says so."""
+    with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path

@@ -1,0 +1,441 @@
+"""Nights of alert packets as alert tables: every alert once, objects in time order, all counted.
+
+Packets are read in parallel into a spool on disk. DuckDB finds the duplicates and the order there,
+so that memory does not grow with the number of alerts.
+"""
+
+import csv
+import logging
+import os
+import tempfile
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from tqdm import tqdm
+
+from ztfrep import curation, features
+from ztfrep.alerts import CHANNELS, CLASSES, ROW_GROUP, SPLITS, UNLABELLED, AlertWriter, TableInfo
+from ztfrep.errors import InputError
+from ztfrep.files import replacing
+from ztfrep.sources.cutouts import SIZE
+from ztfrep.sources.labels import Labels
+from ztfrep.sources.packets import Epochs, Failure, Packet, read_packets
+
+Counts = dict[str, Any]
+
+# What a packet can be refused for; see `packets` and `archives`.
+REASONS = ("archive", "too_large", "avro", "fields", "no_stamp", "gzip", "fits", "shape")
+_BATCH = 512
+_DATABASE_MEMORY = "512MB"
+_PIXELS = (len(CHANNELS), SIZE, SIZE)
+_INFO = TableInfo(SIZE, SIZE, "counts", features.PHYSICAL, CLASSES)
+_SCHEMA = _INFO.schema()
+_SQL_TYPES = {
+    pa.float32(): "FLOAT",
+    pa.float64(): "DOUBLE",
+    pa.int64(): "BIGINT",
+    pa.int8(): "TINYINT",
+    pa.string(): "VARCHAR",
+}
+
+
+def _table(*names: str) -> dict[str, str]:
+    """Declare the columns of a database's table, typed as the alert table's are."""
+    types = {name: _SQL_TYPES[_SCHEMA.field(name).type] for name in names}
+    return {name: f"{name} {kind}" for name, kind in {"sequence": "BIGINT", **types}.items()}
+
+
+_EPOCH = ("object_id", "candid", "mjd", "fid")
+_DETECTIONS = _table(*_EPOCH, *features.NAMES)
+_TABLES = {
+    "alerts": _DETECTIONS | {"slot": "slot BIGINT"},
+    "detections": _DETECTIONS,
+    # Of an upper limit only the limit is known, and it is most of what packets tell.
+    "limits": _table("object_id", "mjd", "fid", "diffmaglim"),
+}
+
+# An alert's first packet is kept, and of the epochs that packets tell of each once: a detection
+# unless it came as an alert, an upper limit unless there was a detection. `sequence` is the order
+# of reading, so that the choice does not depend on the database's.
+_ORDER = """
+CREATE TABLE kept AS
+  FROM alerts QUALIFY row_number() OVER (PARTITION BY candid ORDER BY sequence) = 1;
+CREATE TABLE told AS
+  FROM detections WHERE candid NOT IN (SELECT candid FROM kept)
+  QUALIFY row_number() OVER (PARTITION BY candid ORDER BY sequence) = 1;
+CREATE TABLE undetected AS
+  FROM limits AS l
+  WHERE NOT EXISTS (FROM kept AS k WHERE k.object_id = l.object_id AND k.mjd = l.mjd)
+    AND NOT EXISTS (FROM told AS t WHERE t.object_id = l.object_id AND t.mjd = l.mjd)
+  QUALIFY row_number() OVER (PARTITION BY object_id, mjd, fid ORDER BY sequence) = 1;
+CREATE TABLE labelled AS
+  SELECT candid, object_id, label FROM kept JOIN labels ON labels.key = kept.{key};
+CREATE TABLE objects AS
+  SELECT object_id, count(DISTINCT label) AS classes, min(label) AS label
+  FROM (SELECT DISTINCT object_id FROM kept) LEFT JOIN labelled USING (object_id)
+  GROUP BY object_id;
+CREATE TABLE epochs AS
+  SELECT * EXCLUDE sequence, row_number() OVER (
+    PARTITION BY object_id ORDER BY mjd, candid NULLS LAST, fid, sequence
+  ) - 1 AS detection
+  FROM (FROM kept UNION ALL BY NAME FROM told UNION ALL BY NAME FROM undetected);
+"""
+# The stamps table has the alerts, each with its own label; the series table all epochs, with their
+# object's.
+_STAMPS = """
+SELECT epochs.*, split, labelled.label AS label FROM epochs
+JOIN splits USING (object_id) LEFT JOIN labelled USING (candid)
+WHERE slot IS NOT NULL ORDER BY split, object_id, detection
+"""
+_SERIES = """
+SELECT epochs.*, split, splits.label AS label FROM epochs
+JOIN splits USING (object_id) ORDER BY split, object_id, detection
+"""
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How objects are split; see `curation.split_objects`."""
+
+    held_out: float
+    at_least: int
+    seed: int
+
+
+def write_nights(
+    packets: Iterable[Packet | Failure],
+    labels: Labels,
+    stamps_path: Path,
+    series_path: Path,
+    failures_path: Path,
+    *,
+    splitting: Splitting,
+    max_bad_fraction: float,
+    threads: int,
+    source: str,
+) -> Counts:
+    """Write the alerts of packets as the stamps table and the series table, and count everything.
+
+    `failures_path` becomes a CSV of what could not be read: name, reason, detail. Raises InputError
+    if that is more than `max_bad_fraction` of the packets, or all of them; the CSV is there then,
+    and the tables are not.
+    """
+    stamps_path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".spool-", dir=stamps_path.parent) as name:
+        folder = Path(name)
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "threads": threads,
+            "memory_limit": _DATABASE_MEMORY,
+            "temp_directory": str(folder),
+            "preserve_insertion_order": False,
+        }
+        with duckdb.connect(":memory:", config=settings) as database:
+            with _FailureLog(failures_path) as log:
+                read = _spool(packets, database, folder / "pixels", log, threads)
+            _refuse_too_many(log, read["alerts"], max_bad_fraction, source, failures_path)
+            pixels = np.memmap(folder / "pixels", np.float32, "r", shape=(read["alerts"], *_PIXELS))
+            database.register("labels", labels.table)
+            database.execute(_ORDER.format(key=labels.key))
+            rare = _split(database, splitting)
+            tables = {
+                "stamps": (stamps_path, _STAMPS),
+                "series": (series_path, _SERIES),
+            }
+            with ThreadPoolExecutor(threads) as pool:
+                writing = [
+                    pool.submit(_write, path, database.cursor(), query, pixels, name)
+                    for name, (path, query) in tables.items()
+                ]
+                for task in writing:
+                    task.result()
+            counts = _counts(database, read, log.reasons, labels)
+            counts["labels"]["objects_too_rare_to_hold_out"] = rare
+            return counts
+
+
+class _FailureLog:
+    """The CSV of what could not be read."""
+
+    def __init__(self, path: Path) -> None:
+        self.reasons: Counter[str] = Counter()
+        self._replacing = replacing(path)
+
+    def __enter__(self) -> "_FailureLog":
+        self._file = self._replacing.__enter__().open("w", encoding="utf-8", newline="")
+        self._rows = csv.writer(self._file)
+        self._rows.writerow(Failure._fields)
+        return self
+
+    def add(self, failure: Failure) -> None:
+        self.reasons[failure.reason] += 1
+        self._rows.writerow(" ".join(part.split()) for part in failure)
+
+    def __exit__(self, *error: Any) -> bool | None:
+        self._file.close()
+        return self._replacing.__exit__(*error)
+
+
+class _Spool:
+    """Alerts on disk in any order: metadata in a database's tables, pixels in a file of slots."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, pixels: BinaryIO) -> None:
+        self.database, self.pixels = database, pixels
+        self.slots = 0
+        self._taking_slots = threading.Lock()
+        for table, columns in _TABLES.items():
+            database.execute(f"CREATE TABLE {table} ({', '.join(columns.values())})")
+
+    def add(self, number: int, packets: list[Packet]) -> tuple[list[Failure], Counter[str]]:
+        """Read the packets of batch `number` and put them away; give failures and counts."""
+        batch = read_packets(packets)
+        alerts, history = len(batch.object_id), len(batch.history.mjd)
+        if not alerts:
+            return batch.failures, batch.counts
+        with self._taking_slots:
+            first, self.slots = self.slots, self.slots + alerts
+        _write_at(self.pixels, batch.stamps, first * batch.stamps[:1].nbytes)
+        object_id = np.array(batch.object_id, dtype=object)
+        detected = batch.history.candid >= 0
+        # Batches are put away in any order, and their numbers give the order of reading.
+        sequence = number << 32
+        cursor = self.database.cursor()
+        own = _columns(batch.alerts, object_id, sequence) | {"slot": first + np.arange(alerts)}
+        told = _columns(batch.history, object_id, sequence)
+        _insert(cursor, "alerts", own, np.ones(alerts, dtype=bool))
+        _insert(cursor, "detections", told, detected)
+        _insert(cursor, "limits", told, ~detected)
+        return batch.failures, batch.counts + Counter(alerts=alerts, epochs=history)
+
+
+def _write_at(file: BinaryIO, pixels: np.ndarray, offset: int) -> None:
+    content = memoryview(pixels.data).cast("B")
+    while content:
+        written = os.pwrite(file.fileno(), content, offset)
+        content, offset = content[written:], offset + written
+
+
+def _columns(epochs: Epochs, object_id: np.ndarray, sequence: int) -> dict[str, np.ndarray]:
+    return {
+        "sequence": sequence + np.arange(len(epochs.mjd)),
+        "object_id": object_id[epochs.owner],
+        "candid": epochs.candid,
+        "mjd": epochs.mjd,
+        "fid": epochs.fid,
+        **dict(zip(features.NAMES, epochs.metadata.T, strict=True)),
+    }
+
+
+def _insert(
+    cursor: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: Mapping[str, np.ndarray],
+    chosen: np.ndarray,
+) -> None:
+    # NaN is no number to a database that sorts by it: it becomes null.
+    rows = pa.table(
+        {name: pa.array(columns[name][chosen], from_pandas=True) for name in _TABLES[table]}
+    )
+    cursor.register("rows_read", rows)
+    cursor.execute(f"INSERT INTO {table} FROM rows_read")
+
+
+def _spool(
+    packets: Iterable[Packet | Failure],
+    database: duckdb.DuckDBPyConnection,
+    pixels: Path,
+    log: _FailureLog,
+    threads: int,
+) -> Counter[str]:
+    """Read packets by `threads` into the database and the file `pixels`; count them."""
+    counts: Counter[str] = Counter(alerts=0, epochs=0)
+    with (
+        pixels.open("wb") as file,
+        ThreadPoolExecutor(threads) as pool,
+        tqdm(desc="packets", unit=" alerts", disable=None) as bar,
+    ):
+        spool = _Spool(database, file)
+        waiting: deque[Future[tuple[list[Failure], Counter[str]]]] = deque()
+
+        def finish(most_waiting: int) -> None:
+            while len(waiting) > most_waiting:
+                failures, found = waiting.popleft().result()
+                for failure in failures:
+                    log.add(failure)
+                counts.update(found)
+                bar.update(found["alerts"])
+
+        for number, batch in enumerate(_batches(packets, log)):
+            waiting.append(pool.submit(spool.add, number, batch))
+            # So many batches are in memory at once, whatever the archives hold.
+            finish(threads + 1)
+        finish(0)
+    return counts
+
+
+def _batches(packets: Iterable[Packet | Failure], log: _FailureLog) -> Iterator[list[Packet]]:
+    batch: list[Packet] = []
+    for packet in packets:
+        if isinstance(packet, Failure):
+            log.add(packet)
+            continue
+        batch.append(packet)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _refuse_too_many(
+    log: _FailureLog, alerts: int, most: float, source: str, failures_path: Path
+) -> None:
+    bad = log.reasons.total()
+    reasons = ", ".join(f"{n} {reason}" for reason, n in log.reasons.most_common())
+    if not alerts:
+        raise InputError(
+            source,
+            found=f"no alert that can be read ({reasons or 'no packet at all'})",
+            expected="ZTF alert packets",
+            remedy=f"see {failures_path}",
+        )
+    if bad > most * (bad + alerts):
+        raise InputError(
+            source,
+            found=f"{bad} of {bad + alerts} packets that cannot be read ({reasons})",
+            expected=f"at most {most:.2%}",
+            remedy=f"see {failures_path}, or raise sources.alerts.max_bad_fraction",
+        )
+    if bad:
+        logging.warning("%d packets cannot be read (%s); see %s", bad, reasons, failures_path)
+
+
+def _split(database: duckdb.DuckDBPyConnection, how: Splitting) -> int:
+    """Split the objects into the table `splits`; count those of classes too rare to hold out."""
+    objects = database.sql(
+        "SELECT object_id, CASE WHEN classes = 1 THEN label END AS label FROM objects "
+        "ORDER BY object_id"
+    ).df()
+    labels = objects["label"].fillna(UNLABELLED).to_numpy(np.int8)
+    known, members = np.unique(labels, return_counts=True)
+    rare = np.isin(labels, known[(members < 3) & (known != UNLABELLED)])
+    split = np.zeros(len(labels), dtype=np.int8)
+    # Apart: labelled objects may have to be held out in a larger share.
+    for chosen, at_least in (
+        ((labels != UNLABELLED) & ~rare, how.at_least),
+        (labels == UNLABELLED, 1),
+    ):
+        rows = np.flatnonzero(chosen)
+        if len(rows) >= 3:
+            parts = curation.split_objects(
+                labels[rows], held_out=how.held_out, at_least=at_least, seed=how.seed
+            )
+            for place, part in enumerate(parts):
+                split[rows[part]] = place
+    table = pd.DataFrame({"object_id": objects["object_id"], "label": labels, "split": split})
+    database.register("split_objects", table)
+    database.execute("CREATE TABLE splits AS FROM split_objects")
+    return int(rare.sum())
+
+
+def _write(
+    path: Path,
+    database: duckdb.DuckDBPyConnection,
+    query: str,
+    pixels: np.ndarray,
+    name: str,
+) -> None:
+    total = database.sql(f"SELECT count(*) FROM ({query})").fetchall()[0][0]
+    with (
+        AlertWriter(path, _INFO) as writer,
+        tqdm(total=total, desc=name, unit=" rows", disable=None) as bar,
+    ):
+        for batch in database.sql(query).to_arrow_reader(ROW_GROUP):
+            rows = {column: batch.column(column) for column in batch.schema.names}
+            slots = rows.pop("slot").to_numpy(zero_copy_only=False)
+            present = np.isfinite(slots.astype(np.float64))
+            writer.write(
+                rows
+                | {
+                    "split": [SPLITS[place] for place in rows["split"].to_pylist()],
+                    "label": rows["label"].fill_null(UNLABELLED).to_numpy(zero_copy_only=False),
+                    "n_copies": np.ones(len(present), np.int32),
+                    "has_stamps": present,
+                    "stamps": pixels[slots[present].astype(np.int64)],
+                }
+            )
+            bar.update(len(present))
+
+
+def _counts(
+    database: duckdb.DuckDBPyConnection, read: Counter[str], bad: Counter[str], labels: Labels
+) -> Counts:
+    def rows(query: str) -> list[tuple[Any, ...]]:
+        return database.sql(query).fetchall()
+
+    ((kept,),) = rows("SELECT count(*) FROM kept")
+    ((detections,),) = rows("SELECT count(*) FROM told")
+    ((limits,),) = rows("SELECT count(*) FROM undetected")
+    ((labelled, contradictory),) = rows(
+        "SELECT count(*) FILTER (classes = 1), count(*) FILTER (classes > 1) FROM objects"
+    )
+    ((labelled_alerts,),) = rows("SELECT count(*) FROM labelled")
+    ((matched,),) = rows(f"SELECT count(DISTINCT {labels.key}) FROM labelled")
+
+    def by_reason(kind: str) -> dict[str, int]:
+        prefix = f"{kind}."
+        return {k.removeprefix(prefix): n for k, n in sorted(read.items()) if k.startswith(prefix)}
+
+    counts: Counts = {
+        "packets": {
+            "read": read["alerts"] + bad.total(),
+            "written": kept,
+            "duplicates": read["alerts"] - kept,
+            "bad": bad.total(),
+            **{f"bad_{reason}": bad[reason] for reason in REASONS},
+        },
+        "history": {
+            "read": read["epochs"],
+            "repeated": read["epochs"] - detections - limits,
+            "kept_detections": detections,
+            "kept_upper_limits": limits,
+        },
+        "padded_stamps": read["alerts.padded"],
+        "masked_pixels": by_reason("pixels"),
+        "missing_features": by_reason("features"),
+        "labels": {
+            "alerts": labelled_alerts,
+            "objects": labelled,
+            "contradictory_objects": contradictory,
+            "contradictory_rows": labels.contradictory,
+            "of_alerts_not_here": len(labels.table) - matched,
+            "other_classes": sum(labels.other.values()),
+        },
+        "stamps": {},
+        "series": {},
+    }
+    for place, split in enumerate(SPLITS):
+        in_split = f"JOIN splits USING (object_id) WHERE split = {place}"
+        ((alerts,),) = rows(f"SELECT count(*) FROM kept {in_split}")
+        ((objects, epochs),) = rows(
+            f"SELECT count(DISTINCT object_id), count(*) FROM epochs {in_split}"
+        )
+        classes = dict(rows(f"SELECT labelled.label, count(*) FROM labelled {in_split} GROUP BY 1"))
+        counts["stamps"][split] = {
+            "kept": alerts,
+            **{f"kept_{name}": classes.get(label, 0) for label, name in enumerate(CLASSES)},
+        }
+        counts["series"][split] = {
+            "kept_objects": objects,
+            "kept_epochs": epochs,
+            "kept_alerts": alerts,
+        }
+    return counts
