@@ -106,3 +106,12 @@ def test_an_archive_of_several_gzip_members_is_whole(tmp_path):
     packets, failures = read(packed)
     assert len(packets) == len(FILES)
     assert failures == []
+
+
+def test_a_sum_far_behind_the_last_packet_is_checked_too(tmp_path):
+    tar = archive(tmp_path / "a.tar", FILES).read_bytes() + bytes(2_000_000)
+    packed = tmp_path / "a.tar.gz"
+    packed.write_bytes(gzip.compress(tar)[:-8] + bytes(8))
+    packets, failures = read(packed)
+    assert len(packets) == len(FILES)
+    assert [f.reason for f in failures] == ["archive"]

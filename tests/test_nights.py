@@ -106,8 +106,8 @@ def test_every_epoch_is_there_once_however_often_packets_tell_of_it(tmp_path):
 
 def test_an_alert_that_comes_twice_is_written_once_the_first_of_them(tmp_path):
     first, again = alert("A", candid=7, magpsf=18.0), alert("A", candid=7, magpsf=15.0)
-    # Far enough apart to be read in different batches.
-    found = Written(tmp_path, packets(first, *many(600), again))
+    # The last of one batch, and the first of the next.
+    found = Written(tmp_path, packets(*many(511), first, again, *many(600)[511:]))
     counts = found.counts["packets"]
     assert (counts["read"], counts["written"], counts["duplicates"]) == (602, 601, 1)
     alerts = found.stamps.identity()

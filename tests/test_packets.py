@@ -1,15 +1,18 @@
 """Alert packets to rows: the features, the series before them, and what is wrong with a packet."""
 
+import io
 import os
 from pathlib import Path
 
 import astropy.units as u
+import fastavro
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 
 from tests.alert_packets import alert, epoch, image, packet, random_stamps
 from ztfrep import features
+from ztfrep.sources import avro
 from ztfrep.sources.packets import Packet, read_packets
 
 INDEX = {name: place for place, name in enumerate(features.NAMES)}
@@ -123,6 +126,17 @@ def test_pixels_without_data_are_masked_and_counted_by_reason():
 good = image(random_stamps(1)[0])
 
 
+def with_bytes_behind(data):
+    """The same packet, with three bytes in its block that no record claims."""
+    sync = data[-16:]
+    header = data[: data.index(sync) + 16]
+    file = io.BytesIO()
+    (_, block), *_ = avro.container(data)[1]
+    for number in (1, len(block) + 3):
+        fastavro.schemaless_writer(file, "long", number)
+    return header + file.getvalue() + block + b"xyz" + sync
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -130,6 +144,7 @@ good = image(random_stamps(1)[0])
         (b"<html>" * 50, "avro"),
         (packet(alert())[:-30], "avro"),  # cut short
         (packet(), "avro"),  # a file without a record
+        (with_bytes_behind(packet(alert())), "avro"),  # more than its schema tells of
         (packet(alert(object_id="")), "fields"),
         (packet(alert(object_id="x" * 100)), "fields"),
         (packet(alert(candid=-4)), "fields"),
@@ -160,10 +175,8 @@ def test_no_packets_are_an_empty_batch():
 )
 def test_real_packets_are_what_fastavro_and_astropy_read():
     import gzip
-    import io
     import warnings
 
-    import fastavro
     from astropy.io import fits
 
     from ztfrep.sources.archives import find_files, read_files

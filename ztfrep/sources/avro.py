@@ -349,7 +349,7 @@ def _walk(  # type: ignore[no-untyped-def]
                 if items < 0:
                     items = -items
                     _, position = _varint(data, position)
-                if position < 0 or items < 0 or items > end - position:
+                if position < 0 or items < 0:
                     return _MALFORMED
                 to_come[depth] = items
             if to_come[depth] == 0:

@@ -137,13 +137,13 @@ def _records(
         found = 0
         for count, block in blocks:
             end = 0
-            for _ in range(count):
+            for number in range(1, count + 1):
                 before = reader.n_rows
                 end = reader.read(program, block, end)
+                if number == count and end != len(block):
+                    raise ValueError(f"{len(block) - end} bytes behind the last record")
                 found += 1
                 yield block, reader.n_alerts - 1, range(before, reader.n_rows)
-            if end != len(block):
-                raise ValueError(f"{len(block) - end} bytes behind the last record")
         if not found:
             raise ValueError("no record")
     except ValueError as error:
