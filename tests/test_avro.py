@@ -125,6 +125,14 @@ def test_wanted_fields_are_what_fastavro_reads_between_any_others(data):
     np.testing.assert_array_equal(reader.rows.numbers[: reader.n_rows, 0], rows)
 
 
+EPOCHS = {
+    "type": "record",
+    "name": "top",
+    "fields": [
+        {"name": "rows", "type": {"type": "array", "items": {
+            "type": "record", "name": "row", "fields": [{"name": "v", "type": "long"}]}}},
+    ],
+}  # fmt: skip
 ROWS = {
     "type": "record",
     "name": "top",
@@ -137,21 +145,22 @@ ROWS = {
 
 
 def test_room_grows_with_the_rows_and_with_the_records():
-    schema = {
-        "type": "record",
-        "name": "top",
-        "fields": [
-            {"name": "rows", "type": {"type": "array", "items": {
-                "type": "record", "name": "row", "fields": [{"name": "v", "type": "long"}]}}},
-        ],
-    }  # fmt: skip
-    program = avro.compile_schema(json.dumps(schema).encode(), (), "rows", ("v",))
+    program = avro.compile_schema(json.dumps(EPOCHS).encode(), (), "rows", ("v",))
     reader = avro.Reader(0, 1)
     for first in range(0, 30_000, 100):
-        block = written(schema, {"rows": [{"v": first + i} for i in range(100)]})
+        block = written(EPOCHS, {"rows": [{"v": first + i} for i in range(100)]})
         reader.read(program, block, 0)
     assert reader.n_alerts == 300
     np.testing.assert_array_equal(reader.rows.numbers[: reader.n_rows, 0], np.arange(30_000))
+
+
+def test_a_record_of_far_more_rows_than_any_packet_has_is_refused():
+    program = avro.compile_schema(json.dumps(EPOCHS).encode(), (), "rows", ("v",))
+    reader = avro.Reader(0, 1)
+    with pytest.raises(ValueError, match="do not follow"):
+        reader.read(program, written(EPOCHS, {"rows": [{"v": 1}] * 200_000}), 0)
+    assert reader.n_rows == 0
+    assert len(reader.rows.numbers) < 50_000
 
 
 @settings(max_examples=200, deadline=None)
@@ -244,6 +253,15 @@ def test_a_container_gives_its_blocks(codec):
             end = reader.read(program, block, end)
         assert end == len(block)
     assert reader.alerts.numbers[:3, 0].tolist() == [0, 1, 2]
+
+
+def test_a_small_file_that_unpacks_to_far_more_is_refused():
+    file = io.BytesIO()
+    record = {"a": 1, "rows": [], "text": "x" * 100_000_000}
+    fastavro.writer(file, fastavro.parse_schema(ROWS), [record], "deflate")
+    _, blocks = avro.container(file.getvalue())
+    with pytest.raises(ValueError, match="too long"):
+        list(blocks)
 
 
 def test_a_broken_container_is_refused():

@@ -26,7 +26,9 @@ _HEADER = {
     ],
 }
 _MAGIC = b"Obj\x01"
-# No packet is near these; bytes that ask for more are hostile.
+# No packet is near these, and the richest tells of some 200 epochs: bytes that ask for more are
+# hostile.
+_MOST_ROWS = 10_000
 _LARGEST_BLOCK = 1 << 26
 _MOST_STEPS = 10_000_000
 _LONGEST = 100_000
@@ -247,6 +249,9 @@ class Reader:
             self._count[0] = before
             end: int = _walk(program, data, start, *self.alerts, record, *self.rows, self._count)
             if end != _FULL:
+                break
+            if len(self.rows.numbers) - before > _MOST_ROWS:
+                end = _MALFORMED
                 break
             self.rows = self.rows.doubled()
         if end == _MALFORMED:

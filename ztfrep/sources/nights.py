@@ -34,7 +34,8 @@ Counts = dict[str, Any]
 
 # What a packet can be refused for; see `packets` and `archives`.
 REASONS = ("archive", "too_large", "avro", "fields", "no_stamp", "gzip", "fits", "shape")
-_BATCH = 512
+# A batch is so many packets, or so many bytes of them: memory is bounded, whatever they hold.
+_BATCH, _BATCH_BYTES = 512, 1 << 26
 _DATABASE_MEMORY = "512MB"
 _PIXELS = (len(CHANNELS), SIZE, SIZE)
 _INFO = TableInfo(SIZE, SIZE, "counts", features.PHYSICAL, CLASSES)
@@ -283,14 +284,16 @@ def _spool(
 
 def _batches(packets: Iterable[Packet | Failure], log: _FailureLog) -> Iterator[list[Packet]]:
     batch: list[Packet] = []
+    size = 0
     for packet in packets:
         if isinstance(packet, Failure):
             log.add(packet)
             continue
         batch.append(packet)
-        if len(batch) == _BATCH:
+        size += len(packet.data)
+        if len(batch) == _BATCH or size > _BATCH_BYTES:
             yield batch
-            batch = []
+            batch, size = [], 0
     if batch:
         yield batch
 
