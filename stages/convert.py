@@ -70,7 +70,7 @@ def _convert_packets(
     labels = no_labels()
     if "labels" in manifest:
         labels = read_labels(_unchanged(manifest["labels"]), chosen.label_column)
-    return write_nights(
+    counts = write_nights(
         read_files(_unchanged(described) for described in manifest["packets"]),
         labels,
         stamps_table,
@@ -81,6 +81,15 @@ def _convert_packets(
         threads=params.threads,
         source=chosen.path,
     )
+    objects = {split: counts["series"][split]["kept_objects"] for split in SPLITS}
+    if not all(objects.values()):
+        raise InputError(
+            chosen.path,
+            found=", ".join(f"{n} {split} objects" for split, n in objects.items()),
+            expected="objects in every split: three or more of a class, or without a label",
+            remedy="give more alerts",
+        )
+    return counts
 
 
 def _unchanged(described: dict[str, str | int]) -> Path:

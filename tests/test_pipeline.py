@@ -377,6 +377,15 @@ def test_alerts_without_labels_are_learned_from_and_not_classified(clean, tmp_pa
     assert (clean.folder / "data/figures/stamps/reconstruction.png").exists()
 
 
+def test_too_few_objects_to_split_are_told_and_leave_no_table(clean, tmp_path):
+    write_night(tmp_path, "ztf_public_1.tar.gz", 2, seed=1)
+    clean.set(source="alerts", sources__alerts__path=str(tmp_path))
+    done = clean.try_("dvc", "repro", "convert")
+    assert "2 train objects, 0 validation objects" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (clean.folder / "data/parquet/stamps.parquet").exists()
+
+
 def published(path, shapes, labels, dtype):
     rng = np.random.default_rng(0)
     with path.open("wb") as file:
