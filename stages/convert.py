@@ -15,10 +15,7 @@ from ztfrep.alerts import SPLITS, AlertTable
 from ztfrep.errors import InputError
 from ztfrep.files import replacing, write_json
 from ztfrep.params import Params
-from ztfrep.sources.archives import read_files
 from ztfrep.sources.datasets import read_series_pickle, read_stamps_pickle
-from ztfrep.sources.labels import no_labels, read_labels
-from ztfrep.sources.nights import Splitting, write_nights
 from ztfrep.sources.published import series_science_digests, write_series, write_stamps
 
 
@@ -66,6 +63,11 @@ def _convert_pickles(
 def _convert_packets(
     manifest: dict[str, Any], params: Params, stamps_table: Path, series_table: Path
 ) -> dict[str, Any]:
+    # Slow to import, and needed by this source alone.
+    from ztfrep.sources.archives import read_files
+    from ztfrep.sources.labels import no_labels, read_labels
+    from ztfrep.sources.nights import Splitting, write_nights
+
     chosen = params.sources.alerts
     labels = no_labels()
     if "labels" in manifest:

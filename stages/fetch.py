@@ -15,7 +15,6 @@ from ztfrep.errors import InputError
 from ztfrep.files import replacing, write_json
 from ztfrep.params import Drive, Params, given_file
 from ztfrep.sources import drive
-from ztfrep.sources.archives import find_files
 from ztfrep.sources.sample import write_survey
 
 
@@ -34,6 +33,9 @@ def main(params: Params) -> None:
         for table in ("stamps", "series"):
             files[table] = _own(f"local.{table}", getattr(chosen.local, table), "a pickle")
     else:
+        # Slow to import, and needed by this source alone.
+        from ztfrep.sources.archives import find_files
+
         path = _own("alerts.path", chosen.alerts.path, "alert packets", folder=True)
         manifest["packets"] = [_described(file) for file in find_files(path)]
         labels = given_file("sources.alerts.labels", chosen.alerts.labels)
