@@ -134,11 +134,11 @@ def test_rows_without_stamps_are_given_by_name_and_cost_no_pixels(tmp_path):
         write(tmp_path / "wrong.parquet", part | {"has_stamps": present})
 
 
-def test_physical_features_are_clipped_where_a_network_reads_them(tmp_path):
+@pytest.mark.parametrize(("unit", "clipped"), [("physical", 10), ("zscored-unknown", 50)])
+def test_physical_features_alone_are_clipped_where_a_network_reads_them(tmp_path, unit, clipped):
     part = rows(3)
     part["fwhm"] = np.array([5.0, 50.0, np.nan])
-    table = write(tmp_path / "t.parquet", part)
+    table = write(tmp_path / "t.parquet", part, info=TableInfo(27, 27, "minmax", unit))
     fwhm = features.NAMES.index("fwhm")
     np.testing.assert_array_equal(table.features()[:, fwhm], [5, 50, np.nan])
-    clipped = [5, 10 if table.info.feature_unit == features.PHYSICAL else 50, np.nan]
-    np.testing.assert_array_equal(table.clipped_features()[:, fwhm], clipped)
+    np.testing.assert_array_equal(table.clipped_features()[:, fwhm], [5, clipped, np.nan])
