@@ -77,10 +77,11 @@ def main(params: Params) -> None:
 
     folder = FIGURES / "series"
     title = f"{len(known)} test objects"
-    shown = next(iter(predicted), None)
+    # The network, or a probe of the mean alert where there is none.
+    classified = next(iter(predicted.values()), known)
     save_confusion(
-        "recurrent.csv", folder / "confusion.png", known, predicted[shown] if shown else known,
-        classes, f"{(shown or 'nothing').replace('_', ' ').capitalize()}, {title}",
+        "recurrent.csv", folder / "confusion.png", known, classified, classes,
+        f"{'Mean alert linear probe' if published else 'Recurrent network'}, {title}",
     )  # fmt: skip
     save_methods(folder / "methods.png", metrics, f"Methods on {title}")
     save_maps(

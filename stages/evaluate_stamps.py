@@ -96,9 +96,10 @@ def main(params: Params) -> None:
 
     folder = FIGURES / "stamps"
     title = f"{len(known)} test alerts"
-    best = next(iter(predicted), None)
+    # The branch, or the first probe where there is none.
+    classified = next(iter(predicted.values()), known)
     save_confusion(
-        "branch.csv", folder / "confusion.png", known, predicted[best] if best else known, CLASSES,
+        "branch.csv", folder / "confusion.png", known, classified, CLASSES,
         f"{'Classification branch' if own else 'Linear probe'}, {title}",
     )  # fmt: skip
     save_methods(folder / "methods.png", metrics, f"Methods on {title}")

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ztfrep.sources import avro
+from ztfrep.sources.containers import open_container
 
 SCALARS = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"]
 
@@ -244,7 +245,7 @@ def test_a_container_gives_its_blocks(codec):
     file = io.BytesIO()
     records = [{"a": i, "rows": [], "text": ""} for i in range(3)]
     fastavro.writer(file, fastavro.parse_schema(ROWS), records, codec)
-    schema, blocks = avro.container(file.getvalue())
+    schema, blocks = open_container(file.getvalue())
     program = avro.compile_schema(schema, ("a",))
     reader = avro.Reader(1, 0)
     for count, block in blocks:
@@ -259,7 +260,7 @@ def test_a_small_file_that_unpacks_to_far_more_is_refused():
     file = io.BytesIO()
     record = {"a": 1, "rows": [], "text": "x" * 100_000_000}
     fastavro.writer(file, fastavro.parse_schema(ROWS), [record], "deflate")
-    _, blocks = avro.container(file.getvalue())
+    _, blocks = open_container(file.getvalue())
     with pytest.raises(ValueError, match="too long"):
         list(blocks)
 
@@ -271,5 +272,5 @@ def test_a_broken_container_is_refused():
     changed = whole.replace(b"null", b"lzma")
     for data in (b"", b"Obj", b"hello" * 100, whole[:-1], whole[:-20], whole[:30], changed):
         with pytest.raises(ValueError, match=r"container|cut short|codec|records in"):
-            _, blocks = avro.container(data)
+            _, blocks = open_container(data)
             list(blocks)

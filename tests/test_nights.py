@@ -9,9 +9,9 @@ import pytest
 
 from tests.alert_packets import alert, epoch, image, packet, random_stamps
 from ztfrep import features
-from ztfrep.alerts import AlertTable
+from ztfrep.alerts import SPLITS, AlertTable
 from ztfrep.errors import InputError
-from ztfrep.sources import nights
+from ztfrep.sources import spool
 from ztfrep.sources.archives import find_files, read_files
 from ztfrep.sources.labels import no_labels, read_labels
 from ztfrep.sources.nights import Splitting, write_nights
@@ -203,14 +203,14 @@ def test_an_object_stands_in_one_split_of_both_tables_and_classes_are_held_out_a
     # A class of one object has nothing to hold out.
     assert held[0].to_dict() == {"train": 1}
     assert found.counts["labels"]["objects_too_rare_to_hold_out"] == 1
-    assert stamps["split"].tolist() == sorted(stamps["split"], key=nights.SPLITS.index)
+    assert stamps["split"].tolist() == sorted(stamps["split"], key=SPLITS.index)
 
 
 def test_threads_and_batches_change_no_byte(tmp_path, monkeypatch):
     given = packets(*many(70))
     tables = []
     for threads, batch in ((1, 7), (3, 11), (2, 100)):
-        monkeypatch.setattr(nights, "_BATCH", batch)
+        monkeypatch.setattr(spool, "_BATCH", batch)
         folder = tmp_path / f"{threads}"
         folder.mkdir()
         Written(folder, given, threads=threads)

@@ -12,7 +12,7 @@ from astropy.coordinates import SkyCoord
 
 from tests.alert_packets import alert, epoch, image, packet, random_stamps
 from ztfrep import features
-from ztfrep.sources import avro
+from ztfrep.sources.containers import open_container
 from ztfrep.sources.packets import Packet, read_packets
 
 INDEX = {name: place for place, name in enumerate(features.NAMES)}
@@ -131,7 +131,7 @@ def with_bytes_behind(data):
     sync = data[-16:]
     header = data[: data.index(sync) + 16]
     file = io.BytesIO()
-    (_, block), *_ = avro.container(data)[1]
+    (_, block), *_ = open_container(data)[1]
     for number in (1, len(block) + 3):
         fastavro.schemaless_writer(file, "long", number)
     return header + file.getvalue() + block + b"xyz" + sync

@@ -25,10 +25,16 @@ def blocks(rows: int, progress: str | None = None, size: int = _BLOCK) -> Iterat
             bar.update(block.stop - block.start)
 
 
-def mask_pixels(stamps: np.ndarray) -> np.ndarray:
-    """Give float32 stamps whose unusable pixels (NaN, infinite, no photon count) are NaN."""
+def is_usable(pixels: np.ndarray) -> np.ndarray:
+    """Tell which pixels count photons: not NaN, not infinite, not beyond any count; bool."""
     # The comparison is False for NaN, so one test covers all three.
-    return np.where(np.abs(stamps) < LARGEST_PIXEL, stamps, np.nan).astype(np.float32, copy=False)
+    usable: np.ndarray = np.abs(pixels) < LARGEST_PIXEL
+    return usable
+
+
+def mask_pixels(stamps: np.ndarray) -> np.ndarray:
+    """Give float32 stamps whose unusable pixels are NaN."""
+    return np.where(is_usable(stamps), stamps, np.nan).astype(np.float32, copy=False)
 
 
 def is_constant(stamps: np.ndarray) -> np.ndarray:

@@ -4,66 +4,32 @@ Packets are read in parallel into a spool on disk. DuckDB finds the duplicates a
 so that memory does not grow with the number of alerts.
 """
 
-import csv
 import logging
-import os
 import tempfile
-import threading
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from tqdm import tqdm
 
-from ztfrep import curation, features
-from ztfrep.alerts import CHANNELS, CLASSES, ROW_GROUP, SPLITS, UNLABELLED, AlertWriter, TableInfo
+from ztfrep import curation
+from ztfrep.alerts import CLASSES, ROW_GROUP, SPLITS, UNLABELLED, AlertWriter
 from ztfrep.errors import InputError
-from ztfrep.files import replacing
-from ztfrep.sources.cutouts import SIZE
 from ztfrep.sources.labels import Labels
-from ztfrep.sources.packets import Epochs, Failure, Packet, read_packets
+from ztfrep.sources.packets import Failure, Packet
+from ztfrep.sources.spool import INFO, FailureLog, fill_spool, map_pixels
 
 Counts = dict[str, Any]
 
 # What a packet can be refused for; see `packets` and `archives`.
 REASONS = ("archive", "too_large", "avro", "fields", "no_stamp", "gzip", "fits", "shape")
-# A batch is so many packets, or so many bytes of them: memory is bounded, whatever they hold.
-_BATCH, _BATCH_BYTES = 512, 1 << 26
 _DATABASE_MEMORY = "512MB"
-_PIXELS = (len(CHANNELS), SIZE, SIZE)
-_INFO = TableInfo(SIZE, SIZE, "counts", features.PHYSICAL, CLASSES)
-_SCHEMA = _INFO.schema()
-_SQL_TYPES = {
-    pa.float32(): "FLOAT",
-    pa.float64(): "DOUBLE",
-    pa.int64(): "BIGINT",
-    pa.int8(): "TINYINT",
-    pa.string(): "VARCHAR",
-}
-
-
-def _table(*names: str) -> dict[str, str]:
-    """Declare the columns of a database's table, typed as the alert table's are."""
-    types = {name: _SQL_TYPES[_SCHEMA.field(name).type] for name in names}
-    return {name: f"{name} {kind}" for name, kind in {"sequence": "BIGINT", **types}.items()}
-
-
-_EPOCH = ("object_id", "candid", "mjd", "fid")
-_DETECTIONS = _table(*_EPOCH, *features.NAMES)
-_TABLES = {
-    "alerts": _DETECTIONS | {"slot": "slot BIGINT"},
-    "detections": _DETECTIONS,
-    # Of an upper limit only the limit is known, and it is most of what packets tell.
-    "limits": _table("object_id", "mjd", "fid", "diffmaglim"),
-}
-
 # An alert's first packet is kept, and of the epochs that packets tell of each once: a detection
 # unless it came as an alert, an upper limit unless there was a detection. `sequence` is the order
 # of reading, so that the choice does not depend on the database's.
@@ -140,10 +106,10 @@ def write_nights(
             "preserve_insertion_order": False,
         }
         with duckdb.connect(":memory:", config=settings) as database:
-            with _FailureLog(failures_path) as log:
-                read = _spool(packets, database, folder / "pixels", log, threads)
+            with FailureLog(failures_path) as log:
+                read = fill_spool(packets, database, folder / "pixels", log, threads)
             _refuse_too_many(log, read["alerts"], max_bad_fraction, source, failures_path)
-            pixels = np.memmap(folder / "pixels", np.float32, "r", shape=(read["alerts"], *_PIXELS))
+            pixels = map_pixels(folder / "pixels", read["alerts"])
             database.register("labels", labels.table)
             database.execute(_ORDER.format(key=labels.key))
             rare = _split(database, splitting)
@@ -163,143 +129,8 @@ def write_nights(
             return counts
 
 
-class _FailureLog:
-    """The CSV of what could not be read."""
-
-    def __init__(self, path: Path) -> None:
-        self.reasons: Counter[str] = Counter()
-        self._replacing = replacing(path)
-
-    def __enter__(self) -> "_FailureLog":
-        self._file = self._replacing.__enter__().open("w", encoding="utf-8", newline="")
-        self._rows = csv.writer(self._file)
-        self._rows.writerow(Failure._fields)
-        return self
-
-    def add(self, failure: Failure) -> None:
-        self.reasons[failure.reason] += 1
-        self._rows.writerow(" ".join(part.split()) for part in failure)
-
-    def __exit__(self, *error: Any) -> bool | None:
-        self._file.close()
-        return self._replacing.__exit__(*error)
-
-
-class _Spool:
-    """Alerts on disk in any order: metadata in a database's tables, pixels in a file of slots."""
-
-    def __init__(self, database: duckdb.DuckDBPyConnection, pixels: BinaryIO) -> None:
-        self.database, self.pixels = database, pixels
-        self.slots = 0
-        self._taking_slots = threading.Lock()
-        for table, columns in _TABLES.items():
-            database.execute(f"CREATE TABLE {table} ({', '.join(columns.values())})")
-
-    def add(self, number: int, packets: list[Packet]) -> tuple[list[Failure], Counter[str]]:
-        """Read the packets of batch `number` and put them away; give failures and counts."""
-        batch = read_packets(packets)
-        alerts, history = len(batch.object_id), len(batch.history.mjd)
-        if not alerts:
-            return batch.failures, batch.counts
-        with self._taking_slots:
-            first, self.slots = self.slots, self.slots + alerts
-        _write_at(self.pixels, batch.stamps, first * batch.stamps[:1].nbytes)
-        object_id = np.array(batch.object_id, dtype=object)
-        detected = batch.history.candid >= 0
-        # Batches are put away in any order, and their numbers give the order of reading.
-        sequence = number << 32
-        cursor = self.database.cursor()
-        own = _columns(batch.alerts, object_id, sequence) | {"slot": first + np.arange(alerts)}
-        told = _columns(batch.history, object_id, sequence)
-        _insert(cursor, "alerts", own, np.ones(alerts, dtype=bool))
-        _insert(cursor, "detections", told, detected)
-        _insert(cursor, "limits", told, ~detected)
-        return batch.failures, batch.counts + Counter(alerts=alerts, epochs=history)
-
-
-def _write_at(file: BinaryIO, pixels: np.ndarray, offset: int) -> None:
-    content = memoryview(pixels.data).cast("B")
-    while content:
-        written = os.pwrite(file.fileno(), content, offset)
-        content, offset = content[written:], offset + written
-
-
-def _columns(epochs: Epochs, object_id: np.ndarray, sequence: int) -> dict[str, np.ndarray]:
-    return {
-        "sequence": sequence + np.arange(len(epochs.mjd)),
-        "object_id": object_id[epochs.owner],
-        "candid": epochs.candid,
-        "mjd": epochs.mjd,
-        "fid": epochs.fid,
-        **dict(zip(features.NAMES, epochs.metadata.T, strict=True)),
-    }
-
-
-def _insert(
-    cursor: duckdb.DuckDBPyConnection,
-    table: str,
-    columns: Mapping[str, np.ndarray],
-    chosen: np.ndarray,
-) -> None:
-    # NaN is no number to a database that sorts by it: it becomes null.
-    rows = pa.table(
-        {name: pa.array(columns[name][chosen], from_pandas=True) for name in _TABLES[table]}
-    )
-    cursor.register("rows_read", rows)
-    cursor.execute(f"INSERT INTO {table} FROM rows_read")
-
-
-def _spool(
-    packets: Iterable[Packet | Failure],
-    database: duckdb.DuckDBPyConnection,
-    pixels: Path,
-    log: _FailureLog,
-    threads: int,
-) -> Counter[str]:
-    """Read packets by `threads` into the database and the file `pixels`; count them."""
-    counts: Counter[str] = Counter(alerts=0, epochs=0)
-    with (
-        pixels.open("wb") as file,
-        ThreadPoolExecutor(threads) as pool,
-        tqdm(desc="packets", unit=" alerts", disable=None) as bar,
-    ):
-        spool = _Spool(database, file)
-        waiting: deque[Future[tuple[list[Failure], Counter[str]]]] = deque()
-
-        def finish(most_waiting: int) -> None:
-            while len(waiting) > most_waiting:
-                failures, found = waiting.popleft().result()
-                for failure in failures:
-                    log.add(failure)
-                counts.update(found)
-                bar.update(found["alerts"])
-
-        for number, batch in enumerate(_batches(packets, log)):
-            waiting.append(pool.submit(spool.add, number, batch))
-            # So many batches are in memory at once, whatever the archives hold.
-            finish(threads + 1)
-        finish(0)
-    return counts
-
-
-def _batches(packets: Iterable[Packet | Failure], log: _FailureLog) -> Iterator[list[Packet]]:
-    batch: list[Packet] = []
-    size = 0
-    for packet in packets:
-        if isinstance(packet, Failure):
-            log.add(packet)
-            continue
-        batch.append(packet)
-        size += len(packet.data)
-        if len(batch) == _BATCH or size > _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
 def _refuse_too_many(
-    log: _FailureLog, alerts: int, most: float, source: str, failures_path: Path
+    log: FailureLog, alerts: int, most: float, source: str, failures_path: Path
 ) -> None:
     bad = log.reasons.total()
     reasons = ", ".join(f"{n} {reason}" for reason, n in log.reasons.most_common())
@@ -358,7 +189,7 @@ def _write(
 ) -> None:
     total = database.sql(f"SELECT count(*) FROM ({query})").fetchall()[0][0]
     with (
-        AlertWriter(path, _INFO) as writer,
+        AlertWriter(path, INFO) as writer,
         tqdm(total=total, desc=name, unit=" rows", disable=None) as bar,
     ):
         for batch in database.sql(query).to_arrow_reader(ROW_GROUP):

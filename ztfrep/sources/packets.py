@@ -17,6 +17,7 @@ from astropy.coordinates import BarycentricTrueEcliptic, Galactic, SkyCoord
 from ztfrep import curation, features
 from ztfrep.alerts import CHANNELS
 from ztfrep.sources import avro
+from ztfrep.sources.containers import open_container
 from ztfrep.sources.cutouts import SIZE, AlertError, place, read_cutout
 
 # The survey's word for "there is none".
@@ -132,7 +133,7 @@ def _records(
 ) -> Iterator[tuple[bytes, int, range]]:
     """Give of every record its block, its place in `reader.alerts`, and those in `reader.rows`."""
     try:
-        schema, blocks = avro.container(packet.data)
+        schema, blocks = open_container(packet.data)
         program = _program(schema)
         found = 0
         for count, block in blocks:
@@ -183,15 +184,15 @@ def _read_stamps(alerts: avro.Values, alert: int, block: bytes, pixels: np.ndarr
         pixels[:] = np.nan
     for channel, image in enumerate(images):
         pixels[channel, rows, columns] = image
-    observed = np.abs(pixels) < curation.LARGEST_PIXEL
+    observed = curation.is_usable(pixels)
     if observed.all():
         return Counter()
     if not observed.any():
         raise AlertError("no_stamp", "no observed pixel")
     outside = len(images) * (SIZE * SIZE - shape[0] * shape[1])
     infinite = int(np.isinf(pixels).sum())
-    no_data = int((np.abs(pixels) >= curation.LARGEST_PIXEL).sum()) - infinite
-    nan = int((~observed).sum()) - outside - infinite - no_data
+    nan = int(np.isnan(pixels).sum()) - outside
+    no_data = int((~observed).sum()) - outside - nan - infinite
     pixels[~observed] = np.nan
     found = {"outside": outside, "nan": nan, "infinite": infinite, "no_data": no_data}
     return Counter({f"pixels.{reason}": n for reason, n in found.items()}) + Counter(
