@@ -13,6 +13,7 @@ from astropy.coordinates import SkyCoord
 from tests.alert_packets import alert, epoch, image, packet, random_stamps
 from ztfrep import features
 from ztfrep.sources.containers import open_container
+from ztfrep.sources.nights import REASONS
 from ztfrep.sources.packets import Packet, read_packets
 
 INDEX = {name: place for place, name in enumerate(features.NAMES)}
@@ -163,6 +164,7 @@ def test_a_bad_packet_costs_itself_alone_and_is_named(data, reason):
     assert batch.alerts.candid.tolist() == [1, 3]
     np.testing.assert_array_equal(batch.stamps, [random_stamps(1), random_stamps(3)])
     assert [(failure.name, failure.reason) for failure in batch.failures] == [("b", reason)]
+    assert reason in REASONS
 
 
 def test_no_packets_are_an_empty_batch():

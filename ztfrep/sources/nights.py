@@ -22,7 +22,7 @@ from ztfrep import curation
 from ztfrep.alerts import CLASSES, ROW_GROUP, SPLITS, UNLABELLED, AlertWriter
 from ztfrep.errors import InputError
 from ztfrep.sources.labels import Labels
-from ztfrep.sources.packets import Failure, Packet
+from ztfrep.sources.packets import MASKED, MISSING, Failure, Packet
 from ztfrep.sources.spool import INFO, FailureLog, fill_spool, map_pixels
 
 Counts = dict[str, Any]
@@ -224,10 +224,6 @@ def _counts(
     ((labelled_alerts,),) = rows("SELECT count(*) FROM labelled")
     ((matched,),) = rows(f"SELECT count(DISTINCT {labels.key}) FROM labelled")
 
-    def by_reason(kind: str) -> dict[str, int]:
-        prefix = f"{kind}."
-        return {k.removeprefix(prefix): n for k, n in sorted(read.items()) if k.startswith(prefix)}
-
     counts: Counts = {
         "packets": {
             "read": read["alerts"] + bad.total(),
@@ -243,8 +239,8 @@ def _counts(
             "kept_upper_limits": limits,
         },
         "padded_stamps": read["alerts.padded"],
-        "masked_pixels": by_reason("pixels"),
-        "missing_features": by_reason("features"),
+        "masked_pixels": {reason: read[f"pixels.{reason}"] for reason in MASKED},
+        "missing_features": {reason: read[f"features.{reason}"] for reason in MISSING},
         "labels": {
             "alerts": labelled_alerts,
             "objects": labelled,

@@ -20,6 +20,9 @@ from ztfrep.sources import avro
 from ztfrep.sources.containers import open_container
 from ztfrep.sources.cutouts import SIZE, AlertError, place, read_cutout
 
+# Why a pixel is masked, and why a feature is missing.
+MASKED = ("outside", "nan", "infinite", "no_data")
+MISSING = ("sentinel", "absent", "out_of_range")
 # The survey's word for "there is none".
 SENTINEL = -999.0
 _JD_OF_MJD_0 = 2_400_000.5
@@ -194,7 +197,7 @@ def _read_stamps(alerts: avro.Values, alert: int, block: bytes, pixels: np.ndarr
     nan = int(np.isnan(pixels).sum()) - outside
     no_data = int((~observed).sum()) - outside - nan - infinite
     pixels[~observed] = np.nan
-    found = {"outside": outside, "nan": nan, "infinite": infinite, "no_data": no_data}
+    found = dict(zip(MASKED, (outside, nan, infinite, no_data), strict=True))
     return Counter({f"pixels.{reason}": n for reason, n in found.items()}) + Counter(
         {"alerts.padded": int(outside > 0)}
     )
@@ -229,14 +232,11 @@ def _mask_missing(metadata: np.ndarray, counts: Counter[str]) -> None:
     impossible = np.zeros(metadata.shape, dtype=bool)
     impossible[:, ra] = np.abs(metadata[:, ra] - 180) > 180
     impossible[:, dec] = np.abs(metadata[:, dec]) > 90
-    wrong = {
-        "sentinel": metadata == SENTINEL,
-        "absent": np.isnan(metadata),
-        # The table holds float32.
-        "out_of_range": (np.abs(metadata) > np.finfo(np.float32).max) | impossible,
-    }
-    wrong["out_of_range"] &= ~wrong["sentinel"]
-    for reason, where in wrong.items():
+    sentinel = metadata == SENTINEL
+    # The table holds float32.
+    impossible |= np.abs(metadata) > np.finfo(np.float32).max
+    wrong = (sentinel, np.isnan(metadata), impossible & ~sentinel)
+    for reason, where in zip(MISSING, wrong, strict=True):
         counts[f"features.{reason}"] += int(where[:, measured].sum())
         metadata[where] = np.nan
 
