@@ -12,6 +12,7 @@ from stages.reporting import (
     save_figure,
     save_maps,
     save_methods,
+    scored_rows,
     scores,
     write_metrics,
 )
@@ -76,14 +77,14 @@ def main(params: Params) -> None:
         write_metrics(METRICS / file, {"objects": int((known >= 0).sum()), **metrics})
 
     folder = FIGURES / "series"
-    title = f"{len(known)} test objects"
+    scored = scored_rows(known, "objects")
     # The network, or a probe of the mean alert where there is none.
     classified = next(iter(predicted.values()), known)
     save_confusion(
         "recurrent.csv", folder / "confusion.png", known, classified, classes,
-        f"{'Mean alert linear probe' if published else 'Recurrent network'}, {title}",
+        f"{'Mean alert linear probe' if published else 'Recurrent network'}, {scored}",
     )  # fmt: skip
-    save_methods(folder / "methods.png", metrics, f"Methods on {title}")
+    save_methods(folder / "methods.png", metrics, f"Methods on {scored}")
     save_maps(
         "objects",
         folder,

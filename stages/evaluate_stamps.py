@@ -14,6 +14,7 @@ from stages.reporting import (
     save_figure,
     save_maps,
     save_methods,
+    scored_rows,
     scores,
     write_metrics,
 )
@@ -95,14 +96,14 @@ def main(params: Params) -> None:
         write_metrics(METRICS / file, {"alerts": int((known >= 0).sum()), **metrics})
 
     folder = FIGURES / "stamps"
-    title = f"{len(known)} test alerts"
+    title, scored = f"{len(known)} test alerts", scored_rows(known, "alerts")
     # The branch, or the first probe where there is none.
     classified = next(iter(predicted.values()), known)
     save_confusion(
         "branch.csv", folder / "confusion.png", known, classified, CLASSES,
-        f"{'Classification branch' if own else 'Linear probe'}, {title}",
+        f"{'Classification branch' if own else 'Linear probe'}, {scored}",
     )  # fmt: skip
-    save_methods(folder / "methods.png", metrics, f"Methods on {title}")
+    save_methods(folder / "methods.png", metrics, f"Methods on {scored}")
     save_maps("alerts", folder, vectors, known, CLASSES, params.evaluate.map_rows, params.seed)
     method = "reconstruction" if own else "pca_reconstruction"
     save_figure(

@@ -40,6 +40,12 @@ def scores(
     }
 
 
+def scored_rows(labels: np.ndarray, what: str) -> str:
+    """Say on how many rows a score is: those with a label, and that there are others."""
+    known = labels >= 0
+    return f"{known.sum()} {'' if known.all() else 'labelled '}test {what}"
+
+
 def save_figure(path: Path, figure: Figure) -> None:
     """Save a figure as PNG."""
     with replacing(path) as temporary:
