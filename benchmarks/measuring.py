@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 class Measured(NamedTuple):
-    """Wall-clock seconds of a command, and its peak anonymous memory in MiB."""
+    """Wall-clock seconds of a command, and the peak anonymous memory of its processes in MiB."""
 
     seconds: float
     peak_mib: float
@@ -36,11 +36,15 @@ def measure(command: Sequence[str], **options: Any) -> Measured:
 
 
 def _anonymous_kib(pid: int) -> int:
+    """Sum the memory of a process and of all that it started."""
+    process = Path(f"/proc/{pid}")
     try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except OSError:
+        lines = (process / "status").read_text(encoding="ascii").splitlines()
+        threads = [path.read_text(encoding="ascii") for path in process.glob("task/*/children")]
+    except OSError:  # It has ended.
         return 0
-    return next((int(x.split()[1]) for x in status.splitlines() if x.startswith("RssAnon")), 0)
+    own = next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
+    return own + sum(_anonymous_kib(int(child)) for text in threads for child in text.split())
 
 
 def save(name: str, result: Mapping[str, Any]) -> None:

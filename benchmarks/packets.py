@@ -25,12 +25,12 @@ from ztfrep.sources.packets import Packet
 OURS = """
 import sys, logging
 from pathlib import Path
-from ztfrep.sources.archives import find_files, read_files
+from ztfrep.sources.archives import find_files, readers
 from ztfrep.sources.labels import no_labels
 from ztfrep.sources.nights import Splitting, write_nights
 folder, out, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 counts = write_nights(
-    read_files(find_files(folder)), no_labels(), out / "stamps.parquet", out / "series.parquet",
+    readers(find_files(folder)), no_labels(), out / "stamps.parquet", out / "series.parquet",
     out / "bad.csv", splitting=Splitting(0.05, 40, 7), max_bad_fraction=0.01, threads=threads,
     source=str(folder),
 )
@@ -68,7 +68,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         packets = _repeat(options.archives, folder / "many", options.copies)
-        few = _repeat(options.archives, folder / "few", 1)
+        few = _repeat(options.archives, folder / "few", options.threads)
         threads = str(options.threads)
         seconds: dict[tuple[str, str], float] = {}
         peaks: dict[str, float] = {}

@@ -64,7 +64,7 @@ def _convert_packets(
     manifest: dict[str, Any], params: Params, stamps_table: Path, series_table: Path
 ) -> dict[str, Any]:
     # Slow to import, and needed by this source alone.
-    from ztfrep.sources.archives import read_files
+    from ztfrep.sources.archives import readers
     from ztfrep.sources.labels import no_labels, read_labels
     from ztfrep.sources.nights import Splitting, write_nights
 
@@ -73,7 +73,7 @@ def _convert_packets(
     if "labels" in manifest:
         labels = read_labels(_unchanged(manifest["labels"]), chosen.label_column)
     counts = write_nights(
-        read_files(_unchanged(described) for described in manifest["packets"]),
+        readers(_unchanged(described) for described in manifest["packets"]),
         labels,
         stamps_table,
         series_table,

@@ -31,11 +31,6 @@ def test_two_labels_for_one_stamp_are_a_contradiction():
     assert curation.contradictory(labels, group, 3).tolist() == [False, True, False]
 
 
-def test_pixels_without_data_are_masked_by_value_too():
-    stamps = np.array([1.0, np.nan, np.inf, -3.4e38, -5.0], np.float32)
-    np.testing.assert_array_equal(curation.mask_pixels(stamps), [1, np.nan, np.nan, np.nan, -5])
-
-
 def test_a_stamp_without_two_observed_values_is_constant():
     stamps = np.random.default_rng(0).random((4, 3, 5, 5))
     stamps[1, 2] = 0.5

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,34 +12,32 @@ from tests.alert_packets import alert, epoch, image, packet, random_stamps
 from ztfrep import features
 from ztfrep.alerts import SPLITS, AlertTable
 from ztfrep.errors import InputError
-from ztfrep.sources import spool
-from ztfrep.sources.archives import find_files, read_files
+from ztfrep.sources.archives import find_files, readers
 from ztfrep.sources.labels import no_labels, read_labels
 from ztfrep.sources.nights import Splitting, write_nights
 from ztfrep.sources.packets import Failure, Packet
+from ztfrep.sources.spool import fill_spool
 
 
 class Written:
     """The two tables of some packets, and what was counted."""
 
-    def __init__(self, folder, packets, labels=None, **options):
-        self.folder = folder
+    def __init__(self, folder, *given, labels=None, **options):
+        self.paths = [folder / "stamps.parquet", folder / "series.parquet"]
         self.counts = write_nights(
-            packets,
+            [partial(list, items) for items in given],
             labels or no_labels(),
-            folder / "stamps.parquet",
-            folder / "series.parquet",
+            *self.paths,
             folder / "bad.csv",
             **{
                 "splitting": Splitting(0.1, 2, 1),
                 "max_bad_fraction": 0.01,
-                "threads": 2,
+                "threads": 1,
                 "source": "here",
             }
             | options,
         )
-        self.stamps = AlertTable(folder / "stamps.parquet")
-        self.series = AlertTable(folder / "series.parquet")
+        self.stamps, self.series = map(AlertTable, self.paths)
 
 
 def packets(*alerts):
@@ -72,9 +71,11 @@ def test_alerts_become_two_tables_of_one_schema(tmp_path):
     assert series["has_stamps"].tolist() == [False, False, True, True]
     magnitude = found.series.features()[:, features.NAMES.index("magpsf")]
     np.testing.assert_array_equal(magnitude, [np.nan, 19.5, 17.0, 1.0])
+    stamps = np.concatenate(list(found.stamps.stamps()))
+    np.testing.assert_array_equal(stamps, [random_stamps(9), random_stamps(10)])
+    with pytest.raises(ValueError, match="stamps stand in the alerts' table, by candid"):
+        next(found.series.stamps())
     for table in (found.stamps, found.series):
-        stamps = np.concatenate(list(table.stamps()))
-        np.testing.assert_array_equal(stamps, [random_stamps(9), random_stamps(10)])
         assert table.info.scaling == "counts"
         assert table.info.feature_unit == features.PHYSICAL
 
@@ -154,11 +155,12 @@ def test_labels_reach_their_alerts_and_their_objects(tmp_path):
     ]
     rows = [f"{1000 + i},{'SN' if i % 2 else 'bogus'}" for i in range(30)]
     text = "\n".join(["candid,class", *rows, "2,AGN", "77,SN", "1035,kilonova", "1036,"])
-    found = Written(tmp_path, packets(*alerts), labels(tmp_path, text))
+    found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
     stamps = found.stamps.identity().set_index("candid")["label"]
     assert stamps[1000] == 4
     assert stamps[1001] == 1
     assert stamps[1] == -1  # its object has a label, it has none
+    assert stamps[2] == 0
     assert (stamps[[1035, 1036, 1039]] == -1).all()
     series = found.series.identity().groupby("object_id")["label"].agg(["min", "max"])
     assert series.loc["ZTF0000"].tolist() == [4, 4]
@@ -177,7 +179,7 @@ def test_labels_reach_their_alerts_and_their_objects(tmp_path):
 def test_labels_of_objects_reach_all_their_alerts(tmp_path):
     alerts = [*many(20), alert("ZTF0003", candid=1)]
     text = "\n".join(["object_id,class", *(f"ZTF{i:04d},VS" for i in range(10))])
-    found = Written(tmp_path, packets(*alerts), labels(tmp_path, text))
+    found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
     assert found.stamps.identity().set_index("candid")["label"][[1, 1003, 1015]].tolist() == [
         2,
         2,
@@ -192,7 +194,7 @@ def test_an_object_stands_in_one_split_of_both_tables_and_classes_are_held_out_a
     ]
     rows = [f"ZTF{i:04d},{('SN', 'VS')[i % 2]}" for i in range(60)]
     text = "\n".join(["object_id,class", *rows, "ZTF0100,AGN"])
-    found = Written(tmp_path, packets(*alerts), labels(tmp_path, text))
+    found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
     stamps, series = found.stamps.identity(), found.series.identity()
     assert (stamps.groupby("object_id")["split"].nunique() == 1).all()
     of_objects = series.groupby("object_id")["split"].first()
@@ -206,16 +208,38 @@ def test_an_object_stands_in_one_split_of_both_tables_and_classes_are_held_out_a
     assert stamps["split"].tolist() == sorted(stamps["split"], key=SPLITS.index)
 
 
-def test_threads_and_batches_change_no_byte(tmp_path, monkeypatch):
-    given = packets(*many(70))
+def test_neither_processes_nor_batches_change_a_byte(tmp_path):
+    # More rows than a row group has: a database hands them out by its threads.
+    told = [[epoch(2458000.5 + i, fid=1 + i % 3) for i in range(40)] for _ in range(70)]
+    alerts = [alert(f"ZTF{i:04d}", candid=i, history=epochs) for i, epochs in enumerate(told)]
+    # Told twice, and otherwise the second time: the first is kept, whoever read it.
+    again = [alert(f"ZTF{i:04d}", candid=i, magpsf=15.0) for i in range(70)]
+    given = [[*packets(*alerts), Packet("b", b"")], packets(*again), [*packets(*many(3))]]
     tables = []
-    for threads, batch in ((1, 7), (3, 11), (2, 100)):
-        monkeypatch.setattr(spool, "_BATCH", batch)
-        folder = tmp_path / f"{threads}"
+    for threads, batch in ((1, 512), (1, 7), (4, 11)):
+        folder = tmp_path / f"{batch}"
         folder.mkdir()
-        Written(folder, given, threads=threads)
-        tables.append([(folder / f"{name}.parquet").read_bytes() for name in ("stamps", "series")])
+        found = Written(folder, *given, threads=threads, batch=batch)
+        assert found.counts["packets"]["duplicates"] == 70
+        files = [*found.paths, folder / "bad.csv"]
+        tables.append(([path.read_bytes() for path in files], found.counts))
     assert tables[0] == tables[1] == tables[2]
+
+
+@pytest.mark.parametrize("name", ["it's [a] night*", "50% {x}"])
+def test_a_folder_may_have_any_name(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    assert Written(folder, packets(*many(5))).stamps.rows == 5
+
+
+def end():
+    os._exit(9)
+
+
+def test_a_process_that_is_killed_is_told(tmp_path):
+    with pytest.raises(InputError, match=r"a process of ours that was killed.*lower threads"):
+        fill_spool([end], tmp_path, 2)
 
 
 def test_masks_and_missing_features_are_counted(tmp_path):
@@ -245,17 +269,29 @@ def test_nothing_is_left_behind(tmp_path):
 def test_the_real_archives_go_through_with_every_alert_accounted_for(tmp_path):
     folder = Path(os.environ["ZTFREP_REAL_DATA"]) / "real-alerts"
     weak = read_labels(folder / "index.csv", "weak_class")
-    found = Written(tmp_path, read_files(find_files(folder)), weak)
-    counts = found.counts["packets"]
+    path = tmp_path / "stamps.parquet"
+    files = readers(find_files(folder))
+    told = write_nights(
+        files,
+        weak,
+        path,
+        tmp_path / "series.parquet",
+        tmp_path / "bad.csv",
+        splitting=Splitting(0.05, 40, 7),
+        max_bad_fraction=0.01,
+        threads=2,
+        source=str(folder),
+    )
+    counts = told["packets"]
     assert (counts["read"], counts["written"], counts["bad"]) == (2175, 2175, 0)
-    assert found.counts["labels"]["alerts"] == 822
-    assert found.counts["padded_stamps"] == 26
+    assert told["labels"]["alerts"] == 822
+    assert told["padded_stamps"] == 26
     with (folder / "index.csv").open() as file:
         index = {line["candid"]: line for line in csv.DictReader(file)}
-    alerts = found.stamps.identity()
+    alerts = AlertTable(path).identity()
     assert set(alerts["candid"].astype(str)) == set(index)
     for candid, object_id in zip(alerts["candid"], alerts["object_id"], strict=True):
         assert index[str(candid)]["object_id"] == object_id
-    of_object = found.series.identity().query("has_stamps").groupby("object_id").size()
+    of_object = alerts.groupby("object_id").size()
     assert (of_object >= 2).sum() == 70
     assert of_object.max() == 21

@@ -342,6 +342,12 @@ def test_alert_packets_go_through_the_whole_pipeline(clean, tmp_path):
         padding = np.arange(3) >= lengths[:, None]
         assert (block.vectors[padding] == 0).all()
         assert (block.vectors[~padding] != 0).any(axis=1).all()
+    # An object's vectors are those of its alerts, in time order.
+    alerts = read_names(clean.folder / "data/encoded/base.npy").sort_values("detection")
+    for one in names[names["split"] == "test"].itertuples():
+        its = alerts.loc[alerts["object_id"] == one.object_id, "row"].to_numpy()
+        steps = series["test"].vectors[one.row, : one.length]
+        np.testing.assert_array_equal(steps, base["test"].vectors[its])
     metrics = clean.json("metrics/stamps.json")
     assert metrics["alerts"] == (base["test"].labels >= 0).sum() > 0
     # The magnitude tells the class: a forest that is given the right rows finds it.

@@ -3,11 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ztfrep.stamps import crop, prepare, rescale
+from ztfrep.stamps import crop, mask_pixels, prepare, rescale
 
 
 def stamps(n=4, size=63, seed=0):
     return np.random.default_rng(seed).normal(size=(n, 3, size, size)).astype(np.float32)
+
+
+def test_pixels_without_data_are_masked_by_value_too():
+    pixels = np.array([1.0, np.nan, np.inf, -3.4e38, -5.0], np.float32)
+    np.testing.assert_array_equal(mask_pixels(pixels), [1, np.nan, np.nan, np.nan, -5])
 
 
 @pytest.mark.parametrize("size", [21, 27, 63])

@@ -5,6 +5,8 @@ A row is an alert: one detection with its three stamps and its metadata. Rows ar
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +30,9 @@ UNLABELLED = -1
 # How the pixels of a table relate to counts; each is an affine scaling of them.
 SCALINGS = ("counts", "minmax", "unknown")
 FEATURE_UNITS = (features.PHYSICAL, features.ZSCORED_UNKNOWN, "none")
-FORMAT = "ztfrep-alerts-2"
+# Where the stamps of a table's rows stand: in its own rows, or in the alerts' table, by candid.
+HELD = ("here", "by_candid")
+FORMAT = "ztfrep-alerts-3"
 ROW_GROUP = 1000
 
 _IDENTITY: tuple[tuple[str, pa.DataType, bool], ...] = (
@@ -52,13 +56,18 @@ _METADATA: tuple[tuple[str, pa.DataType, bool], ...] = tuple(
 
 @dataclass(frozen=True)
 class TableInfo:
-    """What a table holds: stamp size in pixels, their scaling, the features' unit, the classes."""
+    """What a table holds: stamp size in pixels, their scaling, the features' unit, the classes.
+
+    With `held` "by_candid" its stamps are null, and those of the rows that have some stand in the
+    alerts' table.
+    """
 
     height: int
     width: int
     scaling: str
     feature_unit: str
     classes: tuple[str, ...] = CLASSES
+    held: str = HELD[0]
 
     def schema(self) -> pa.Schema:
         """Give the Arrow schema, this information in its metadata."""
@@ -70,33 +79,51 @@ class TableInfo:
             "scaling": self.scaling,
             "feature_unit": self.feature_unit,
             "classes": ",".join(self.classes),
+            "stamps": self.held,
         }
         return pa.schema([pa.field(n, t, nullable=null) for n, t, null in columns], metadata)
 
 
 class AlertWriter:
-    """Writes a table in row groups; the file appears when the `with` block ends well."""
+    """Writes a table in row groups; the file appears when the `with` block ends well.
+
+    One row group is compressed while the caller brings the next together.
+    """
 
     def __init__(self, path: str | Path, info: TableInfo) -> None:
-        if info.scaling not in SCALINGS or info.feature_unit not in FEATURE_UNITS:
-            raise ValueError(f"no such scaling or feature unit: {info}")
+        if (
+            info.scaling not in SCALINGS
+            or info.feature_unit not in FEATURE_UNITS
+            or info.held not in HELD
+        ):
+            raise ValueError(f"no such scaling, feature unit or place of stamps: {info}")
         self.info = info
-        self._replacing = replacing(path)
+        self._path = path
         self._schema = info.schema()
-        self._pixels = np.empty((0, len(CHANNELS) * info.height * info.width), np.float32)
+        # One is filled while the other is written.
+        size = len(CHANNELS) * info.height * info.width
+        self._buffers = [np.empty((0, size), np.float32) for _ in range(2)]
+        self._writing: Future[None] | None = None
 
     def __enter__(self) -> "AlertWriter":
-        temporary = self._replacing.__enter__()
-        # Floats of an image hardly repeat: a dictionary costs time and memory, and gains nothing.
-        self._writer = pq.ParquetWriter(
-            temporary,
-            self._schema,
-            compression="zstd",
-            use_dictionary=["object_id", "split"],
-            # The bytes of like significance side by side: an eighth smaller, and faster to read.
-            use_byte_stream_split=["stamps.list.element"],
-            write_statistics=["split", "label", "mjd"],
-        )
+        with ExitStack() as stack:
+            temporary = stack.enter_context(replacing(self._path))
+            self._writer = stack.enter_context(
+                # Floats of an image hardly repeat: a dictionary costs time, and gains nothing.
+                pq.ParquetWriter(
+                    temporary,
+                    self._schema,
+                    compression="lz4",
+                    use_dictionary=["object_id", "split"],
+                    # Bytes of like significance side by side: an eighth smaller. zstd would gain
+                    # a twentieth more, for a third more time.
+                    use_byte_stream_split=["stamps.list.element"],
+                    write_statistics=["split", "label", "mjd"],
+                )
+            )
+            self._pool = stack.enter_context(ThreadPoolExecutor(1))
+            stack.callback(self._finish)
+            self._open = stack.pop_all()
         return self
 
     def write(self, columns: Mapping[str, np.ndarray | pa.Array | Sequence[object]]) -> None:
@@ -104,8 +131,9 @@ class AlertWriter:
 
         `stamps` is float32 `(n, 3, H, W)` with NaN where a pixel is not observed; a stamp of NaN
         alone becomes null. With `has_stamps`, bool `(n,)`, it holds those of the rows so marked
-        alone. `label` -1 becomes null, and so does NaN in a feature or `mjd`. A nullable column
-        left out is null. Raises ValueError for a missing or unknown column.
+        alone; none where they stand in the alerts' table. `label` -1 becomes null, and so does NaN
+        in a feature or `mjd`. A nullable column left out is null. The arrays are still read after
+        this returns: leave them as they are. Raises ValueError for a missing or unknown column.
         """
         unknown = set(columns) - set(self._schema.names)
         if unknown:
@@ -122,7 +150,8 @@ class AlertWriter:
             if field.name == "has_stamps":
                 arrays.append(pa.array(present))
             elif field.name == "stamps":
-                arrays.append(self._stamps_to_arrow(stamps, present, field.type))
+                held = present if self.info.held == "here" else np.zeros(rows, dtype=bool)
+                arrays.append(self._stamps_to_arrow(stamps, held, field.type))
             elif values is None:
                 if not field.nullable:
                     raise ValueError(f"column {field.name!r} is required")
@@ -135,7 +164,13 @@ class AlertWriter:
             else:
                 arrays.append(pa.array(values, field.type, from_pandas=field.nullable))
         table = pa.Table.from_arrays(arrays, schema=self._schema)
-        self._writer.write_table(table, row_group_size=ROW_GROUP)
+        self._finish()
+        self._writing = self._pool.submit(self._writer.write_table, table, row_group_size=ROW_GROUP)
+
+    def _finish(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
 
     def _stamps_to_arrow(
         self, stamps: np.ndarray, present: np.ndarray, kind: pa.DataType
@@ -143,14 +178,16 @@ class AlertWriter:
         expected = (int(present.sum()), *kind.shape)
         if stamps.shape != expected or stamps.dtype != np.float32:
             raise ValueError(f"stamps {stamps.shape} {stamps.dtype}, expected {expected} float32")
-        flat = np.ascontiguousarray(stamps).reshape(len(stamps), self._pixels.shape[1])
+        flat = np.ascontiguousarray(stamps).reshape(len(stamps), self._buffers[0].shape[1])
         if not present.all():
             # A null row takes its place among the pixels too. What stands there is not written, so
             # that the place of earlier rows will do, and need not be cleared.
-            if len(self._pixels) < len(present):
-                self._pixels = np.zeros((len(present), flat.shape[1]), np.float32)
-            self._pixels[: len(present)][present] = flat
-            flat = self._pixels[: len(present)]
+            self._buffers.reverse()
+            if len(self._buffers[0]) < len(present):
+                self._buffers[0] = np.zeros((len(present), flat.shape[1]), np.float32)
+            places = self._buffers[0][: len(present)]
+            places[present] = flat
+            flat = places
         storage = pa.FixedSizeListArray.from_arrays(
             pa.array(flat.reshape(-1)),
             type=pa.list_(pa.float32(), flat.shape[1]),
@@ -164,8 +201,7 @@ class AlertWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
-        self._writer.close()
-        return self._replacing.__exit__(kind, error, trace)
+        return self._open.__exit__(kind, error, trace)
 
 
 class AlertTable:
@@ -201,6 +237,7 @@ class AlertTable:
             metadata["scaling"],
             metadata["feature_unit"],
             tuple(metadata["classes"].split(",")),
+            metadata["stamps"],
         )
         if not schema.equals(info.schema()):
             raise self._refused(f"columns {schema.names}", f"{info.schema().names}")
@@ -234,7 +271,10 @@ class AlertTable:
         """Stream the stamps of the rows that have any, in table order.
 
         Batches are float32 `(m, 3, H, W)`, NaN where not observed, m up to `rows_per_batch`.
+        Raises ValueError if they stand in another table.
         """
+        if self.info.held != "here":
+            raise ValueError(f"{self.path}: the stamps stand in the alerts' table, by candid")
         # pre_buffer would read the whole column ahead: memory grows with the table.
         with pq.ParquetFile(self.path, pre_buffer=False) as file:
             for batch in file.iter_batches(rows_per_batch, columns=["stamps"]):

@@ -10,8 +10,6 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
-# A larger magnitude is no count of photons: templates hold -3.4e38 where they have no data.
-LARGEST_PIXEL = 1e30
 _BLOCK = 500
 
 
@@ -23,18 +21,6 @@ def blocks(rows: int, progress: str | None = None, size: int = _BLOCK) -> Iterat
             block = slice(start, min(start + size, rows))
             yield block
             bar.update(block.stop - block.start)
-
-
-def is_usable(pixels: np.ndarray) -> np.ndarray:
-    """Tell which pixels count photons: not NaN, not infinite, not beyond any count; bool."""
-    # The comparison is False for NaN, so one test covers all three.
-    usable: np.ndarray = np.abs(pixels) < LARGEST_PIXEL
-    return usable
-
-
-def mask_pixels(stamps: np.ndarray) -> np.ndarray:
-    """Give float32 stamps whose unusable pixels are NaN."""
-    return np.where(is_usable(stamps), stamps, np.nan).astype(np.float32, copy=False)
 
 
 def is_constant(stamps: np.ndarray) -> np.ndarray:

@@ -4,6 +4,20 @@ import numpy as np
 
 CROP = 21
 RESCALINGS = ("none", "minmax", "asinh")
+# A larger magnitude is no count of photons: templates hold -3.4e38 where they have no data.
+LARGEST_PIXEL = 1e30
+
+
+def is_usable(pixels: np.ndarray) -> np.ndarray:
+    """Tell which pixels count photons: not NaN, not infinite, not beyond any count; bool."""
+    # The comparison is False for NaN, so one test covers all three.
+    usable: np.ndarray = np.abs(pixels) < LARGEST_PIXEL
+    return usable
+
+
+def mask_pixels(stamps: np.ndarray) -> np.ndarray:
+    """Give float32 stamps whose unusable pixels are NaN."""
+    return np.where(is_usable(stamps), stamps, np.nan).astype(np.float32, copy=False)
 
 
 def crop(stamps: np.ndarray, size: int = CROP) -> np.ndarray:

@@ -2,19 +2,21 @@
 
 import tarfile
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from isal import igzip_threaded
+from isal import igzip
 from isal.igzip_lib import IsalError
 
 from ztfrep.errors import InputError
-from ztfrep.sources.packets import Failure, Packet
+from ztfrep.sources.packets import Failure, Packet, Reader
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar")
 PACKET = ".avro"
 # A packet has 50 to 80 kB; what is far larger is none, and is not read into memory.
 LARGEST_PACKET = 1 << 24
+_FILES_AT_ONCE = 1000
 
 _BROKEN = (tarfile.TarError, EOFError, OSError, IsalError, ValueError)
 
@@ -35,6 +37,15 @@ def find_files(path: Path) -> list[Path]:
             remedy="give the folder or the archive that holds them",
         )
     return files
+
+
+def readers(files: Iterable[Path]) -> list[Reader]:
+    """Give a reader per archive, and one per so many packets that are files of their own."""
+    files = list(files)
+    single = [file for file in files if file.name.endswith(PACKET)]
+    parts = [[file] for file in files if not file.name.endswith(PACKET)]
+    parts += [single[i : i + _FILES_AT_ONCE] for i in range(0, len(single), _FILES_AT_ONCE)]
+    return [partial(read_files, part) for part in parts]
 
 
 def read_files(files: Iterable[Path]) -> Iterator[Packet | Failure]:
@@ -89,6 +100,4 @@ def _unpacked(file: Path) -> BinaryIO:
         packed = raw.read(2) == b"\x1f\x8b"
     if not packed:
         return file.open("rb")
-    # Unpacks in a thread of its own, ahead of the reader. The block that a break is in is lost
-    # whole, so that it should be no longer than a packet.
-    return cast(BinaryIO, igzip_threaded.open(file, "rb", block_size=1 << 16))
+    return cast(BinaryIO, igzip.open(file, "rb"))

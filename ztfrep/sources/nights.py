@@ -1,29 +1,32 @@
 """Nights of alert packets as alert tables: every alert once, objects in time order, all counted.
 
-Packets are read in parallel into a spool on disk. DuckDB finds the duplicates and the order there,
-so that memory does not grow with the number of alerts.
+Packets are read into a spool on disk. DuckDB finds the duplicates and the order there, so that
+memory does not grow with the number of alerts.
 """
 
+import glob
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from tqdm import tqdm
 
 from ztfrep import curation
 from ztfrep.alerts import CLASSES, ROW_GROUP, SPLITS, UNLABELLED, AlertWriter
 from ztfrep.errors import InputError
+from ztfrep.files import replacing
 from ztfrep.sources.labels import Labels
-from ztfrep.sources.packets import MASKED, MISSING, Failure, Packet
-from ztfrep.sources.spool import INFO, FailureLog, fill_spool, map_pixels
+from ztfrep.sources.packets import MASKED, MISSING, Reader
+from ztfrep.sources.spool import BATCH, INFO, TABLES, SpooledPixels, fill_spool
 
 Counts = dict[str, Any]
 
@@ -31,19 +34,20 @@ Counts = dict[str, Any]
 REASONS = ("archive", "too_large", "avro", "fields", "no_stamp", "gzip", "fits", "shape")
 _DATABASE_MEMORY = "512MB"
 # An alert's first packet is kept, and of the epochs that packets tell of each once: a detection
-# unless it came as an alert, an upper limit unless there was a detection. `sequence` is the order
-# of reading, so that the choice does not depend on the database's.
+# unless it came as an alert, an upper limit unless there was a detection. `batch` and `row` are the
+# order of reading, so that the choice does not depend on the database's; of an alert that was kept
+# they are the place of its pixels too.
 _ORDER = """
 CREATE TABLE kept AS
-  FROM alerts QUALIFY row_number() OVER (PARTITION BY candid ORDER BY sequence) = 1;
+  FROM alerts QUALIFY row_number() OVER (PARTITION BY candid ORDER BY batch, row) = 1;
 CREATE TABLE told AS
   FROM detections WHERE candid NOT IN (SELECT candid FROM kept)
-  QUALIFY row_number() OVER (PARTITION BY candid ORDER BY sequence) = 1;
+  QUALIFY row_number() OVER (PARTITION BY candid ORDER BY batch, row) = 1;
 CREATE TABLE undetected AS
   FROM limits AS l
   WHERE NOT EXISTS (FROM kept AS k WHERE k.object_id = l.object_id AND k.mjd = l.mjd)
     AND NOT EXISTS (FROM told AS t WHERE t.object_id = l.object_id AND t.mjd = l.mjd)
-  QUALIFY row_number() OVER (PARTITION BY object_id, mjd, fid ORDER BY sequence) = 1;
+  QUALIFY row_number() OVER (PARTITION BY object_id, mjd, fid ORDER BY batch, row) = 1;
 CREATE TABLE labelled AS
   SELECT candid, object_id, label FROM kept JOIN labels ON labels.key = kept.{key};
 CREATE TABLE objects AS
@@ -51,20 +55,25 @@ CREATE TABLE objects AS
   FROM (SELECT DISTINCT object_id FROM kept) LEFT JOIN labelled USING (object_id)
   GROUP BY object_id;
 CREATE TABLE epochs AS
-  SELECT * EXCLUDE sequence, row_number() OVER (
-    PARTITION BY object_id ORDER BY mjd, candid NULLS LAST, fid, sequence
+  SELECT *, row_number() OVER (
+    PARTITION BY object_id ORDER BY mjd, candid NULLS LAST, fid
   ) - 1 AS detection
-  FROM (FROM kept UNION ALL BY NAME FROM told UNION ALL BY NAME FROM undetected);
+  FROM (
+    FROM kept
+    UNION ALL BY NAME SELECT * EXCLUDE (batch, row) FROM told
+    UNION ALL BY NAME SELECT * EXCLUDE (batch, row) FROM undetected
+  );
 """
 # The stamps table has the alerts, each with its own label; the series table all epochs, with their
-# object's.
+# object's. Stamps are most of the bytes, and stand in the former alone.
 _STAMPS = """
-SELECT epochs.*, split, labelled.label AS label FROM epochs
+SELECT epochs.*, true AS has_stamps, split, labelled.label AS label FROM epochs
 JOIN splits USING (object_id) LEFT JOIN labelled USING (candid)
-WHERE slot IS NOT NULL ORDER BY split, object_id, detection
+WHERE batch IS NOT NULL ORDER BY split, object_id, detection
 """
 _SERIES = """
-SELECT epochs.*, split, splits.label AS label FROM epochs
+SELECT epochs.* EXCLUDE (batch, row), batch IS NOT NULL AS has_stamps, split, splits.label AS label
+FROM epochs
 JOIN splits USING (object_id) ORDER BY split, object_id, detection
 """
 
@@ -79,7 +88,7 @@ class Splitting:
 
 
 def write_nights(
-    packets: Iterable[Packet | Failure],
+    readers: Sequence[Reader],
     labels: Labels,
     stamps_path: Path,
     series_path: Path,
@@ -89,6 +98,7 @@ def write_nights(
     max_bad_fraction: float,
     threads: int,
     source: str,
+    batch: int = BATCH,
 ) -> Counts:
     """Write the alerts of packets as the stamps table and the series table, and count everything.
 
@@ -102,54 +112,61 @@ def write_nights(
         settings: dict[str, str | bool | int | float | list[str]] = {
             "threads": threads,
             "memory_limit": _DATABASE_MEMORY,
-            "temp_directory": str(folder),
+            "temp_directory": str(folder / "database"),
             "preserve_insertion_order": False,
         }
+        read = fill_spool(readers, folder, threads, batch)
         with duckdb.connect(":memory:", config=settings) as database:
-            with FailureLog(failures_path) as log:
-                read = fill_spool(packets, database, folder / "pixels", log, threads)
-            _refuse_too_many(log, read["alerts"], max_bad_fraction, source, failures_path)
-            pixels = map_pixels(folder / "pixels", read["alerts"])
+            for table in TABLES:
+                files = str(Path(glob.escape(name)) / f"{table}-*.parquet")
+                database.read_parquet(files).create_view(table)
+            bad = _list_failures(database, failures_path)
+            _refuse_too_many(bad, read["alerts"], max_bad_fraction, source, failures_path)
             database.register("labels", labels.table)
             database.execute(_ORDER.format(key=labels.key))
             rare = _split(database, splitting)
-            tables = {
-                "stamps": (stamps_path, _STAMPS),
-                "series": (series_path, _SERIES),
-            }
             with ThreadPoolExecutor(threads) as pool:
                 writing = [
-                    pool.submit(_write, path, database.cursor(), query, pixels, name)
-                    for name, (path, query) in tables.items()
+                    pool.submit(_write_stamps, stamps_path, database.cursor(), folder),
+                    pool.submit(_write_series, series_path, database.cursor()),
                 ]
                 for task in writing:
                     task.result()
-            counts = _counts(database, read, log.reasons, labels)
+            counts = _counts(database, read, bad, labels)
             counts["labels"]["objects_too_rare_to_hold_out"] = rare
             return counts
 
 
+def _list_failures(database: duckdb.DuckDBPyConnection, path: Path) -> Counter[str]:
+    """Write the CSV of what could not be read; count it by reason."""
+    listed = database.sql("SELECT name, reason, detail FROM failures ORDER BY batch, row")
+    with replacing(path) as temporary:
+        listed.write_csv(str(temporary), header=True)
+    reasons = database.sql("SELECT reason, count(*) FROM failures GROUP BY reason").fetchall()
+    return Counter(dict(reasons))
+
+
 def _refuse_too_many(
-    log: FailureLog, alerts: int, most: float, source: str, failures_path: Path
+    reasons: Counter[str], alerts: int, most: float, source: str, failures_path: Path
 ) -> None:
-    bad = log.reasons.total()
-    reasons = ", ".join(f"{n} {reason}" for reason, n in log.reasons.most_common())
+    bad = reasons.total()
+    listed = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items()))
     if not alerts:
         raise InputError(
             source,
-            found=f"no alert that can be read ({reasons or 'no packet at all'})",
+            found=f"no alert that can be read ({listed or 'no packet at all'})",
             expected="ZTF alert packets",
             remedy=f"see {failures_path}",
         )
     if bad > most * (bad + alerts):
         raise InputError(
             source,
-            found=f"{bad} of {bad + alerts} packets that cannot be read ({reasons})",
+            found=f"{bad} of {bad + alerts} packets that cannot be read ({listed})",
             expected=f"at most {most:.2%}",
             remedy=f"see {failures_path}, or raise sources.alerts.max_bad_fraction",
         )
     if bad:
-        logging.warning("%d packets cannot be read (%s); see %s", bad, reasons, failures_path)
+        logging.warning("%d packets cannot be read (%s); see %s", bad, listed, failures_path)
 
 
 def _split(database: duckdb.DuckDBPyConnection, how: Splitting) -> int:
@@ -180,33 +197,48 @@ def _split(database: duckdb.DuckDBPyConnection, how: Splitting) -> int:
     return int(rare.sum())
 
 
-def _write(
-    path: Path,
-    database: duckdb.DuckDBPyConnection,
-    query: str,
-    pixels: np.ndarray,
-    name: str,
-) -> None:
-    total = database.sql(f"SELECT count(*) FROM ({query})").fetchall()[0][0]
-    with (
-        AlertWriter(path, INFO) as writer,
-        tqdm(total=total, desc=name, unit=" rows", disable=None) as bar,
-    ):
-        for batch in database.sql(query).to_arrow_reader(ROW_GROUP):
-            rows = {column: batch.column(column) for column in batch.schema.names}
-            slots = rows.pop("slot").to_numpy(zero_copy_only=False)
-            present = np.isfinite(slots.astype(np.float64))
-            writer.write(
-                rows
-                | {
-                    "split": [SPLITS[place] for place in rows["split"].to_pylist()],
-                    "label": rows["label"].fill_null(UNLABELLED).to_numpy(zero_copy_only=False),
-                    "n_copies": np.ones(len(present), np.int32),
-                    "has_stamps": present,
-                    "stamps": pixels[slots[present].astype(np.int64)],
-                }
-            )
-            bar.update(len(present))
+def _write_stamps(path: Path, database: duckdb.DuckDBPyConnection, spool: Path) -> None:
+    pixels = SpooledPixels(spool)
+    with AlertWriter(path, INFO) as writer:
+        for columns in _rows(database, _STAMPS, "stamps"):
+            place = [columns.pop(name).to_numpy() for name in ("batch", "row")]
+            writer.write(columns | {"stamps": pixels.take(*place)})
+
+
+def _write_series(path: Path, database: duckdb.DuckDBPyConnection) -> None:
+    with AlertWriter(path, replace(INFO, held="by_candid")) as writer:
+        for columns in _rows(database, _SERIES, "series"):
+            writer.write(columns)
+
+
+def _rows(
+    database: duckdb.DuckDBPyConnection, query: str, progress: str
+) -> Iterator[dict[str, Any]]:
+    """Give the columns of a row group after the other."""
+    ((total,),) = database.sql(f"SELECT count(*) FROM ({query})").fetchall()
+    with tqdm(total=total, desc=progress, unit=" rows", disable=None) as bar:
+        for table in _even(database.sql(query).to_arrow_reader(ROW_GROUP)):
+            columns = {name: table[name].combine_chunks() for name in table.column_names}
+            label = columns["label"].fill_null(UNLABELLED)
+            yield columns | {
+                "split": [SPLITS[place] for place in columns["split"].to_pylist()],
+                "label": label.to_numpy(zero_copy_only=False),
+                "n_copies": np.ones(len(table), np.int32),
+            }
+            bar.update(len(table))
+
+
+def _even(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Cut batches anew: a database's depend on its threads, and the row groups follow them."""
+    waiting: pa.Table | None = None
+    for batch in batches:
+        table = pa.Table.from_batches([batch])
+        waiting = table if waiting is None else pa.concat_tables([waiting, table])
+        while len(waiting) >= ROW_GROUP:
+            yield waiting[:ROW_GROUP]
+            waiting = waiting[ROW_GROUP:]
+    if waiting:
+        yield waiting
 
 
 def _counts(

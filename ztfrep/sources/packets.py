@@ -5,7 +5,7 @@ physical units and before any clipping.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,11 +14,12 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import BarycentricTrueEcliptic, Galactic, SkyCoord
 
-from ztfrep import curation, features
+from ztfrep import features
 from ztfrep.alerts import CHANNELS
 from ztfrep.sources import avro
 from ztfrep.sources.containers import open_container
 from ztfrep.sources.cutouts import SIZE, AlertError, place, read_cutout
+from ztfrep.stamps import is_usable
 
 # Why a pixel is masked, and why a feature is missing.
 MASKED = ("outside", "nan", "infinite", "no_data")
@@ -61,6 +62,10 @@ class Failure(NamedTuple):
     name: str
     reason: str
     detail: str
+
+
+# Gives packets, and what is none, when it is called, which may be in another process.
+Reader = Callable[[], Iterable[Packet | Failure]]
 
 
 class Epochs(NamedTuple):
@@ -187,7 +192,7 @@ def _read_stamps(alerts: avro.Values, alert: int, block: bytes, pixels: np.ndarr
         pixels[:] = np.nan
     for channel, image in enumerate(images):
         pixels[channel, rows, columns] = image
-    observed = curation.is_usable(pixels)
+    observed = is_usable(pixels)
     if observed.all():
         return Counter()
     if not observed.any():

@@ -8,7 +8,7 @@ from ztfrep import curation, features
 from ztfrep.alerts import CLASSES, SERIES_CLASSES, SPLITS, AlertWriter, TableInfo
 from ztfrep.errors import InputError
 from ztfrep.sources.datasets import SeriesArrays, StampSplit
-from ztfrep.stamps import CROP, crop
+from ztfrep.stamps import CROP, crop, mask_pixels
 
 Counts = dict[str, dict[str, int]]
 
@@ -62,7 +62,7 @@ def series_science_digests(arrays: SeriesArrays, rows: np.ndarray) -> np.ndarray
     """Hash the science crops of the given objects, all detections; see `canonical_digests`."""
     found = []
     for block in curation.blocks(len(rows), "hash series"):
-        stamps = curation.mask_pixels(arrays.science[rows[block]])
+        stamps = mask_pixels(arrays.science[rows[block]])
         found.append(curation.canonical_digests(crop(stamps.reshape(-1, *stamps.shape[2:]), CROP)))
     return np.concatenate(found) if found else np.empty(0, dtype="V16")
 
@@ -167,5 +167,5 @@ def _series_stamps(arrays: SeriesArrays, objects: np.ndarray) -> np.ndarray:
 
 def _masked(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mask unusable pixels; give the stamps and how many pixels each row lost."""
-    masked = curation.mask_pixels(stamps)
+    masked = mask_pixels(stamps)
     return masked, np.isnan(masked).sum(axis=(1, 2, 3))

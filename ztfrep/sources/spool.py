@@ -1,194 +1,208 @@
-"""Alerts on their way from packets to tables: metadata in a database, pixels in a file beside it.
+"""Alerts on their way from packets to tables: batches on disk, read by several processes.
 
-Packets are read in parallel and put away in any order, so that memory does not grow with their
-number; a column `sequence` keeps the order of reading.
+A batch is a Parquet file each of its alerts, of the detections and the upper limits before them,
+and of what could not be read, and a file of the alerts' pixels. Processes share nothing, so that
+none waits for another, and memory does not grow with the number of packets. In every table `batch`
+and `row` give the order of reading, whatever process it was that read.
 """
 
-import csv
 import os
+import signal
 import threading
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+from loky import ProcessPoolExecutor
+from loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
 from ztfrep import features
 from ztfrep.alerts import CHANNELS, CLASSES, TableInfo
-from ztfrep.files import replacing
+from ztfrep.errors import InputError
 from ztfrep.sources.cutouts import SIZE
-from ztfrep.sources.packets import Epochs, Failure, Packet, read_packets
+from ztfrep.sources.packets import Epochs, Failure, Packet, Reader, read_packets
 
 # A batch is so many packets, or so many bytes of them: memory is bounded, whatever they hold.
-_BATCH, _BATCH_BYTES = 512, 1 << 26
+BATCH, _BATCH_BYTES = 512, 1 << 26
 INFO = TableInfo(SIZE, SIZE, "counts", features.PHYSICAL, CLASSES)
+_STAMPS = (len(CHANNELS), SIZE, SIZE)
 _SCHEMA = INFO.schema()
-_SQL_TYPES = {
-    pa.float32(): "FLOAT",
-    pa.float64(): "DOUBLE",
-    pa.int64(): "BIGINT",
-    pa.int8(): "TINYINT",
-    pa.string(): "VARCHAR",
-}
 
 
-def _table(*names: str) -> dict[str, str]:
-    """Declare the columns of a database's table, typed as the alert table's are."""
-    types = {name: _SQL_TYPES[_SCHEMA.field(name).type] for name in names}
-    return {name: f"{name} {kind}" for name, kind in {"sequence": "BIGINT", **types}.items()}
+def _columns(*names: str) -> pa.Schema:
+    order = [pa.field("batch", pa.int64()), pa.field("row", pa.int64())]
+    return pa.schema([*order, *(_SCHEMA.field(name) for name in names)])
 
 
-_EPOCH = ("object_id", "candid", "mjd", "fid")
-_DETECTIONS = _table(*_EPOCH, *features.NAMES)
-_TABLES = {
-    "alerts": _DETECTIONS | {"slot": "slot BIGINT"},
+_DETECTIONS = _columns("object_id", "candid", "mjd", "fid", *features.NAMES)
+TABLES = {
+    "alerts": _DETECTIONS,
     "detections": _DETECTIONS,
     # Of an upper limit only the limit is known, and it is most of what packets tell.
-    "limits": _table("object_id", "mjd", "fid", "diffmaglim"),
+    "limits": _columns("object_id", "mjd", "fid", "diffmaglim"),
+    "failures": pa.schema([*_columns(), *(pa.field(n, pa.string()) for n in Failure._fields)]),
 }
 
 
-class FailureLog:
-    """The CSV of what could not be read."""
+def fill_spool(
+    readers: Sequence[Reader], folder: Path, processes: int, batch: int = BATCH
+) -> Counter[str]:
+    """Read packets by `processes` into batches in `folder`, at most `batch` packets each.
 
-    def __init__(self, path: Path) -> None:
-        self.reasons: Counter[str] = Counter()
-        self._replacing = replacing(path)
-
-    def __enter__(self) -> "FailureLog":
-        self._file = self._replacing.__enter__().open("w", encoding="utf-8", newline="")
-        self._rows = csv.writer(self._file)
-        self._rows.writerow(Failure._fields)
-        return self
-
-    def add(self, failure: Failure) -> None:
-        """Write a failure down, and count it by its reason."""
-        self.reasons[failure.reason] += 1
-        self._rows.writerow(" ".join(part.split()) for part in failure)
-
-    def __exit__(self, *error: Any) -> bool | None:
-        self._file.close()
-        return self._replacing.__exit__(*error)
-
-
-class _Spool:
-    """Alerts on disk in any order: metadata in a database's tables, pixels in a file of slots."""
-
-    def __init__(self, database: duckdb.DuckDBPyConnection, pixels: BinaryIO) -> None:
-        self.database, self.pixels = database, pixels
-        self.slots = 0
-        self._taking_slots = threading.Lock()
-        for table, columns in _TABLES.items():
-            database.execute(f"CREATE TABLE {table} ({', '.join(columns.values())})")
-
-    def add(self, number: int, packets: list[Packet]) -> tuple[list[Failure], Counter[str]]:
-        """Read the packets of batch `number` and put them away; give failures and counts."""
-        batch = read_packets(packets)
-        alerts, history = len(batch.object_id), len(batch.history.mjd)
-        if not alerts:
-            return batch.failures, batch.counts
-        with self._taking_slots:
-            first, self.slots = self.slots, self.slots + alerts
-        _write_at(self.pixels, batch.stamps, first * batch.stamps[:1].nbytes)
-        object_id = np.array(batch.object_id, dtype=object)
-        detected = batch.history.candid >= 0
-        # Batches are put away in any order, and their numbers give the order of reading.
-        sequence = number << 32
-        cursor = self.database.cursor()
-        own = _columns(batch.alerts, object_id, sequence) | {"slot": first + np.arange(alerts)}
-        told = _columns(batch.history, object_id, sequence)
-        _insert(cursor, "alerts", own, np.ones(alerts, dtype=bool))
-        _insert(cursor, "detections", told, detected)
-        _insert(cursor, "limits", told, ~detected)
-        return batch.failures, batch.counts + Counter(alerts=alerts, epochs=history)
+    Returns how many `alerts` and `epochs` before them were read, and what `read_packets` counts.
+    """
+    # Where there are fewer readers than processes, several go through the same packets, and each
+    # reads its share of them.
+    shares = -(-processes // len(readers))
+    tasks = [
+        (folder, number, reader, share, shares, batch)
+        for number, reader in enumerate(readers)
+        for share in range(shares)
+    ]
+    counts: Counter[str] = Counter(alerts=0, epochs=0)
+    with tqdm(desc="packets", unit=" alerts", disable=None) as bar:
+        for found in _in_processes(tasks, processes, lambda: _show(bar, folder)):
+            counts.update(found)
+    return counts
 
 
-def _write_at(file: BinaryIO, pixels: np.ndarray, offset: int) -> None:
-    content = memoryview(pixels.data).cast("B")
-    while content:
-        written = os.pwrite(file.fileno(), content, offset)
-        content, offset = content[written:], offset + written
+def _in_processes(
+    tasks: list[tuple[Any, ...]], processes: int, show: Callable[[], None]
+) -> Iterator[Counter[str]]:
+    if processes == 1:
+        for task in tasks:
+            yield _read(*task)
+            show()
+        return
+    # Not forked: of a process of threads a child may find their locks taken for ever.
+    pool = ProcessPoolExecutor(processes, initializer=_follow, initargs=(os.getpid(),))
+    with pool:
+        waiting: set[Future[Counter[str]]] = {pool.submit(_read, *task) for task in tasks}
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.5, return_when="FIRST_EXCEPTION")
+            show()
+            for finished in done:
+                try:
+                    yield finished.result()
+                except BrokenProcessPool as error:
+                    raise InputError(
+                        "reading packets",
+                        found="a process of ours that was killed",
+                        expected=f"memory for {processes} processes",
+                        remedy="free some, or lower threads in params.yaml",
+                    ) from error
 
 
-def _columns(epochs: Epochs, object_id: np.ndarray, sequence: int) -> dict[str, np.ndarray]:
-    return {
-        "sequence": sequence + np.arange(len(epochs.mjd)),
+def _follow(parent: int) -> None:
+    """End when the user interrupts, without a traceback, and soon after the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _show(bar: tqdm, folder: Path) -> None:
+    if not bar.disable:
+        read = sum(path.stat().st_size for path in folder.glob("pixels-*"))
+        bar.update(read // (4 * int(np.prod(_STAMPS))) - bar.n)
+
+
+def _read(
+    folder: Path, number: int, reader: Reader, share: int, shares: int, size: int
+) -> Counter[str]:
+    """Read every `shares`-th batch of a reader, from `share` on."""
+    counts: Counter[str] = Counter()
+    for place, items in enumerate(_batches(reader(), size)):
+        if place % shares == share:
+            counts.update(_write_batch(folder, number << 32 | place, items))
+    return counts
+
+
+def _batches(items: Iterable[Packet | Failure], most: int) -> Iterator[list[Packet | Failure]]:
+    batch: list[Packet | Failure] = []
+    size, first = 0, True
+    for item in items:
+        batch.append(item)
+        size += len(item.data) if isinstance(item, Packet) else 0
+        if len(batch) == most or size > _BATCH_BYTES:
+            yield batch
+            batch, size, first = [], 0, False
+    # The first one even if there is nothing, so that each table has a file.
+    if batch or first:
+        yield batch
+
+
+def _write_batch(folder: Path, number: int, items: list[Packet | Failure]) -> Counter[str]:
+    found = read_packets([item for item in items if isinstance(item, Packet)])
+    failures = [item for item in items if isinstance(item, Failure)] + found.failures
+    found.stamps.tofile(_pixels_path(folder, number))
+    object_id = np.array(found.object_id, dtype=object)
+    detected = found.history.candid >= 0
+    tables = {
+        "alerts": _epochs(found.alerts, object_id, np.ones(len(object_id), dtype=bool)),
+        "detections": _epochs(found.history, object_id, detected),
+        "limits": _epochs(found.history, object_id, ~detected),
+        "failures": {
+            name: [" ".join(failure[place].split()) for failure in failures]
+            for place, name in enumerate(Failure._fields)
+        },
+    }
+    for name, columns in tables.items():
+        schema = TABLES[name]
+        rows = len(next(iter(columns.values())))
+        columns |= {"batch": np.full(rows, number), "row": np.arange(rows)}
+        table = pa.table(
+            [pa.array(columns[field.name], field.type, from_pandas=True) for field in schema],
+            schema=schema,
+        )
+        pq.write_table(table, folder / f"{name}-{number}.parquet", compression="none")
+    return found.counts + Counter(alerts=len(object_id), epochs=len(detected))
+
+
+def _epochs(epochs: Epochs, object_id: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
+    columns = {
         "object_id": object_id[epochs.owner],
         "candid": epochs.candid,
         "mjd": epochs.mjd,
         "fid": epochs.fid,
         **dict(zip(features.NAMES, epochs.metadata.T, strict=True)),
     }
+    return {name: values[chosen] for name, values in columns.items()}
 
 
-def _insert(
-    cursor: duckdb.DuckDBPyConnection,
-    table: str,
-    columns: Mapping[str, np.ndarray],
-    chosen: np.ndarray,
-) -> None:
-    # NaN is no number to a database that sorts by it: it becomes null.
-    rows = pa.table(
-        {name: pa.array(columns[name][chosen], from_pandas=True) for name in _TABLES[table]}
-    )
-    cursor.register("rows_read", rows)
-    cursor.execute(f"INSERT INTO {table} FROM rows_read")
+def _pixels_path(folder: Path, number: int) -> Path:
+    return folder / f"pixels-{number}"
 
 
-def fill_spool(
-    packets: Iterable[Packet | Failure],
-    database: duckdb.DuckDBPyConnection,
-    pixels: Path,
-    log: FailureLog,
-    threads: int,
-) -> Counter[str]:
-    """Read packets by `threads` into the database and the file `pixels`; count them."""
-    counts: Counter[str] = Counter(alerts=0, epochs=0)
-    with (
-        pixels.open("wb") as file,
-        ThreadPoolExecutor(threads) as pool,
-        tqdm(desc="packets", unit=" alerts", disable=None) as bar,
-    ):
-        spool = _Spool(database, file)
-        waiting: deque[Future[tuple[list[Failure], Counter[str]]]] = deque()
+class SpooledPixels:
+    """The pixels of a filled spool, by the batch and row of their alerts."""
 
-        def finish(most_waiting: int) -> None:
-            while len(waiting) > most_waiting:
-                failures, found = waiting.popleft().result()
-                for failure in failures:
-                    log.add(failure)
-                counts.update(found)
-                bar.update(found["alerts"])
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._batches: dict[int, np.ndarray] = {}
 
-        for number, batch in enumerate(_batches(packets, log)):
-            waiting.append(pool.submit(spool.add, number, batch))
-            # So many batches are in memory at once, whatever the archives hold.
-            finish(threads + 1)
-        finish(0)
-    return counts
+    def take(self, batch: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Give the stamps of alerts, float32 `(n, 3, 63, 63)`."""
+        taken = np.empty((len(batch), *_STAMPS), np.float32)
+        order = np.argsort(batch, kind="stable")
+        numbers, starts = np.unique(batch[order], return_index=True)
+        for number, places in zip(numbers, np.split(order, starts[1:]), strict=True):
+            taken[places] = self._of(int(number))[row[places]]
+        return taken
 
-
-def map_pixels(path: Path, alerts: int) -> np.ndarray:
-    """Map the file `pixels` of a filled spool: float32 `(slots, 3, 63, 63)`."""
-    return np.memmap(path, np.float32, "r", shape=(alerts, len(CHANNELS), SIZE, SIZE))
-
-
-def _batches(packets: Iterable[Packet | Failure], log: FailureLog) -> Iterator[list[Packet]]:
-    batch: list[Packet] = []
-    size = 0
-    for packet in packets:
-        if isinstance(packet, Failure):
-            log.add(packet)
-            continue
-        batch.append(packet)
-        size += len(packet.data)
-        if len(batch) == _BATCH or size > _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+    def _of(self, number: int) -> np.ndarray:
+        if number not in self._batches:
+            pixels = np.memmap(_pixels_path(self._folder, number), np.float32, "r")
+            self._batches[number] = pixels.reshape(-1, *_STAMPS)
+        return self._batches[number]
