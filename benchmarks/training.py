@@ -1,4 +1,4 @@
-"""Stamps per second of training and encoding the published autoencoder, on each device at hand.
+"""Stamps per second of training and encoding each autoencoder, on each device at hand.
 
 Beside it, in the same run, the usual loop: a DataLoader over single stamps, the loss read at every
 batch. Where there is a GPU, its losses after an epoch are compared with the CPU's.
@@ -8,6 +8,7 @@ batch. Where there is a GPU, its losses after an epoch are compared with the CPU
 
 import argparse
 import time
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -16,8 +17,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.measuring import save
 from ztfrep.models import autoencoder
+from ztfrep.models.alerts import AlertInput
 from ztfrep.training import Dataset, Recipe, fit, make_deterministic
 
+Network = Callable[[str], nn.Module]
 _WEIGHTS = {"kind": "cross_entropy", "reconstruction_weight": 0.95, "classification_weight": 0.05}
 
 
@@ -32,11 +35,20 @@ def main() -> None:
     data = _stamps(options.stamps)
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     result: dict[str, object] = {"stamps": options.stamps, "batch": options.batch}
+    for name in autoencoder.ARCHITECTURES:
+        result[name] = _measured(partial(_network, name), data, devices, options)
+    save("training", result)
+
+
+def _measured(
+    network: Network, data: Dataset, devices: list[str], options: argparse.Namespace
+) -> dict[str, object]:
+    result: dict[str, object] = {}
     losses = {}
     for device in devices:
-        ours = [_our_epoch(data, options.batch, device) for _ in range(3)]
-        usual = [_usual_epoch(data, options.batch, device) for _ in range(3)]
-        encode = [_encode(data, device) for _ in range(3)]
+        ours = [_our_epoch(network(device), data, options.batch, device) for _ in range(3)]
+        usual = [_usual_epoch(network(device), data, options.batch, device) for _ in range(3)]
+        encode = [_encode(network(device), data, device) for _ in range(3)]
         losses[device] = ours[0][1]
         result[device] = {
             "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
@@ -49,7 +61,7 @@ def main() -> None:
         }
     if "cuda" in losses:
         result["loss_difference"] = abs(losses["cuda"] - losses["cpu"])
-    save("training", result)
+    return result
 
 
 def _stamps(n: int) -> Dataset:
@@ -57,17 +69,23 @@ def _stamps(n: int) -> Dataset:
     pixels = torch.rand(n, 3, 21, 21, generator=generator)
     labels = torch.randint(0, 5, (n,), generator=generator)
     pixels[torch.arange(n), 0, labels * 4, 10] += 1
-    return pixels, torch.ones_like(pixels, dtype=torch.bool), labels
+    observed = torch.ones_like(pixels, dtype=torch.bool)
+    views = torch.cat([pixels, pixels, torch.ones(n, 2, 21, 21)], dim=1)
+    features = torch.randn(n, 26, generator=generator)
+    alerts = AlertInput(pixels, observed, views, features, torch.ones(n, 26, dtype=torch.bool))
+    return (*alerts, labels)
 
 
-def _network(device: str) -> nn.Module:
+def _network(architecture: str, device: str) -> nn.Module:
     torch.manual_seed(0)
-    return autoencoder.build("published", latent_dim=128, dropout=0.8, classes=5).to(device)
+    sizes = {"latent_dim": 128, "dropout": 0.2, "classes": 5}
+    return autoencoder.build(architecture, **sizes).to(device)
 
 
 def _losses(model: nn.Module, batch: Dataset) -> dict[str, tuple[Tensor, Tensor]]:
-    pixels, observed, labels = batch
-    return autoencoder.losses(model(pixels), pixels, observed, labels, **_WEIGHTS)
+    *parts, labels = batch
+    alerts = AlertInput(*parts)
+    return autoencoder.losses(model(alerts), alerts, labels, **_WEIGHTS)
 
 
 def _timed(work: partial, device: str) -> tuple[float, object]:
@@ -80,19 +98,23 @@ def _timed(work: partial, device: str) -> tuple[float, object]:
     return time.perf_counter() - start, value
 
 
-def _our_epoch(data: Dataset, batch: int, device: str) -> tuple[float, float]:
-    pixels, observed, labels = (part.to(device) for part in data)
-    data = (pixels.contiguous(memory_format=torch.channels_last), observed, labels)
-    model = _network(device).to(memory_format=torch.channels_last)
-    rows = torch.arange(len(labels), device=device)
+def _our_epoch(model: nn.Module, data: Dataset, batch: int, device: str) -> tuple[float, float]:
+    data = _fastest(data, device)
+    model = model.to(memory_format=torch.channels_last)
+    rows = torch.arange(len(data[-1]), device=device)
     recipe = Recipe("adam", 0.0001, 1, batch, batch, 0, 1, "float32", seed=0)
     few = tuple(part[:64] for part in data)
     seconds, progress = _timed(partial(fit, model, data, rows, few, _losses, recipe), device)
     return seconds, progress.history[1]["train_loss"]
 
 
-def _usual_epoch(data: Dataset, batch: int, device: str) -> float:
-    model = _network(device)
+def _fastest(data: Dataset, device: str) -> Dataset:
+    moved = [part.to(device) for part in data]
+    last = torch.channels_last
+    return tuple(p.contiguous(memory_format=last) if p.ndim == 4 else p for p in moved)
+
+
+def _usual_epoch(model: nn.Module, data: Dataset, batch: int, device: str) -> float:
     optimizer = torch.optim.Adam(model.parameters(), lr=0.0001)
 
     def work() -> list[float]:
@@ -108,14 +130,14 @@ def _usual_epoch(data: Dataset, batch: int, device: str) -> float:
     return _timed(partial(work), device)[0]
 
 
-def _encode(data: Dataset, device: str) -> float:
-    model = _network(device).to(memory_format=torch.channels_last).eval()
-    pixels = data[0].contiguous(memory_format=torch.channels_last)
+def _encode(model: nn.Module, data: Dataset, device: str) -> float:
+    model = model.to(memory_format=torch.channels_last).eval()
+    data = _fastest(data, "cpu")
 
     def work() -> None:
         with torch.inference_mode():
-            for rows in pixels.split(512):
-                model.encode(rows.to(device)).cpu()
+            for rows in torch.arange(len(data[-1])).split(512):
+                model.encode(*(part[rows].to(device) for part in data[:-1])).cpu()
 
     return _timed(partial(work), device)[0]
 

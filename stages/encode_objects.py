@@ -1,14 +1,12 @@
 """Encode every object to objects.npy."""
 
-import numpy as np
-import torch
-
 from stages import run
 from stages.fitting import start
 from stages.paths import ENCODED_OBJECTS, ENCODED_SERIES, RECURRENT
+from stages.series_inputs import series_inputs
 from ztfrep import checkpoints
 from ztfrep.curation import blocks as slices
-from ztfrep.encoding import encode, read_blocks, read_names, write_names, writing_blocks
+from ztfrep.encoding import encode, read_names, write_names, writing_blocks
 from ztfrep.models import recurrent
 from ztfrep.params import Params
 
@@ -20,12 +18,11 @@ def main(params: Params) -> None:
     model.to(device)
     names = read_names(ENCODED_SERIES)
     size = card["sizes"]["hidden"]
+    inputs = series_inputs(model.all_epochs, card["most_epochs"])
     with writing_blocks(ENCODED_OBJECTS, names, (size,), "<f4", "<i8") as blocks:
-        for split, series in read_blocks(ENCODED_SERIES).items():
-            lengths = names.loc[names["split"] == split, "length"].to_numpy()
-            for rows in slices(len(lengths), f"objects {split}"):
-                steps = torch.from_numpy(series.vectors[rows].astype(np.float32))
-                batch = (steps, torch.tensor(lengths[rows]))
+        for split, series in inputs.items():
+            for rows in slices(len(series.lengths), f"objects {split}"):
+                batch = [part[rows] for part in series]
                 blocks[split].vectors[rows] = encode(model, batch, device, params.precision)
     write_names(ENCODED_OBJECTS, names)
 

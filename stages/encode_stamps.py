@@ -1,8 +1,10 @@
 """Encode every first alert to base.npy."""
 
+import numpy as np
+
 from stages import run
 from stages.paths import ENCODED_STAMPS, STAMPS
-from stages.vectors import alert_vectors
+from stages.vectors import alert_vectors, noting
 from ztfrep.alerts import AlertTable
 from ztfrep.encoding import fill, write_names, writing_blocks
 from ztfrep.params import Params
@@ -13,9 +15,13 @@ def main(params: Params) -> None:
     table = AlertTable(STAMPS)
     names = table.identity()
     names["row"] = names.groupby("split").cumcount()
-    size, vectors = alert_vectors(table, params)
+    size, encoded = alert_vectors(table, params)
+    poses: list[np.ndarray] = []
     with writing_blocks(ENCODED_STAMPS, names, (size,), "<f4", "<i8") as blocks:
+        vectors = noting(encoded, poses)
         fill(blocks, vectors, names["split"].to_numpy(), names["row"].to_numpy())
+    # For the decoder alone: turned, an alert has the same vector and another pose.
+    names["pose"] = np.concatenate(poses).astype(np.int8)
     write_names(ENCODED_STAMPS, names)
 
 

@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from stages import run
 from stages.fitting import start
+from stages.inputs import alert_inputs, gathered
 from stages.paths import AUTOENCODER, ENCODED_STAMPS, FIGURES, METRICS, STAMPS
 from stages.published import of_our_rows, published_blocks
 from stages.reporting import (
@@ -19,11 +20,10 @@ from stages.reporting import (
     write_metrics,
 )
 from ztfrep import checkpoints, evaluation, features, figures
-from ztfrep.alerts import CHANNELS, CLASSES, AlertTable
+from ztfrep.alerts import CHANNELS, CLASSES, ROW_GROUP, AlertTable
 from ztfrep.encoding import read_blocks, read_names
 from ztfrep.models import autoencoder
 from ztfrep.params import Params
-from ztfrep.stamps import prepare
 
 
 def main(params: Params) -> None:
@@ -35,10 +35,8 @@ def main(params: Params) -> None:
     model, card = checkpoints.load_model(AUTOENCODER, autoencoder.build)
     table = AlertTable(STAMPS)
     split = table.identity()["split"].to_numpy()
-    pixels, observed = (
-        np.concatenate(part)
-        for part in zip(*(prepare(s, card["rescale"]) for s in table.stamps()), strict=True)
-    )
+    alerts = gathered(alert_inputs(table, card["rescale"], card["features"], ROW_GROUP))
+    pixels, observed = alerts.pixels.numpy(), alerts.observed.numpy()
     kept = [name not in chosen.forest_without for name in features.NAMES]
     metadata = table.features()[:, kept]
     blocks = (
@@ -83,8 +81,12 @@ def main(params: Params) -> None:
         if own:
             with torch.inference_mode():
                 latent = torch.from_numpy(vectors)
+                poses = model.poses(*(part[here] for part in alerts))
                 predicted["branch"] = model.logits(latent).argmax(dim=1).numpy()
-                reconstructed["reconstruction"] = model.decode(latent).numpy()
+                reconstructed["reconstruction"] = model.decode(latent, poses).numpy()
+                if poses.any():
+                    unposed = model.decode(latent, None).numpy()
+                    reconstructed["reconstruction_without_pose"] = unposed
         predicted |= {m: probe.predict(values.get(m, vectors)) for m, probe in probes.items()}
         metrics = {}
         if (known >= 0).any():

@@ -124,6 +124,7 @@ def fit_and_save(
 _RECIPE = (
     "optimizer",
     "learning_rate",
+    "schedule",
     "batch_size",
     "final_batch_size",
     "final_epochs",

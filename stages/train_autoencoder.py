@@ -1,20 +1,23 @@
 """Train the autoencoder of alerts."""
 
 from functools import partial
-from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from stages import run
 from stages.fitting import fit_and_save, start
+from stages.inputs import alert_inputs, feature_scaling, gathered
 from stages.paths import AUTOENCODER, METRICS, STAMPS
-from ztfrep import features
-from ztfrep.alerts import CHANNELS, CLASSES, AlertTable
+from ztfrep.alerts import CHANNELS, CLASSES, ROW_GROUP, AlertTable
+from ztfrep.evaluation import copies_for_balance
 from ztfrep.models import autoencoder
+from ztfrep.models.alerts import AlertInput
+from ztfrep.models.augmentation import augmented
 from ztfrep.params import Autoencoder, Params
-from ztfrep.stamps import CROP, prepare
+from ztfrep.stamps import CROP
 from ztfrep.training import Dataset
 
 
@@ -30,15 +33,16 @@ def main(params: Params) -> None:
     table = AlertTable(STAMPS)
     model = autoencoder.build(chosen.architecture, **sizes)
     names = table.identity()
-    data = _network_input(table, chosen.rescale, names["label"].to_numpy())
     split = names["split"].to_numpy()
+    scaling = feature_scaling(table, split == "train")
+    inputs = gathered(alert_inputs(table, chosen.rescale, scaling, ROW_GROUP))
+    data: Dataset = (*inputs, torch.tensor(names["label"].to_numpy()))
     train = tuple(part[split == "train"] for part in data)
-    copies = torch.tensor(names["n_copies"].to_numpy()[split == "train"])
-    rows = torch.arange(len(train[0]))
+    model.prepare(AlertInput(*train[:-1]))
     fit_and_save(
         model.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
         train,
-        rows.repeat_interleave(copies) if chosen.sampling == "copies" else rows,
+        _rows_of_an_epoch(names[split == "train"], chosen.sampling),
         tuple(part[split == "validation"] for part in data),
         partial(_losses, chosen=chosen),
         params,
@@ -48,7 +52,7 @@ def main(params: Params) -> None:
             "rescale": chosen.rescale,
             "crop": CROP,
             "channels": CHANNELS,
-            "features": _feature_scaling(table, split == "train"),
+            "features": scaling,
         },
         inputs=[STAMPS],
         directory=AUTOENCODER,
@@ -56,31 +60,45 @@ def main(params: Params) -> None:
     )
 
 
-def _network_input(table: AlertTable, rescale: str, labels: np.ndarray) -> Dataset:
-    parts = [prepare(stamps, rescale) for stamps in table.stamps()]
-    pixels, observed = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts, strict=True))
-    pixels = pixels.contiguous(memory_format=torch.channels_last)
-    return pixels, observed, torch.tensor(labels)
-
-
-def _feature_scaling(table: AlertTable, train: np.ndarray) -> dict[str, Any]:
-    """Describe the features' unit and their statistics over the train rows."""
-    mean, std = features.statistics(table.clipped_features()[train])
-    return {"unit": table.info.feature_unit, "mean": mean.tolist(), "std": std.tolist()}
+def _rows_of_an_epoch(train: pd.DataFrame, sampling: str) -> Tensor:
+    """Give the train rows that an epoch visits, some of them more than once."""
+    if sampling == "copies":
+        times = train["n_copies"].to_numpy()
+    elif sampling == "balanced":
+        times = copies_for_balance(train["label"].to_numpy())
+    else:
+        times = np.ones(len(train), dtype=np.int64)
+    return torch.arange(len(train)).repeat_interleave(torch.tensor(times))
 
 
 def _losses(
     model: nn.Module, batch: Dataset, chosen: Autoencoder
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    pixels, observed, labels = batch
+    *parts, labels = batch
+    alerts = given = AlertInput(*parts)
+    if model.training:
+        several = len(model.modalities) > 1  # type: ignore[arg-type]
+        given = augmented(
+            alerts,
+            # A network of stamps alone has nothing else to go by.
+            without_stamps=chosen.without_stamps if several else 0.0,
+            without_wide=chosen.without_wide if several else 0.0,
+            without_features=chosen.without_features if several else 0.0,
+            noise=chosen.noise,
+            shift=chosen.shift,
+        )
+    # Metadata that the network was not shown are to be told from the stamps; pixels are not.
+    target = given._replace(features=alerts.features, known=alerts.known)
     return autoencoder.losses(
-        model(pixels),
-        pixels,
-        observed,
+        model(given),
+        target,
         labels,
         kind=chosen.loss,
         reconstruction_weight=chosen.reconstruction_weight,
         classification_weight=chosen.classification_weight,
+        features_weight=chosen.features_weight,
+        contrastive_weight=chosen.contrastive_weight,
+        label_smoothing=chosen.label_smoothing if model.training else 0.0,
     )
 
 

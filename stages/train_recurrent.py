@@ -5,14 +5,17 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stages import run
 from stages.fitting import fit_and_save, start
-from stages.paths import ENCODED_SERIES, METRICS, RECURRENT
+from stages.paths import ENCODED_SERIES, EPOCHS, METRICS, RECURRENT
+from stages.series_inputs import series_inputs
 from ztfrep.encoding import names_path, read_blocks, read_names
-from ztfrep.evaluation import balanced_subset
+from ztfrep.evaluation import balanced_subset, copies_for_balance
 from ztfrep.models import recurrent
+from ztfrep.models.series import SeriesInput
+from ztfrep.models.temporal import TemporalRecurrent
 from ztfrep.params import Params
 from ztfrep.training import Dataset
 
@@ -21,17 +24,15 @@ def main(params: Params) -> None:
     """Fit on the train series, stop on validation, keep the best epoch."""
     chosen = params.recurrent
     device = start(params)
-    blocks, names = read_blocks(ENCODED_SERIES), read_names(ENCODED_SERIES)
+    names, blocks = read_names(ENCODED_SERIES), read_blocks(ENCODED_SERIES)
+    kind = recurrent.ARCHITECTURES[chosen.architecture]
+    inputs = series_inputs(kind.all_epochs, chosen.most_epochs)
     data: dict[str, Dataset] = {
-        split: (
-            torch.from_numpy(block.vectors.astype(np.float32)),
-            torch.tensor(names.loc[names["split"] == split, "length"].to_numpy()),
-            torch.from_numpy(block.labels.astype(np.int64)),
-        )
+        split: (*inputs[split], torch.from_numpy(block.labels.astype(np.int64)))
         for split, block in blocks.items()
     }
     classes = names.attrs["classes"]
-    labels = data["train"][2].numpy()
+    labels = data["train"][-1].numpy()
     if len(np.unique(labels[labels >= 0])) < 2:
         logging.warning("no two classes of labelled train series: the network stays as it is")
         params = params.model_copy(
@@ -39,10 +40,12 @@ def main(params: Params) -> None:
         )
         chosen = params.recurrent
     rows = np.arange(len(labels))
+    if chosen.balance == "sampler":
+        rows = rows.repeat(copies_for_balance(labels))
     if chosen.balance == "undersample":
         # Stopped by the same proportions that it learns from, as the published run was.
         rows = balanced_subset(labels, params.seed)
-        even = balanced_subset(data["validation"][2].numpy(), params.seed)
+        even = balanced_subset(data["validation"][-1].numpy(), params.seed)
         data["validation"] = tuple(part[even] for part in data["validation"])
     sizes = {
         "cell": chosen.cell,
@@ -55,16 +58,18 @@ def main(params: Params) -> None:
     weights = (
         _class_weights(labels, len(classes)).to(device) if chosen.balance == "weights" else None
     )
+    model = recurrent.build(chosen.architecture, **sizes)
+    model.prepare(inputs["train"])
     fit_and_save(
-        recurrent.build(chosen.architecture, **sizes).to(device),
+        model.to(device),
         data["train"],
         torch.from_numpy(rows),
         data["validation"],
-        partial(_losses, class_weights=weights),
+        partial(_losses, class_weights=weights, next_weight=chosen.next_weight),
         params,
         "recurrent",
-        card={"sizes": sizes},
-        inputs=[ENCODED_SERIES, names_path(ENCODED_SERIES)],
+        card={"sizes": sizes, "most_epochs": chosen.most_epochs},
+        inputs=[ENCODED_SERIES, names_path(ENCODED_SERIES), EPOCHS],
         directory=RECURRENT,
         live=METRICS / "recurrent",
     )
@@ -77,10 +82,15 @@ def _class_weights(labels: np.ndarray, classes: int) -> Tensor:
 
 
 def _losses(
-    model: nn.Module, batch: Dataset, class_weights: Tensor | None
+    model: recurrent.Recurrent,
+    batch: Dataset,
+    class_weights: Tensor | None,
+    next_weight: float,
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    series, lengths, labels = batch
-    return recurrent.losses(model(series, lengths), labels, class_weights)
+    *parts, labels = batch
+    series = SeriesInput(*parts)
+    scaled = model.scaled(series.vectors) if isinstance(model, TemporalRecurrent) else None
+    return recurrent.losses(model(series), series, labels, class_weights, scaled, next_weight)
 
 
 if __name__ == "__main__":

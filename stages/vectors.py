@@ -1,39 +1,54 @@
 """The vectors of a table's alerts, streamed through the trained autoencoder."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from stages.fitting import start
+from stages.inputs import alert_inputs
 from stages.paths import AUTOENCODER
 from ztfrep import checkpoints
 from ztfrep.alerts import AlertTable
 from ztfrep.encoding import encode
 from ztfrep.models import autoencoder
 from ztfrep.params import Params
-from ztfrep.stamps import prepare
 
 
-def alert_vectors(table: AlertTable, params: Params) -> tuple[int, Iterator[np.ndarray]]:
-    """Give the length of a vector, and the vectors `(m, d)` batch by batch in table order.
+class Encoded(NamedTuple):
+    """Vectors `(m, d)` of alerts, and the poses `(m,)` that their stamps lie in."""
 
-    Rows without stamps have none.
+    vectors: np.ndarray
+    poses: np.ndarray
+
+
+def alert_vectors(table: AlertTable, params: Params) -> tuple[int, Iterator[Encoded]]:
+    """Give the length of a vector, and the alerts encoded, batch by batch in table order.
+
+    Rows without stamps have no vector.
     """
     device = start(params)
     model, card = checkpoints.load_model(AUTOENCODER, autoencoder.build)
     model.to(device)
 
-    def stream() -> Iterator[np.ndarray]:
+    def stream() -> Iterator[Encoded]:
+        inputs = alert_inputs(table, card["rescale"], card["features"], params.encode.batch_size)
         with tqdm(
             total=int(table.has_stamps().sum()), desc="encode", unit=" alerts", disable=None
         ) as bar:
-            for stamps in table.stamps(params.encode.batch_size):
-                if not len(stamps):
-                    continue
-                pixels, _ = prepare(stamps, card["rescale"])
-                yield encode(model, [torch.from_numpy(pixels)], device, params.precision)
-                bar.update(len(stamps))
+            for alerts in inputs:
+                vectors = encode(model, alerts, device, params.precision)
+                yield Encoded(
+                    vectors, model.poses(*(part.to(device) for part in alerts)).cpu().numpy()
+                )
+                bar.update(len(vectors))
 
     return card["sizes"]["latent_dim"], stream()
+
+
+def noting(encoded: Iterator[Encoded], poses: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pass the vectors on, and append the poses to `poses`."""
+    for batch in encoded:
+        poses.append(batch.poses)
+        yield batch.vectors

@@ -484,7 +484,11 @@ def test_published_weights_encode_without_training(clean, tmp_path):
 
     model = autoencoder.build("published", latent_dim=8, dropout=0.1, classes=5)
     torch.save(model.state_dict(), tmp_path / "weights.pth")
-    clean.set(autoencoder__weights=str(tmp_path / "weights.pth"), autoencoder__epochs=0)
+    clean.set(
+        autoencoder__architecture="published",
+        autoencoder__weights=str(tmp_path / "weights.pth"),
+        autoencoder__epochs=0,
+    )
     clean.run("dvc", "repro", "encode_stamps")
     card = clean.json("data/models/autoencoder/model.json")
     assert (card["epochs"], card["best_epoch"]) == (0, 0)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ztfrep.stamps import crop, mask_pixels, prepare, rescale
+from ztfrep.stamps import crop, mask_pixels, prepare, rescale, shrink, two_scales
 
 
 def stamps(n=4, size=63, seed=0):
@@ -81,3 +81,31 @@ def test_none_leaves_the_pixels():
 def test_an_unknown_rescaling_is_named():
     with pytest.raises(ValueError, match="Unknown rescaling 'log'. Must be one of: none, minmax"):
         rescale(stamps(), "log")
+
+
+def test_a_stamp_is_shrunk_about_its_centre_and_by_what_was_observed():
+    images = np.zeros((1, 3, 63, 63), np.float32)
+    images[0, 0, 30:33, 30:33] = 9
+    images[0, 1] = np.nan
+    images[0, 1, 0, 0] = 4
+    small = shrink(images)
+    assert small[0, 0, 10, 10] == 9
+    assert small[0, 0].sum() == 9
+    # A cell of one observed pixel has that pixel's value; one of none has none.
+    assert small[0, 1, 0, 0] == 4
+    assert np.isnan(small[0, 1]).sum() == 440
+    assert np.isnan(shrink(stamps(2, 27))).all()
+
+
+@pytest.mark.parametrize("size", [27, 63])
+def test_two_scales_show_what_an_affine_change_does_not_alter(size):
+    images = stamps(3, size)
+    images[1, 2, :, : size // 2] = np.nan
+    seen = two_scales(images)
+    assert seen.shape == (3, 8, 21, 21)
+    assert seen.dtype == np.float32
+    assert np.isfinite(seen).all()
+    np.testing.assert_allclose(two_scales(images * 3 - 40), seen, atol=2e-4)
+    assert (seen[:, 7] == 0).all() == (size == 27)
+    assert seen[1, 6].min() == pytest.approx(2 / 3)
+    assert (seen[1, 2, :, :10] == 0).all()

@@ -222,6 +222,17 @@ def balanced_subset(labels: np.ndarray, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(drawn)) if drawn else np.empty(0, dtype=np.int64)
 
 
+def copies_for_balance(labels: np.ndarray) -> np.ndarray:
+    """Say how often to visit each row `(n,)` so that the classes weigh about alike: int `(n,)`.
+
+    A row of the commonest class, or without a label, is visited once.
+    """
+    known = labels >= 0
+    counts = np.bincount(labels[known])
+    times = np.rint(counts.max(initial=1) / np.maximum(counts, 1)).astype(np.int64)
+    return np.where(known, np.append(times, 1)[labels], 1)
+
+
 def draw_rows(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
     """Draw at most `most` rows, rare classes whole before common ones: ascending rows `(m,)`."""
     if len(labels) <= most:

@@ -106,6 +106,7 @@ class Fit(_Table):
 
     optimizer: Literal["adam", "adamw", "sgd"]
     learning_rate: PositiveFloat
+    schedule: Literal["constant", "cosine"]
     epochs: Count | None
     batch_size: Positive
     final_batch_size: Positive
@@ -116,7 +117,7 @@ class Fit(_Table):
 class Autoencoder(Fit):
     """The vector of an alert."""
 
-    architecture: Literal["published"]
+    architecture: Literal["published", "invariant"]
     latent_dim: Several
     dropout: Share
     weights: str
@@ -124,12 +125,22 @@ class Autoencoder(Fit):
     loss: Literal["cross_entropy", "published"]
     reconstruction_weight: Weight
     classification_weight: Weight
-    sampling: Literal["copies", "distinct"]
+    features_weight: Weight
+    contrastive_weight: Weight
+    label_smoothing: Share
+    without_stamps: Share
+    without_wide: Share
+    without_features: Share
+    noise: Weight
+    shift: Annotated[int, Field(ge=0, le=5)]
+    sampling: Literal["copies", "distinct", "balanced"]
 
     @model_validator(mode="after")
     def _learns_something(self) -> "Autoencoder":
         if self.reconstruction_weight + self.classification_weight == 0:
-            raise ValueError("reconstruction_weight and classification_weight are both 0")
+            raise ValueError(
+                "reconstruction_weight and classification_weight are both 0; expected one above 0"
+            )
         return self
 
 
@@ -142,13 +153,21 @@ class Encode(_Table):
 class Recurrent(Fit):
     """The vector of an object."""
 
-    architecture: Literal["published"]
-    cell: Literal["gru", "lstm"]
+    architecture: Literal["published", "temporal"]
+    cell: Literal["gru", "lstm", "attention"]
     hidden: Several
     layers: Positive
     dropout: Share
     weights: str
-    balance: Literal["undersample", "weights", "none"]
+    balance: Literal["sampler", "weights", "undersample", "none"]
+    next_weight: Weight
+    most_epochs: Positive
+
+    @model_validator(mode="after")
+    def _has_such_a_cell(self) -> "Recurrent":
+        if self.architecture == "published" and self.cell == "attention":
+            raise ValueError("architecture published with cell attention; expected gru or lstm")
+        return self
 
 
 class Evaluate(_Table):
@@ -246,8 +265,8 @@ def _explained(path: str | Path, error: ValidationError) -> InputError:
         remedy = "add the key; params.yaml in Git has every key"
         return InputError(where, found="nothing", expected="a value", remedy=remedy)
     if first["type"] == "value_error":
-        message = first["msg"].removeprefix("Value error, ")
-        return InputError(where, found=message, expected="one above 0", remedy="change one of them")
+        found, _, expected = first["msg"].removeprefix("Value error, ").partition("; expected ")
+        return InputError(where, found=found, expected=expected, remedy="change one of them")
     message = first["msg"].removeprefix("Input should be ")
     found = f"{first['input']!r} ({type(first['input']).__name__})" if key else "no such table"
     return InputError(where, found=found, expected=message, remedy="correct this value")

@@ -32,6 +32,34 @@ def crop(stamps: np.ndarray, size: int = CROP) -> np.ndarray:
     return stamps[..., top : top + size, left : left + size]
 
 
+def shrink(stamps: np.ndarray) -> np.ndarray:
+    """Average stamps `(n, c, H, W)` to 21 x 21 by a whole factor, about their centre.
+
+    What is not observed is left out of a mean. Stamps of less than 42 pixels have no wider view,
+    and become NaN.
+    """
+    factor = min(stamps.shape[-2:]) // CROP
+    if factor < 2:
+        return np.full((*stamps.shape[:2], CROP, CROP), np.nan, np.float32)
+    cells = crop(stamps, factor * CROP).reshape(*stamps.shape[:2], CROP, factor, CROP, factor)
+    observed = np.isfinite(cells)
+    counts = observed.sum(axis=(3, 5))
+    sums = np.where(observed, cells, 0).sum(axis=(3, 5))
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).astype(np.float32)
+
+
+def two_scales(stamps: np.ndarray) -> np.ndarray:
+    """Show stamps `(n, 3, H, W)` near and wide: float32 `(n, 8, 21, 21)`.
+
+    The central 21 x 21 pixels and the whole stamp shrunk to as many, each channel as
+    arcsinh((pixel - median) / MAD), 0 where not observed; then the share of the channels that is
+    observed, near and wide.
+    """
+    near, wide = (rescale(part, "asinh") for part in (crop(stamps), shrink(stamps)))
+    shares = [observed.mean(axis=1, keepdims=True) for _, observed in (near, wide)]
+    return np.concatenate([near[0], wide[0], *shares], axis=1, dtype=np.float32)
+
+
 def prepare(stamps: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
     """Crop stamps `(n, 3, H, W)` to 21 x 21, then scale them; pixels and mask as `rescale`.
 

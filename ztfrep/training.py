@@ -41,6 +41,14 @@ class Recipe:
     patience: int
     precision: str
     seed: int
+    schedule: str = "constant"
+
+    def rate_at(self, epoch: int) -> float:
+        """Learning rate in an epoch, counted from 1: `constant`, or falling as a `cosine` to 0."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        done = (epoch - 1) / self.epochs
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
     def batch_size_at(self, epoch: int) -> int:
         """Rows per batch in an epoch, counted from 1."""
@@ -107,6 +115,8 @@ def fit(
             _seed_epoch(recipe.seed, epoch)
             order = train_rows[torch.randperm(len(train_rows)).to(train_rows.device)]
             size = recipe.batch_size_at(epoch)
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate_at(epoch)
             means = run_epoch(model, train, order, size, loss, recipe.precision, optimizer)
             record |= {f"train_{name}": value for name, value in means.items()}
 

@@ -1,135 +1,73 @@
-"""The autoencoder of an alert: stamps to a vector, and back, and to a class.
+"""The autoencoder of an alert: stamps and metadata to a vector, and back, and to a class.
 
-`published` is the network of the published work, layer by layer: its checkpoints name parameters by
-the layers' places in `encoder`, `decoder` and `classifier`.
+An architecture is a class and a line in ARCHITECTURES.
 """
-
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ztfrep.models.alerts import AlertInput, AlertOutput
+from ztfrep.models.invariant import InvariantAutoencoder
+from ztfrep.models.published import PublishedAutoencoder
 
-class AlertOutput(NamedTuple):
-    """What an autoencoder makes of alerts: `(n, d)`, `(n, 3, 21, 21)`, `(n, classes)`."""
+Autoencoder = PublishedAutoencoder | InvariantAutoencoder
+ARCHITECTURES: dict[str, type[Autoencoder]] = {
+    "published": PublishedAutoencoder,
+    "invariant": InvariantAutoencoder,
+}
+# A feature so many deviations off is as far as any: one wild value must not lead the others.
+_FARTHEST = 5.0
+_TEMPERATURE = 0.1
 
-    vectors: Tensor
-    reconstruction: Tensor
-    logits: Tensor
 
-
-class PublishedAutoencoder(nn.Module):
-    """The published network; 390,408 parameters with 128 numbers and five classes.
-
-    Stamps are `(n, 3, 21, 21)`, channels science, template, difference.
-    """
-
-    def __init__(self, *, latent_dim: int, dropout: float, classes: int) -> None:
-        super().__init__()
-        self.encoder = nn.Sequential(
-            # Three pixels of margin, and one and two more for "same" under the even kernel.
-            nn.ZeroPad2d((4, 5, 4, 5)),
-            nn.Conv2d(3, 16, 4),
-            nn.ReLU(),
-            nn.Conv2d(16, 32, 3, padding="same"),
-            nn.ReLU(),
-            nn.AvgPool2d(2),
-            nn.Conv2d(32, 32, 3, padding="same"),
-            nn.ReLU(),
-            nn.Conv2d(32, 64, 3, padding="same"),
-            nn.ReLU(),
-            nn.AvgPool2d(2),
-            nn.Conv2d(64, 64, 3, padding="same"),
-            nn.ReLU(),
-            nn.Conv2d(64, 128, 3, padding="same"),
-            nn.ReLU(),
-            nn.AvgPool2d(2),
-            nn.Conv2d(128, latent_dim, 3, padding="same"),
-            nn.ReLU(),
-            nn.AvgPool2d(2),
-        )
-        self.decoder = nn.Sequential(
-            nn.ConvTranspose2d(latent_dim, 64, 2),
-            nn.ReLU(),
-            nn.ConvTranspose2d(64, 64, 3, stride=2),
-            nn.ReLU(),
-            nn.ConvTranspose2d(64, 32, 1),
-            nn.ReLU(),
-            nn.ConvTranspose2d(32, 32, 2, stride=2),
-            nn.ReLU(),
-            nn.ConvTranspose2d(32, 32, 1),
-            nn.ReLU(),
-            nn.ConvTranspose2d(32, 16, 3, stride=2),
-            nn.ReLU(),
-            nn.ConvTranspose2d(16, 16, 1),
-            nn.ReLU(),
-            nn.ConvTranspose2d(16, 3, 1),
-            nn.ReLU(),
-        )
-        self.classifier = nn.Sequential(
-            nn.Flatten(),
-            nn.Dropout(dropout),
-            nn.Linear(latent_dim, 64),
-            nn.ReLU(),
-            nn.Linear(64, 64),
-            nn.ReLU(),
-            nn.Linear(64, 64),
-            nn.ReLU(),
-            nn.Linear(64, classes),
-            nn.Softmax(dim=1),
-        )
-
-    def forward(self, pixels: Tensor) -> AlertOutput:
-        """Encode, decode and classify stamps `(n, 3, 21, 21)`."""
-        vectors = self.encode(pixels)
-        return AlertOutput(vectors, self.decode(vectors), self.logits(vectors))
-
-    def encode(self, pixels: Tensor) -> Tensor:
-        """Turn stamps `(n, 3, 21, 21)` into vectors `(n, latent_dim)`."""
-        latent: Tensor = self.encoder(pixels)
-        return latent.flatten(1)
-
-    def decode(self, vectors: Tensor) -> Tensor:
-        """Turn vectors `(n, latent_dim)` into stamps `(n, 3, 21, 21)`."""
-        stamps: Tensor = self.decoder(vectors[:, :, None, None])
-        return stamps
-
-    def logits(self, vectors: Tensor) -> Tensor:
-        """Classify vectors `(n, latent_dim)`: the classifier's output before its softmax."""
-        logits: Tensor = self.classifier[:-1](vectors)
-        return logits
+def build(architecture: str, **sizes: float) -> Autoencoder:
+    """Make an untrained autoencoder of a registered architecture."""
+    return ARCHITECTURES[architecture](**sizes)  # type: ignore[arg-type]
 
 
 def losses(
     output: AlertOutput,
-    pixels: Tensor,
-    observed: Tensor,
+    alerts: AlertInput,
     labels: Tensor,
     *,
     kind: str,
     reconstruction_weight: float,
     classification_weight: float,
+    features_weight: float = 0.0,
+    contrastive_weight: float = 0.0,
+    label_smoothing: float = 0.0,
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Give the loss and its parts, each with the number of things that it is a mean of.
 
-    Pixels that are not `observed` and rows labelled -1 count nowhere. `kind` is that of
-    `classification_loss`.
+    Pixels that are not observed, features that are not known and rows labelled -1 count nowhere.
+    `kind` is that of `classification_loss`. A part without weight, or that the network has no
+    output for, is left out.
     """
-    n_pixels, n_labelled = observed.sum(), (labels >= 0).sum()
-    squared = (output.reconstruction - pixels).square() * observed
+    n_pixels, n_labelled = alerts.observed.sum(), (labels >= 0).sum()
+    squared = (output.reconstruction - alerts.pixels).square() * alerts.observed
     reconstruction = squared.sum() / n_pixels.clamp(min=1)
-    classification = classification_loss(output.logits, labels, kind)
+    classification = classification_loss(output.logits, labels, kind, label_smoothing)
     hits = (output.logits.argmax(dim=1) == labels).sum() / n_labelled.clamp(min=1)
     total = reconstruction_weight * reconstruction + classification_weight * classification
-    return {
-        "loss": (total, torch.tensor(len(labels), device=labels.device)),
+    parts = {
         "reconstruction": (reconstruction, n_pixels),
         "classification": (classification, n_labelled),
         "accuracy": (hits, n_labelled),
     }
+    if features_weight and output.features is not None:
+        n_known = alerts.known.sum()
+        off = (output.features - alerts.features.clamp(-_FARTHEST, _FARTHEST)) * alerts.known
+        parts["features"] = off.square().sum() / n_known.clamp(min=1), n_known
+        total = total + features_weight * parts["features"][0]
+    if contrastive_weight:
+        parts["contrastive"] = contrastive_loss(output.vectors, labels), n_labelled
+        total = total + contrastive_weight * parts["contrastive"][0]
+    return {"loss": (total, torch.tensor(len(labels), device=labels.device)), **parts}
 
 
-def classification_loss(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
+def classification_loss(
+    logits: Tensor, labels: Tensor, kind: str, label_smoothing: float = 0.0
+) -> Tensor:
     """Cross-entropy over the labelled rows, 0 if there are none; label -1 is unlabelled.
 
     `published` applies the softmax twice, as the published training did, which bounds the loss and
@@ -137,13 +75,19 @@ def classification_loss(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
     """
     if kind == "published":
         logits = logits.softmax(dim=1)
-    total = nn.functional.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
+    total = nn.functional.cross_entropy(
+        logits, labels, ignore_index=-1, reduction="sum", label_smoothing=label_smoothing
+    )
     return total / (labels >= 0).sum().clamp(min=1)
 
 
-ARCHITECTURES: dict[str, type[PublishedAutoencoder]] = {"published": PublishedAutoencoder}
-
-
-def build(architecture: str, **sizes: float) -> PublishedAutoencoder:
-    """Make an untrained autoencoder of a registered architecture."""
-    return ARCHITECTURES[architecture](**sizes)  # type: ignore[arg-type]
+def contrastive_loss(vectors: Tensor, labels: Tensor) -> Tensor:
+    """Supervised contrastive loss of a batch (Khosla et al. 2020), 0 if no two labels are alike."""
+    near = nn.functional.normalize(vectors, dim=1)
+    myself = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
+    likeness = (near @ near.T / _TEMPERATURE).masked_fill(myself, -torch.inf)
+    others = likeness - likeness.logsumexp(dim=1, keepdim=True)
+    alike = (labels[:, None] == labels) & (labels >= 0)[:, None] & ~myself
+    pairs = alike.sum(dim=1)
+    of_each = others.masked_fill(~alike, 0).sum(dim=1) / pairs.clamp(min=1)
+    return -of_each.sum() / (pairs > 0).sum().clamp(min=1)

@@ -1,23 +1,25 @@
-"""The recurrent network of an object: the vectors of its alerts in time order to one vector.
+"""The recurrent network of an object: its epochs in time order to one vector.
 
-`published` is the network of the published work: a stacked GRU or LSTM whose last step is read.
+`published` is the network of the published work: a stacked GRU or LSTM whose last step is read. An
+architecture is a class and a line in ARCHITECTURES.
 """
 
-from typing import NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-
-class ObjectOutput(NamedTuple):
-    """What a recurrent network makes of series: `(n, hidden)` and `(n, classes)`."""
-
-    vectors: Tensor
-    logits: Tensor
+from ztfrep.models.series import ObjectOutput, SeriesInput
+from ztfrep.models.temporal import TemporalRecurrent
 
 
 class PublishedRecurrent(nn.Module):
-    """The published network; `rnn` and `fc` carry its checkpoints' parameter names."""
+    """The published network; `rnn` and `fc` carry its checkpoints' parameter names.
+
+    Of an epoch it takes the vector alone, and the epochs without one are not for it.
+    """
+
+    all_epochs: ClassVar = False
 
     def __init__(
         self, *, cell: str, input_dim: int, hidden: int, layers: int, dropout: float, classes: int
@@ -36,36 +38,84 @@ class PublishedRecurrent(nn.Module):
             nn.Linear(16, classes),
         )
 
-    def forward(self, series: Tensor, lengths: Tensor) -> ObjectOutput:
-        """Read series `(n, steps, d)` of which the first `lengths` `(n,)` steps are real."""
-        vectors = self.encode(series, lengths)
+    def prepare(self, train: SeriesInput) -> None:
+        """Take nothing from the train rows before training."""
+
+    def forward(self, series: SeriesInput) -> ObjectOutput:
+        """Read objects."""
+        vectors = self.encode(*series)
         return ObjectOutput(vectors, self.fc(vectors))
 
-    def encode(self, series: Tensor, lengths: Tensor) -> Tensor:
-        """Turn series into vectors `(n, hidden)`: the state after the last real step."""
+    def encode(
+        self, vectors: Tensor, seen: Tensor, times: Tensor, photometry: Tensor, lengths: Tensor
+    ) -> Tensor:
+        """Turn objects into vectors `(n, hidden)`: the state after the last real step."""
         # The network runs forward in time, so that padding cannot reach an earlier state.
-        states, _ = self.rnn(series)
-        return states[torch.arange(len(series), device=series.device), lengths - 1]
+        states, _ = self.rnn(vectors)
+        return states[torch.arange(len(vectors), device=vectors.device), lengths - 1]
+
+
+Recurrent = PublishedRecurrent | TemporalRecurrent
+ARCHITECTURES: dict[str, type[Recurrent]] = {
+    "published": PublishedRecurrent,
+    "temporal": TemporalRecurrent,
+}
+
+
+def build(architecture: str, **sizes: float | str) -> Recurrent:
+    """Make an untrained recurrent network of a registered architecture."""
+    return ARCHITECTURES[architecture](**sizes)  # type: ignore[arg-type]
 
 
 def losses(
-    output: ObjectOutput, labels: Tensor, class_weights: Tensor | None
+    output: ObjectOutput,
+    series: SeriesInput,
+    labels: Tensor,
+    class_weights: Tensor | None,
+    scaled: Tensor | None = None,
+    next_weight: float = 0.0,
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """Give the loss and the accuracy, each with the number of labelled series it is a mean of.
+    """Give the loss and its parts, each with the number of series that it is a mean of.
 
-    Series labelled -1 count nowhere; `class_weights` `(classes,)` scale each series' loss.
+    Series labelled -1 are classified nowhere; `class_weights` `(classes,)` scale each series' loss.
+    A network that judges after every epoch is judged after every epoch: half of the loss is the
+    last epoch's, half the mean over all. `scaled` `(n, steps, d)` are the vectors that a network is
+    to foretell.
     """
     labelled = (labels >= 0).sum()
-    total = nn.functional.cross_entropy(
-        output.logits, labels, weight=class_weights, ignore_index=-1, reduction="sum"
-    )
+    judged = _cross_entropy(output.logits, labels, class_weights)
+    real = torch.arange(series.seen.shape[1], device=labels.device) < series.lengths[:, None]
+    if output.steps is not None:
+        each = _cross_entropy(
+            output.steps.flatten(0, 1), labels.repeat_interleave(real.shape[1]), class_weights
+        )
+        judged = 0.5 * judged + 0.5 * _mean_of(each.view_as(real), real)
+    classification = judged.sum() / labelled.clamp(min=1)
     hits = (output.logits.argmax(dim=1) == labels).sum() / labelled.clamp(min=1)
-    return {"loss": (total / labelled.clamp(min=1), labelled), "accuracy": (hits, labelled)}
+    total, parts = classification, {"accuracy": (hits, labelled)}
+    if next_weight and output.next is not None and scaled is not None:
+        foretold = _foretold(output.next, scaled, series, real)
+        total = total + next_weight * foretold
+        parts["next"] = foretold, torch.tensor(len(labels), device=labels.device)
+    return {"loss": (total, labelled), **parts}
 
 
-ARCHITECTURES: dict[str, type[PublishedRecurrent]] = {"published": PublishedRecurrent}
+def _cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None) -> Tensor:
+    return nn.functional.cross_entropy(
+        logits, labels, weight=class_weights, ignore_index=-1, reduction="none"
+    )
 
 
-def build(architecture: str, **sizes: float | str) -> PublishedRecurrent:
-    """Make an untrained recurrent network of a registered architecture."""
-    return ARCHITECTURES[architecture](**sizes)  # type: ignore[arg-type]
+def _mean_of(values: Tensor, chosen: Tensor) -> Tensor:
+    """Average the chosen values of each row: `(n,)`, 0 where there is none."""
+    return (values * chosen).sum(dim=1) / chosen.sum(dim=1).clamp(min=1)
+
+
+def _foretold(foretold: Tensor, scaled: Tensor, series: SeriesInput, real: Tensor) -> Tensor:
+    """Squared error of the next epoch's vector and magnitude, where there are such."""
+    after = real[:, 1:]
+    vector = (foretold[:, :-1, :-1] - scaled[:, 1:]).square().mean(dim=2)
+    magnitude = (foretold[:, :-1, -1] - series.photometry[:, 1:, 0]).square()
+    known = series.photometry[:, 1:, 3] > 0
+    each = _mean_of(vector, after & series.seen[:, 1:]) + _mean_of(magnitude, after & known)
+    return each.mean()

@@ -1,0 +1,62 @@
+"""A table's alerts as an autoencoder takes them."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from ztfrep import features
+from ztfrep.alerts import AlertTable
+from ztfrep.models.alerts import AlertInput
+from ztfrep.stamps import prepare, two_scales
+
+
+def feature_scaling(table: AlertTable, train: np.ndarray) -> dict[str, Any]:
+    """Describe the features' unit and their statistics over the train rows."""
+    mean, std = features.statistics(table.clipped_features()[train])
+    return {"unit": table.info.feature_unit, "mean": mean.tolist(), "std": std.tolist()}
+
+
+def alert_inputs(
+    table: AlertTable, rescale: str, scaling: dict[str, Any], rows: int
+) -> Iterator[AlertInput]:
+    """Stream the alerts that have stamps, at most `rows` at a time, in table order.
+
+    `scaling` is that of `feature_scaling`, of the table that a network was trained on. Features of
+    another unit are left out, with a warning.
+    """
+    values = table.clipped_features()[table.has_stamps()]
+    if table.info.feature_unit != scaling["unit"]:
+        if np.isfinite(values).any():
+            logging.warning(
+                "%s: features in %s, the network knows %s: stamps alone are used",
+                table.path, table.info.feature_unit, scaling["unit"],
+            )  # fmt: skip
+        values = np.full_like(values, np.nan)
+    start = 0
+    for stamps in table.stamps(rows):
+        if not len(stamps):
+            continue
+        pixels, observed = prepare(stamps, rescale)
+        here = values[start : start + len(stamps)]
+        start += len(stamps)
+        scaled = features.standardise(here, np.array(scaling["mean"]), np.array(scaling["std"]))
+        yield AlertInput(
+            torch.from_numpy(pixels),
+            torch.from_numpy(observed),
+            torch.from_numpy(two_scales(stamps)),
+            torch.from_numpy(scaled.astype(np.float32)),
+            torch.from_numpy(np.isfinite(here)),
+        )
+
+
+def gathered(batches: Iterator[AlertInput]) -> AlertInput:
+    """Bring batches together, images in the order of memory that convolutions are fastest in."""
+    whole = AlertInput(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
+    last = torch.channels_last
+    return whole._replace(
+        pixels=whole.pixels.contiguous(memory_format=last),
+        views=whole.views.contiguous(memory_format=last),
+    )
