@@ -1,5 +1,8 @@
 """Evaluate the recurrent network and the objects' vectors, beside plain uses of their alerts."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -8,20 +11,26 @@ from stages.fitting import start
 from stages.paths import ENCODED_OBJECTS, ENCODED_SERIES, FIGURES, METRICS, RECURRENT
 from stages.published import published_blocks
 from stages.reporting import (
+    judged_representation,
     save_confusion,
     save_figure,
     save_maps,
     save_methods,
+    save_plot,
     scored_rows,
     scores,
     write_metrics,
 )
-from ztfrep import checkpoints, evaluation, figures
+from stages.series_inputs import series_inputs
+from ztfrep import checkpoints, evaluation, figures, sampling
 from ztfrep.alerts import SERIES_CLASSES
 from ztfrep.encoding import Block, read_blocks, read_names
 from ztfrep.models import recurrent
+from ztfrep.models.series import SeriesInput
 from ztfrep.params import Params
 
+# After so many detections an object is classified, as far as any has them.
+_DETECTIONS = (1, 2, 3, 4, 5, 7, 10, 15, 20)
 Vectors = dict[str, dict[str, np.ndarray]]
 
 
@@ -42,10 +51,12 @@ def main(params: Params) -> None:
     }
     # No network of ours has read the published series.
     objects = {} if published else read_blocks(ENCODED_OBJECTS)
+    inputs = {} if published else series_inputs(model.all_epochs, card["most_epochs"])
+    early: dict[str, dict[str, float]] = {}
     vectors = _vectors(series, lengths, objects)
     labels = {split: block.labels.astype(np.int64) for split, block in series.items()}
 
-    rows = evaluation.draw_rows(labels["train"], chosen.max_train_rows, params.seed)
+    rows = sampling.draw_rows(labels["train"], chosen.max_train_rows, params.seed)
     probes = {}
     if evaluation.has_classes(labels["train"]):
         probes = {
@@ -66,14 +77,23 @@ def main(params: Params) -> None:
             f"{name}_linear_probe": probe.predict(vectors[name][split])
             for name, probe in probes.items()
         }
-        metrics = {}
+        metrics: dict[str, Any] = {}
         if (known >= 0).any():
             metrics = {m: scores(known, p, classes, params.seed) for m, p in predicted.items()}
         if metrics and objects:
             network = predicted["network"]
             metrics["network"] |= evaluation.classification(known, network, classes)
-            even = evaluation.balanced_subset(known, params.seed)
+            even = sampling.balanced_subset(known, params.seed)
             metrics["network_balanced"] = scores(known[even], network[even], classes, params.seed)
+            metrics["early_classification"] = early = {
+                f"after_{count}": scores(known, found, classes, params.seed)
+                for count, found in _after_each(model, inputs[split]).items()
+            }
+        if probes and evaluation.has_classes(known):
+            name, each = next(iter(vectors.items()))
+            metrics |= judged_representation(
+                each["train"][rows], labels["train"][rows], each[split], known, classes, params.seed
+            )
         write_metrics(METRICS / file, {"objects": int((known >= 0).sum()), **metrics})
 
     folder = FIGURES / "series"
@@ -84,6 +104,7 @@ def main(params: Params) -> None:
         "recurrent.csv", folder / "confusion.png", known, classified, classes,
         f"{'Mean alert linear probe' if published else 'Recurrent network'}, {scored}",
     )  # fmt: skip
+    _save_early(folder / "early.png", early)
     save_methods(folder / "methods.png", metrics, f"Methods on {scored}")
     save_maps(
         "objects",
@@ -98,6 +119,45 @@ def main(params: Params) -> None:
         folder / "loss.png",
         figures.loss_curves(card["history"], "Recurrent network", best_epoch=card["best_epoch"]),
     )
+
+
+def _after_each(model: recurrent.Recurrent, series: SeriesInput) -> dict[int, np.ndarray]:
+    """Classify objects by what was known after each number of detections with stamps.
+
+    An object of fewer is classified by all that it has.
+    """
+    so_far = series.seen.cumsum(dim=1)
+    most = int(so_far.max())
+    found = {}
+    for count in [n for n in _DETECTIONS if n <= most]:
+        reached = so_far >= count
+        lengths = torch.where(
+            reached.any(dim=1), reached.to(torch.int8).argmax(dim=1) + 1, series.lengths
+        )
+        logits = []
+        with torch.inference_mode():
+            for rows in torch.arange(len(lengths)).split(512):
+                batch = SeriesInput(*(part[rows] for part in series))
+                logits.append(model(batch._replace(lengths=lengths[rows])).logits)
+        found[count] = torch.cat(logits).argmax(dim=1).numpy()
+    return found
+
+
+def _save_early(path: Path, early: dict[str, dict[str, float]]) -> None:
+    """Save early classification as DVC plot data and as PNG."""
+    steps = [int(name.removeprefix("after_")) for name in early]
+    names = ("balanced_accuracy", "macro_f1")
+    drawn = {name: [part[name] for part in early.values()] for name in names}
+    save_plot("early.csv", detections=steps, **drawn)
+    if not early:
+        return
+    ends = [
+        (part["balanced_accuracy_low"], part["balanced_accuracy_high"]) for part in early.values()
+    ]
+    figure = figures.early_classification(
+        steps, drawn, {"balanced_accuracy": ends}, "Classes after so many detections"
+    )
+    save_figure(path, figure)
 
 
 def _vectors(

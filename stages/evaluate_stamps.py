@@ -11,6 +11,7 @@ from stages.inputs import alert_inputs, gathered
 from stages.paths import AUTOENCODER, ENCODED_STAMPS, FIGURES, METRICS, STAMPS
 from stages.published import of_our_rows, published_blocks
 from stages.reporting import (
+    judged_representation,
     save_confusion,
     save_figure,
     save_maps,
@@ -19,11 +20,14 @@ from stages.reporting import (
     scores,
     write_metrics,
 )
-from ztfrep import checkpoints, evaluation, features, figures
+from ztfrep import checkpoints, evaluation, features, figures, representation, sampling
 from ztfrep.alerts import CHANNELS, CLASSES, ROW_GROUP, AlertTable
 from ztfrep.encoding import read_blocks, read_names
 from ztfrep.models import autoencoder
 from ztfrep.params import Params
+
+# Percent of the labels that a probe may learn from, beside all of them.
+_FEW = (1, 10)
 
 
 def main(params: Params) -> None:
@@ -44,13 +48,15 @@ def main(params: Params) -> None:
         if own
         else of_our_rows(published_blocks("base"), read_names(ENCODED_STAMPS))
     )
-    rows = evaluation.draw_rows(blocks["train"].labels, chosen.max_train_rows, seed)
+    rows = sampling.draw_rows(blocks["train"].labels, chosen.max_train_rows, seed)
     train, labels = blocks["train"].vectors[rows], blocks["train"].labels[rows]
     at_train = np.flatnonzero(split == "train")[rows]
     pca = evaluation.fit_pca(pixels[at_train], observed[at_train], card["sizes"]["latent_dim"])
     scaling = np.array([card["features"]["mean"], card["features"]["std"]])[:, kept]
     scaled = features.standardise(table.clipped_features()[:, kept], *scaling)
 
+    # Of a probe that learns from few labels, those.
+    fewer: dict[str, np.ndarray] = {}
     inputs = {
         "linear_probe": ("linear_probe", train),
         "knn": ("knn", train),
@@ -59,11 +65,16 @@ def main(params: Params) -> None:
         "features_linear_probe": ("linear_probe", scaled[at_train]),
         "pca_linear_probe": ("linear_probe", pca.encode(pixels[at_train], observed[at_train])),
     }
+    for percent in _FEW:
+        few = sampling.draw_share(labels, percent / 100, seed)
+        inputs[f"linear_probe_{percent}_percent"] = ("linear_probe", train[few])
+        fewer[f"linear_probe_{percent}_percent"] = labels[few]
     probes: dict[str, Pipeline] = {}
     if evaluation.has_classes(labels):
         for name, (kind, values) in tqdm(inputs.items(), desc="probes", disable=None):
             probes[name] = evaluation.fit_probe(
-                kind, values, labels, seed=seed, linear_c=chosen.linear_c, svm_c=chosen.svm_c,
+                kind, values, fewer.get(name, labels), seed=seed,
+                linear_c=chosen.linear_c, svm_c=chosen.svm_c,
                 neighbours=chosen.knn_neighbours, trees=chosen.forest_trees, threads=params.threads,
             )  # fmt: skip
 
@@ -82,7 +93,8 @@ def main(params: Params) -> None:
             with torch.inference_mode():
                 latent = torch.from_numpy(vectors)
                 poses = model.poses(*(part[here] for part in alerts))
-                predicted["branch"] = model.logits(latent).argmax(dim=1).numpy()
+                logits = model.logits(latent)
+                predicted["branch"] = logits.argmax(dim=1).numpy()
                 reconstructed["reconstruction"] = model.decode(latent, poses).numpy()
                 if poses.any():
                     unposed = model.decode(latent, None).numpy()
@@ -93,6 +105,12 @@ def main(params: Params) -> None:
             metrics = {m: scores(known, p, CLASSES, seed) for m, p in predicted.items()}
         if metrics and own:
             metrics["branch"] |= evaluation.classification(known, predicted["branch"], CLASSES)
+            sure = logits.double().softmax(dim=1).numpy()
+            metrics["calibration"] = representation.calibration(
+                sure[known >= 0], known[known >= 0], seed=seed
+            )
+        if probes and evaluation.has_classes(known):
+            metrics |= judged_representation(train, labels, vectors, known, CLASSES, seed)
         for method, decoded in sorted(reconstructed.items(), reverse=True):
             metrics[method] = evaluation.reconstruction(shown, mask, decoded, CHANNELS)
         write_metrics(METRICS / file, {"alerts": int((known >= 0).sum()), **metrics})

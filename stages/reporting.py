@@ -8,10 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stages.paths import METRICS
-from ztfrep import evaluation, figures
+from ztfrep import evaluation, figures, representation, sampling
 from ztfrep.files import replacing, write_json
 
 PLOTS = METRICS / "plots"
+_COMPARED = 1000
 
 
 def write_metrics(path: Path, metrics: Mapping[str, object]) -> None:
@@ -37,6 +38,30 @@ def scores(
         "balanced_accuracy_low": low,
         "balanced_accuracy_high": high,
         "macro_f1": found["macro_f1"],
+    }
+
+
+def judged_representation(
+    train: np.ndarray,
+    train_labels: np.ndarray,
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    seed: int,
+) -> dict[str, dict[str, float]]:
+    """Say what vectors are good for: search, clusters, anomalies; rows labelled -1 are left out."""
+    known = np.flatnonzero(train_labels >= 0)
+    seen = np.flatnonzero(labels >= 0)
+    # Every row is compared with every other.
+    seen = seen[sampling.draw_rows(labels[seen], _COMPARED, seed)]
+    base, base_labels = train[known].astype(np.float64), train_labels[known]
+    queries, truth = vectors[seen].astype(np.float64), labels[seen]
+    return {
+        "retrieval": representation.retrieval(base, base_labels, queries, truth, seed=seed),
+        "clustering": representation.clustering(queries, truth, seed=seed),
+        "anomaly_detection": representation.anomaly_detection(
+            base, base_labels, queries, truth, classes, seed=seed
+        ),
     }
 
 
@@ -101,7 +126,7 @@ def save_maps(
     seed: int,
 ) -> None:
     """Save latent maps (PCA and t-SNE) of at most `most` vectors as DVC plot data and as PNG."""
-    rows = evaluation.draw_rows(labels, most, seed)
+    rows = sampling.draw_rows(labels, most, seed)
     named = np.array([*classes, "unlabelled"])[labels[rows]]
     for method, name in (("pca", "PCA"), ("tsne", "t-SNE")):
         plane = evaluation.project(vectors[rows], method, seed=seed)

@@ -12,11 +12,11 @@ from stages.fitting import fit_and_save, start
 from stages.inputs import alert_inputs, feature_scaling, gathered
 from stages.paths import AUTOENCODER, METRICS, STAMPS
 from ztfrep.alerts import CHANNELS, CLASSES, ROW_GROUP, AlertTable
-from ztfrep.evaluation import copies_for_balance
 from ztfrep.models import autoencoder
 from ztfrep.models.alerts import AlertInput
 from ztfrep.models.augmentation import augmented
 from ztfrep.params import Autoencoder, Params
+from ztfrep.sampling import copies_for_balance
 from ztfrep.stamps import CROP
 from ztfrep.training import Dataset
 

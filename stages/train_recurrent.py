@@ -12,11 +12,11 @@ from stages.fitting import fit_and_save, start
 from stages.paths import ENCODED_SERIES, EPOCHS, METRICS, RECURRENT
 from stages.series_inputs import series_inputs
 from ztfrep.encoding import names_path, read_blocks, read_names
-from ztfrep.evaluation import balanced_subset, copies_for_balance
 from ztfrep.models import recurrent
 from ztfrep.models.series import SeriesInput
 from ztfrep.models.temporal import TemporalRecurrent
 from ztfrep.params import Params
+from ztfrep.sampling import balanced_subset, copies_for_balance
 from ztfrep.training import Dataset
 
 

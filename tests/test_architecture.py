@@ -20,6 +20,8 @@ ALLOWED = {
     "models": set(),
     "evaluation": set(),
     "figures": set(),
+    "representation": set(),
+    "sampling": set(),
     "params": {"errors", "features"},
     "alerts": {"errors", "files", "features"},
     "training": {"files"},

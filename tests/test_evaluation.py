@@ -185,23 +185,6 @@ def test_masked_pixels_do_not_move_the_components():
     )
 
 
-def test_a_balanced_subset_is_balanced_seeded_and_labelled():
-    labels = np.repeat([0, 1, 2, -1], [50, 7, 20, 9])
-    rows = evaluation.balanced_subset(labels, seed=0)
-    assert np.bincount(labels[rows]).tolist() == [7, 7, 7]
-    assert (np.diff(rows) > 0).all()
-    np.testing.assert_array_equal(rows, evaluation.balanced_subset(labels, seed=0))
-    assert (rows != evaluation.balanced_subset(labels, seed=1)).any()
-
-
-def test_drawn_rows_keep_rare_classes_whole():
-    labels = np.repeat([0, 1, 2], [500, 10, 200])
-    rows = evaluation.draw_rows(labels, 100, seed=0)
-    assert np.bincount(labels[rows]).tolist() == [45, 10, 45]
-    assert len(np.unique(rows)) == 100
-    np.testing.assert_array_equal(evaluation.draw_rows(labels, 710, seed=0), np.arange(710))
-
-
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 def test_a_map_is_a_plane_and_repeats_by_seed(method):
     plane = evaluation.project(vectors()[0], method, seed=0)

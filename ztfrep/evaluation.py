@@ -213,39 +213,6 @@ def has_classes(labels: np.ndarray) -> bool:
     return len(np.unique(labels[labels >= 0])) > 1
 
 
-def balanced_subset(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Draw the rarest class' number of rows from every class: ascending rows `(m,)`."""
-    generator = np.random.default_rng(seed)
-    members = [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]
-    size = min(map(len, members), default=0)
-    drawn = [generator.choice(rows, size, replace=False) for rows in members]
-    return np.sort(np.concatenate(drawn)) if drawn else np.empty(0, dtype=np.int64)
-
-
-def copies_for_balance(labels: np.ndarray) -> np.ndarray:
-    """Say how often to visit each row `(n,)` so that the classes weigh about alike: int `(n,)`.
-
-    A row of the commonest class, or without a label, is visited once.
-    """
-    known = labels >= 0
-    counts = np.bincount(labels[known])
-    times = np.rint(counts.max(initial=1) / np.maximum(counts, 1)).astype(np.int64)
-    return np.where(known, np.append(times, 1)[labels], 1)
-
-
-def draw_rows(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Draw at most `most` rows, rare classes whole before common ones: ascending rows `(m,)`."""
-    if len(labels) <= most:
-        return np.arange(len(labels))
-    # A row's rank within its class, in random order: the classes fill up evenly.
-    order = np.random.default_rng(seed).permutation(len(labels))
-    rank = np.empty(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        members = order[labels[order] == label]
-        rank[members] = np.arange(len(members))
-    return np.sort(order[np.argsort(rank[order], kind="stable")][:most])
-
-
 def project(vectors: np.ndarray, method: str, *, seed: int) -> np.ndarray:
     """Map vectors `(n, d)`, d > 1, to a plane, float32 `(n, 2)`, by `pca` or `tsne`.
 

@@ -171,6 +171,28 @@ def method_comparison(
     return figure
 
 
+def early_classification(
+    steps: Sequence[int],
+    scores: Mapping[str, Sequence[float]],
+    intervals: Mapping[str, Sequence[tuple[float, float]]],
+    title: str,
+) -> Figure:
+    """Draw metrics over the number of detections seen so far, with their intervals if given."""
+    figure, axes = _axes(6.0, 3.8, title)
+    for place, (name, values) in enumerate(scores.items()):
+        colour = PALETTE[place]
+        axes.plot(steps, values, "o-", color=colour, markersize=4, label=name.replace("_", " "))
+        if name in intervals:
+            low, high = zip(*intervals[name], strict=True)
+            axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.set_xlabel("detections so far")
+    axes.set_ylim(0, 1.02)
+    axes.set_xticks(steps)
+    axes.legend(frameon=False, loc="lower right")
+    _tidy(axes)
+    return figure
+
+
 def _figure(width: float, height: float, title: str) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     # An inch holds about nine bold letters of 12 points.

@@ -1,0 +1,168 @@
+"""What vectors are good for beyond a probe: search, clusters, anomalies; and how sure one may be.
+
+Arrays in, plain numbers out, each with a 95 % bootstrap interval over the rows that were scored.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.metrics import (
+    adjusted_rand_score,
+    normalized_mutual_info_score,
+    pairwise_distances,
+    roc_auc_score,
+)
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+
+_REPEATS = 100
+_BINS = 15
+_BLOCK = 256
+_NEIGHBOURS = 10
+_SMALLEST_CLUSTER = 15
+
+Scores = dict[str, float]
+
+
+def with_interval(
+    name: str,
+    statistic: Callable[..., float],
+    *arrays: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
+) -> Scores:
+    """Give a statistic of arrays `(n, ...)`, and its interval under resampling within each class.
+
+    `labels` `(n,)` are the classes; the names are `name`, `name_low` and `name_high`.
+    """
+    generator = np.random.default_rng(seed)
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    samples = []
+    for _ in range(_REPEATS):
+        rows = np.concatenate([generator.choice(m, len(m)) for m in members])
+        samples.append(statistic(*(array[rows] for array in arrays)))
+    low, high = np.quantile(samples, [0.025, 0.975])
+    return {
+        name: float(statistic(*arrays)),
+        f"{name}_low": float(low),
+        f"{name}_high": float(high),
+    }
+
+
+def retrieval(
+    train: np.ndarray,
+    train_labels: np.ndarray,
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    *,
+    seed: int,
+) -> Scores:
+    """Search the train rows for what is like each row: precision at 10, mean average precision.
+
+    Nearest by Euclidean distance of vectors scaled as the train rows are. A train row is a hit if
+    it has the query's label.
+    """
+    scaler = StandardScaler().fit(train)
+    base, queries = scaler.transform(train), scaler.transform(vectors)
+    nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(base))).fit(base)
+    precision = (train_labels[nearest.kneighbors(queries)[1]] == labels[:, None]).mean(axis=1)
+    average = np.concatenate(
+        [
+            _average_precision(pairwise_distances(queries[rows], base), hits)
+            for rows in np.array_split(np.arange(len(queries)), -(-len(queries) // _BLOCK))
+            for hits in [train_labels == labels[rows, None]]
+        ]
+    )
+    return {
+        **with_interval("precision_at_10", np.mean, precision, labels=labels, seed=seed),
+        **with_interval("mean_average_precision", np.mean, average, labels=labels, seed=seed),
+    }
+
+
+def _average_precision(distances: np.ndarray, hits: np.ndarray) -> np.ndarray:
+    """Average precision of each query `(q,)`: the mean of the precisions at its hits."""
+    ranked = np.take_along_axis(hits, distances.argsort(axis=1, kind="stable"), axis=1)
+    precision = ranked.cumsum(axis=1) / np.arange(1, ranked.shape[1] + 1)
+    found: np.ndarray = (precision * ranked).sum(axis=1) / np.maximum(ranked.sum(axis=1), 1)
+    return found
+
+
+def clustering(vectors: np.ndarray, labels: np.ndarray, *, seed: int) -> Scores:
+    """Compare clusters with classes: NMI and ARI of k-means (as many as classes) and of HDBSCAN."""
+    scaled = StandardScaler().fit_transform(vectors)
+    count = len(np.unique(labels))
+    smallest = min(_SMALLEST_CLUSTER, max(2, len(scaled) // 5))
+    found = {
+        "kmeans": KMeans(count, n_init=10, random_state=seed).fit_predict(scaled),
+        "hdbscan": HDBSCAN(min_cluster_size=smallest, copy=True).fit_predict(scaled),
+    }
+    measures = {"nmi": normalized_mutual_info_score, "ari": adjusted_rand_score}
+    scores: Scores = {}
+    for method, clusters in found.items():
+        for name, measure in measures.items():
+            scores |= with_interval(
+                f"{method}_{name}", measure, labels, clusters, labels=labels, seed=seed
+            )
+    return scores
+
+
+def anomaly_detection(
+    train: np.ndarray,
+    train_labels: np.ndarray,
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    *,
+    seed: int,
+) -> Scores:
+    """Find each class among the others by the distance to train rows of the others alone.
+
+    AUROC of the mean distance to the ten nearest, a class held out in turn, and their mean.
+    """
+    scores: Scores = {}
+    for label in np.unique(labels):
+        normal = train[train_labels != label]
+        if not len(normal) or (labels == label).all():
+            continue
+        scaler = StandardScaler().fit(normal)
+        nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(normal)))
+        nearest.fit(scaler.transform(normal))
+        distance = nearest.kneighbors(scaler.transform(vectors))[0].mean(axis=1)
+        scores |= with_interval(
+            f"auroc_{classes[int(label)]}",
+            roc_auc_score,
+            labels == label,
+            distance,
+            labels=labels,
+            seed=seed,
+        )
+    own = [value for name, value in scores.items() if not name.endswith(("_low", "_high"))]
+    return {"auroc_mean": float(np.mean(own)), **scores} if own else {}
+
+
+def calibration(probabilities: np.ndarray, labels: np.ndarray, *, seed: int) -> Scores:
+    """Expected calibration error (15 bins of confidence, Guo et al. 2017) and Brier score.
+
+    `probabilities` `(n, k)` sum to 1 in each row; `labels` `(n,)` are all known. The Brier score is
+    the squared distance to the label summed over the classes, 0 to 2.
+    """
+    parts = probabilities, labels
+    return {
+        **with_interval("ece", calibration_error, *parts, labels=labels, seed=seed),
+        **with_interval("brier", _brier, *parts, labels=labels, seed=seed),
+    }
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean distance of confidence and accuracy over bins of confidence, weighted by their rows."""
+    confidence = probabilities.max(axis=1)
+    hit = probabilities.argmax(axis=1) == labels
+    place = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    gaps = np.abs(np.bincount(place, confidence - hit, minlength=_BINS))
+    return float(gaps.sum() / len(labels))
+
+
+def _brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    truth = np.eye(probabilities.shape[1])[labels]
+    return float(np.square(probabilities - truth).sum(axis=1).mean())
