@@ -37,6 +37,8 @@ def test_a_part_that_stands_alone_stays():
     only_stamps, only_metadata = without_features(alerts(50)), without_stamps(alerts(50))
     assert vary(only_stamps, **shares).observed.any(dim=(1, 2, 3)).all()
     assert vary(only_metadata, **shares).known.any(dim=1).all()
+    both = vary(alerts(50), **shares)
+    assert (both.known.any(dim=1) | both.observed.flatten(1).any(dim=1)).all()
 
 
 def test_noise_is_in_the_views_alone_and_not_where_nothing_was_seen():

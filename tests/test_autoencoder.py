@@ -173,6 +173,10 @@ def test_stamps_or_metadata_may_be_missing_and_what_stands_there_does_not_matter
     torch.testing.assert_close(
         invariant.encode(*spoilt), invariant.encode(*without_features(given))
     )
+    # Nor does what stands for a feature that is not known.
+    one = given._replace(known=given.known & (torch.arange(26) != 4))
+    other = one._replace(features=torch.where(torch.arange(26) == 4, 3.0, given.features))
+    torch.testing.assert_close(invariant.encode(*one), invariant.encode(*other))
     # A pixel that is not observed says nothing.
     hole = torch.zeros(4, 3, 21, 21, dtype=torch.bool)
     hole[:, :, 3:6, 3:6] = True
