@@ -5,8 +5,8 @@ python -m benchmarks.real_alerts
 
 Reads what that run left in data/. Of all labelled alerts: a linear probe in five folds, stratified
 by class and grouped by object, for five seeds of the folds; beside it the same probe of a PCA of
-the pixels. The labels must not have reached the encoder (autoencoder.classification_weight=0), or
-the figure means nothing. (The published one is of the 815 alerts that no edge of the readout cut.)
+the pixels. The labels must not have reached the encoder (autoencoder.classification_weight=0,
+contrastive_weight=0, sampling=distinct), or the figure means nothing. (The published one is of the 815 alerts that no edge of the readout cut.)
 """
 
 import sys
@@ -32,8 +32,12 @@ SEEDS = range(5)
 def main() -> None:
     """Probe the encoded alerts and a PCA of their pixels."""
     params = read_card(AUTOENCODER)["params"]
-    if params["classification_weight"] > 0 and params["epochs"] != 0:
-        sys.exit("error: this encoder saw the labels; train it with classification_weight=0")
+    taught = params["classification_weight"] > 0 or params["contrastive_weight"] > 0
+    if (taught or params["sampling"] == "balanced") and params["epochs"] != 0:
+        sys.exit(
+            "error: this encoder saw the labels; train it with classification_weight=0, "
+            "contrastive_weight=0 and sampling=distinct or copies"
+        )
     table = AlertTable(STAMPS)
     names = table.identity()
     blocks = read_blocks(ENCODED_STAMPS)
