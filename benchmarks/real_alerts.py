@@ -6,7 +6,8 @@ python -m benchmarks.real_alerts
 Reads what that run left in data/. Of all labelled alerts: a linear probe in five folds, stratified
 by class and grouped by object, for five seeds of the folds; beside it the same probe of a PCA of
 the pixels. The labels must not have reached the encoder (autoencoder.classification_weight=0,
-contrastive_weight=0, sampling=distinct), or the figure means nothing. (The published one is of the 815 alerts that no edge of the readout cut.)
+contrastive_weight=0, sampling=distinct), or the figure means nothing. (The published one is of the
+815 alerts that no edge of the readout cut.)
 """
 
 import sys
