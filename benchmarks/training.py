@@ -78,7 +78,9 @@ def _stamps(n: int) -> Dataset:
 
 def _network(architecture: str, device: str) -> nn.Module:
     torch.manual_seed(0)
-    sizes = {"latent_dim": 128, "dropout": 0.2, "classes": 5}
+    sizes: dict[str, float] = {"latent_dim": 128, "dropout": 0.2, "classes": 5}
+    if architecture == "invariant":
+        sizes["detail"] = 0.84
     return autoencoder.build(architecture, **sizes).to(device)
 
 

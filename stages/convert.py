@@ -39,7 +39,7 @@ def _convert_pickles(
             series.labels,
             held_out=params.convert.held_out,
             at_least=params.convert.held_out_at_least,
-            seed=params.seed,
+            seed=params.convert.seed,
         )
     except ValueError as error:
         remedy = "give more series, or leave that class out"
@@ -78,7 +78,9 @@ def _convert_packets(
         stamps_table,
         series_table,
         BAD_PACKETS,
-        splitting=Splitting(params.convert.held_out, params.convert.held_out_at_least, params.seed),
+        splitting=Splitting(
+            params.convert.held_out, params.convert.held_out_at_least, params.convert.seed
+        ),
         max_bad_fraction=chosen.max_bad_fraction,
         threads=params.threads,
         source=chosen.path,

@@ -11,6 +11,7 @@ from stages.fitting import start
 from stages.paths import ENCODED_OBJECTS, ENCODED_SERIES, FIGURES, METRICS, RECURRENT
 from stages.published import published_blocks
 from stages.reporting import (
+    errors_of,
     judged_representation,
     save_confusion,
     save_figure,
@@ -21,12 +22,13 @@ from stages.reporting import (
     scores,
     write_metrics,
 )
-from stages.series_inputs import series_inputs
+from stages.series_inputs import magnitude_scale, series_inputs
 from ztfrep import checkpoints, evaluation, figures, sampling
 from ztfrep.alerts import SERIES_CLASSES
 from ztfrep.encoding import Block, read_blocks, read_names
 from ztfrep.models import recurrent
-from ztfrep.models.series import SeriesInput
+from ztfrep.models.series import MAGNITUDE, MAGNITUDE_KNOWN, SeriesInput
+from ztfrep.models.temporal import TemporalRecurrent
 from ztfrep.params import Params
 
 # After so many detections an object is classified, as far as any has them.
@@ -85,6 +87,9 @@ def main(params: Params) -> None:
             metrics["network"] |= evaluation.classification(known, network, classes)
             even = sampling.balanced_subset(known, params.seed)
             metrics["network_balanced"] = scores(known[even], network[even], classes, params.seed)
+            off = _magnitudes_off(model, inputs[split])
+            if len(off):
+                metrics["foretold_magnitude"] = errors_of(off, params.seed)
             metrics["early_classification"] = early = {
                 f"after_{count}": scores(known, found, classes, params.seed)
                 for count, found in _after_each(model, inputs[split]).items()
@@ -141,6 +146,23 @@ def _after_each(model: recurrent.Recurrent, series: SeriesInput) -> dict[int, np
                 logits.append(model(batch._replace(lengths=lengths[rows])).logits)
         found[count] = torch.cat(logits).argmax(dim=1).numpy()
     return found
+
+
+def _magnitudes_off(model: recurrent.Recurrent, series: SeriesInput) -> np.ndarray:
+    """Give by how many magnitudes the next detection's was foretold wrong, where it is known."""
+    if not isinstance(model, TemporalRecurrent):
+        return np.empty(0)
+    off = []
+    with torch.inference_mode():
+        for rows in torch.arange(len(series.lengths)).split(512):
+            batch = SeriesInput(*(part[rows] for part in series))
+            known = batch.photometry[:, :, MAGNITUDE_KNOWN] > 0
+            known &= torch.arange(known.shape[1]) < batch.lengths[:, None]
+            both = known[:, 1:] & known[:, :-1]
+            told = model(batch).next
+            assert told is not None
+            off.append((told[:, :-1, -1] - batch.photometry[:, 1:, MAGNITUDE]).abs()[both])
+    return torch.cat(off).numpy() * magnitude_scale()
 
 
 def _save_early(path: Path, early: dict[str, dict[str, float]]) -> None:

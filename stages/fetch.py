@@ -25,7 +25,7 @@ def main(params: Params) -> None:
     manifest: dict[str, Any] = {"source": params.source}
     if params.source == "sample":
         files["stamps"], files["series"] = write_survey(
-            RAW, scale=chosen.sample.scale, seed=params.seed
+            RAW, scale=chosen.sample.scale, seed=chosen.sample.seed
         )
     elif params.source == "drive":
         files = _downloaded(chosen.drive)

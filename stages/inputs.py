@@ -1,7 +1,7 @@
 """A table's alerts as an autoencoder takes them."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,17 @@ from ztfrep.models.alerts import AlertInput
 from ztfrep.stamps import prepare, two_scales
 
 
-def feature_scaling(table: AlertTable, train: np.ndarray) -> dict[str, Any]:
-    """Describe the features' unit and their statistics over the train rows."""
-    mean, std = features.statistics(table.clipped_features()[train])
-    return {"unit": table.info.feature_unit, "mean": mean.tolist(), "std": std.tolist()}
+def feature_scaling(
+    table: AlertTable, train: np.ndarray, left_out: Sequence[str]
+) -> dict[str, Any]:
+    """Describe the features' unit, their statistics over the train rows, and what is left out."""
+    mean, std = features.statistics(_measured(table)[train])
+    return {
+        "unit": table.info.feature_unit,
+        "mean": mean.tolist(),
+        "std": std.tolist(),
+        "left_out": list(left_out),
+    }
 
 
 def alert_inputs(
@@ -27,7 +34,8 @@ def alert_inputs(
     `scaling` is that of `feature_scaling`, of the table that a network was trained on. Features of
     another unit are left out, with a warning.
     """
-    values = table.clipped_features()[table.has_stamps()]
+    values = _measured(table)[table.has_stamps()]
+    values[:, [features.NAMES.index(name) for name in scaling["left_out"]]] = np.nan
     if table.info.feature_unit != scaling["unit"]:
         if np.isfinite(values).any():
             logging.warning(
@@ -50,6 +58,14 @@ def alert_inputs(
             torch.from_numpy(scaled.astype(np.float32)),
             torch.from_numpy(np.isfinite(here)),
         )
+
+
+def _measured(table: AlertTable) -> np.ndarray:
+    """Give the clipped features `(n, 26)`, NaN where nothing was measured."""
+    values = table.clipped_features()
+    if table.info.feature_unit == features.PHYSICAL:
+        values = np.where(features.is_measured(values), values, np.nan)
+    return values
 
 
 def gathered(batches: Iterator[AlertInput]) -> AlertInput:

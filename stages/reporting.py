@@ -29,16 +29,19 @@ def _rounded(value: object) -> object:
 def scores(
     labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str], seed: int
 ) -> dict[str, float]:
-    """Score a classifier: accuracy, balanced accuracy with its 95 % interval, macro-F1."""
+    """Score a classifier: each of the metrics with its 95 % interval."""
     found = evaluation.classification(labels, predicted, classes)
-    low, high = evaluation.bootstrap_interval(labels, predicted, "balanced_accuracy", seed=seed)
-    return {
-        "accuracy": found["accuracy"],
-        "balanced_accuracy": found["balanced_accuracy"],
-        "balanced_accuracy_low": low,
-        "balanced_accuracy_high": high,
-        "macro_f1": found["macro_f1"],
-    }
+    scored: dict[str, float] = {}
+    for name in evaluation.METRICS:
+        low, high = evaluation.bootstrap_interval(labels, predicted, name, seed=seed)
+        scored |= {name: found[name], f"{name}_low": low, f"{name}_high": high}
+    return scored
+
+
+def errors_of(errors: np.ndarray, seed: int) -> dict[str, float]:
+    """Give the mean of absolute errors `(n,)`, n > 0, with its 95 % interval."""
+    alike = np.zeros(len(errors), dtype=np.int64)
+    return representation.with_interval("mean_off", np.mean, errors, labels=alike, seed=seed)
 
 
 def judged_representation(

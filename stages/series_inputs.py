@@ -13,6 +13,11 @@ _CENTRES = {"magpsf": (19.0, 1.5), "sigmapsf": (0.1, 0.1), "diffmaglim": (20.0, 
 _FILTERS = (1, 2, 3)
 
 
+def magnitude_scale() -> float:
+    """Give the magnitudes that one unit of a network's magnitude is."""
+    return _CENTRES["magpsf"][1]
+
+
 def series_inputs(all_epochs: bool, most: int) -> dict[str, SeriesInput]:
     """Read the encoded series by split, at most the last `most` epochs of each object.
 

@@ -12,10 +12,12 @@ from stages.fitting import fit_and_save, start
 from stages.inputs import alert_inputs, feature_scaling, gathered
 from stages.paths import AUTOENCODER, METRICS, STAMPS
 from ztfrep.alerts import CHANNELS, CLASSES, ROW_GROUP, AlertTable
+from ztfrep.checkpoints import CARD, read_card
 from ztfrep.models import autoencoder
 from ztfrep.models.alerts import AlertInput
 from ztfrep.models.augmentation import augmented
-from ztfrep.params import Autoencoder, Params
+from ztfrep.models.invariant import InvariantAutoencoder
+from ztfrep.params import Autoencoder, Params, given_file
 from ztfrep.sampling import copies_for_balance
 from ztfrep.stamps import CROP
 from ztfrep.training import Dataset
@@ -24,17 +26,23 @@ from ztfrep.training import Dataset
 def main(params: Params) -> None:
     """Fit on Train, stop on Validation, keep the best epoch."""
     chosen = params.autoencoder
-    sizes = {
+    sizes: dict[str, float] = {
         "latent_dim": chosen.latent_dim,
         "dropout": chosen.dropout,
         "classes": len(CLASSES),
     }
+    if chosen.architecture == "invariant":
+        sizes["detail"] = chosen.detail
     device = start(params)
     table = AlertTable(STAMPS)
     model = autoencoder.build(chosen.architecture, **sizes)
     names = table.identity()
     split = names["split"].to_numpy()
-    scaling = feature_scaling(table, split == "train")
+    scaling = feature_scaling(table, split == "train", chosen.left_out)
+    weights = given_file("autoencoder.weights", chosen.weights)
+    if weights is not None and (weights.parent / CARD).is_file():
+        # A network of ours keeps the scale that it knows.
+        scaling = read_card(weights.parent)["features"]
     inputs = gathered(alert_inputs(table, chosen.rescale, scaling, ROW_GROUP))
     data: Dataset = (*inputs, torch.tensor(names["label"].to_numpy()))
     train = tuple(part[split == "train"] for part in data)
@@ -86,17 +94,25 @@ def _losses(
             without_features=chosen.without_features if several else 0.0,
             noise=chosen.noise,
             shift=chosen.shift,
+            rotation=chosen.rotation,
         )
     # Metadata that the network was not shown are to be told from the stamps; pixels are not.
     target = given._replace(features=alerts.features, known=alerts.known)
+    profiles = None
+    if isinstance(model, InvariantAutoencoder):
+        # Of the stamps as they are; only who was shown none of them need not know them.
+        values, known = model.profiles(alerts.views)
+        profiles = values, known & given.observed.flatten(1).any(dim=1)[:, None]
     return autoencoder.losses(
         model(given),
         target,
         labels,
+        profiles,
         kind=chosen.loss,
         reconstruction_weight=chosen.reconstruction_weight,
         classification_weight=chosen.classification_weight,
         features_weight=chosen.features_weight,
+        profiles_weight=chosen.profiles_weight,
         contrastive_weight=chosen.contrastive_weight,
         label_smoothing=chosen.label_smoothing if model.training else 0.0,
     )

@@ -75,3 +75,22 @@ def test_an_alert_moves_aside_whole_and_what_comes_in_is_not_observed():
 def test_alerts_are_varied_each_by_itself():
     found = vary(alerts(64), without_features=0.5)
     assert len(rows(found, slice(8)).known.any(dim=1).unique()) == 2
+
+
+def test_an_alert_turned_a_little_keeps_its_middle_and_its_light():
+    n, place = 40, torch.arange(21.0) - 10
+    blob = torch.exp(-(place[:, None] ** 2 + (place / 3) ** 2) / 4).expand(n, 3, 21, 21)
+    given = alerts(n)._replace(pixels=blob.clone())
+    found = vary(given, rotation=30.0)
+    torch.testing.assert_close(found.pixels[:, :, 10, 10], blob[:, :, 10, 10])
+    # Each by an angle of its own, either way, by 30 degrees at the most.
+    mixed = (found.pixels[:, 0] * place[:, None] * place).sum(dim=(1, 2))
+    along = (found.pixels[:, 0] * (place**2 - place[:, None] ** 2)).sum(dim=(1, 2))
+    angles = torch.rad2deg(0.5 * torch.atan2(2 * mixed, along))
+    assert angles.abs().max() < 31
+    assert angles.min() < -15
+    assert angles.max() > 15
+    # What comes in at a corner was not observed, and is no number of its own.
+    assert not found.observed[angles.abs() > 10][:, :, 0, 0].any()
+    assert found.observed[:, :, 5:16, 5:16].all()
+    assert (found.pixels[~found.observed] == 0).all()

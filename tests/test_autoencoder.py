@@ -7,8 +7,16 @@ from torch import nn
 from ztfrep.models import autoencoder
 from ztfrep.models.alerts import AlertInput, AlertOutput
 from ztfrep.models.autoencoder import ARCHITECTURES
+from ztfrep.models.invariant import InvariantAutoencoder
+from ztfrep.models.rings import PROFILES, radial_profiles
 
 SIZES = {"latent_dim": 128, "dropout": 0.8, "classes": 5}
+
+
+def build(architecture, **sizes):
+    """An untrained network; the published one has no details."""
+    own = {"detail": 0.5} if architecture == "invariant" else {}
+    return autoencoder.build(architecture, **SIZES | own | sizes)
 
 
 def stamps(n=6, seed=0):
@@ -50,12 +58,12 @@ def without_features(given):
 def trained(architecture="invariant", **sizes):
     """A network whose numbers are all its own: trained a little, then at rest."""
     torch.manual_seed(1)
-    model = autoencoder.build(architecture, **SIZES | {"dropout": 0.1} | sizes)
+    model = build(architecture, **{"dropout": 0.1} | sizes)
     given, labels = alerts(40), torch.arange(40) % 5
     model.prepare(given)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
     for _ in range(3):
-        loss = losses(model.train()(given), given, labels)["loss"][0]
+        loss = losses(model.train()(given), given, labels, profiles_of(model, given))["loss"][0]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -64,7 +72,7 @@ def trained(architecture="invariant", **sizes):
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_an_alert_becomes_a_vector_stamps_and_logits(architecture):
-    model = autoencoder.build(architecture, **SIZES | {"latent_dim": 10}).eval()
+    model = build(architecture, latent_dim=10).eval()
     output = model(alerts())
     assert output.vectors.shape == (6, 10)
     assert output.reconstruction.shape == (6, 3, 21, 21)
@@ -86,13 +94,14 @@ def test_an_alert_does_not_know_its_batch(architecture):
 
 def test_every_number_of_the_network_learns():
     torch.manual_seed(0)
-    model = autoencoder.build("invariant", **SIZES | {"dropout": 0.0})
+    model = build("invariant", dropout=0.0)
     given = alerts(32)
     # Some without stamps, some without metadata: what stands for them learns too.
     for place, remove in ((slice(8), without_stamps), (slice(8, 16), without_features)):
         for part, changed in zip(given, remove(rows(given, place)), strict=True):
             part[place] = changed
-    losses(model(given), given, torch.arange(32) % 5)["loss"][0].backward()
+    profiles = profiles_of(model, given)
+    losses(model(given), given, torch.arange(32) % 5, profiles)["loss"][0].backward()
     still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert still == []
 
@@ -186,7 +195,7 @@ def test_stamps_or_metadata_may_be_missing_and_what_stands_there_does_not_matter
 
 
 def test_details_start_as_the_principal_components_of_the_pixels():
-    model = autoencoder.build("invariant", **SIZES).eval()
+    model = build("invariant").eval()
     # Four patterns and their mixtures lie in a space of four dimensions.
     patterns = stamps(4)
     shares = torch.rand(60, 4, generator=torch.Generator().manual_seed(0))
@@ -200,7 +209,7 @@ def test_details_start_as_the_principal_components_of_the_pixels():
 
 def test_the_invariant_encoder_costs_at_most_four_times_the_published_one():
     def operations(architecture):
-        model, found = autoencoder.build(architecture, **SIZES).eval(), 0
+        model, found = build(architecture).eval(), 0
 
         def count(layer, _, output):
             nonlocal found
@@ -216,31 +225,47 @@ def test_the_invariant_encoder_costs_at_most_four_times_the_published_one():
     assert operations("invariant") <= 4 * operations("published")
 
 
-def losses(output, given, labels, kind="cross_entropy", **weights):
-    return autoencoder.losses(
-        output, given, labels, kind=kind,
-        **{"reconstruction_weight": 0.95, "classification_weight": 0.05, "features_weight": 0.1}
-        | weights,
-    )  # fmt: skip
+@pytest.mark.parametrize("detail", [0.001, 0.3, 0.999])
+def test_every_vector_has_meaning_and_detail(detail):
+    model = build("invariant", latent_dim=4, detail=detail)
+    assert model(alerts(20)).vectors.shape == (20, 4)
+    assert 1 <= model.meaning <= 3
+    assert build("invariant", latent_dim=100, detail=0.3).meaning == 70
+
+
+def profiles_of(model, given):
+    return model.profiles(given.views) if isinstance(model, InvariantAutoencoder) else None
+
+
+def losses(output, given, labels, profiles=None, kind="cross_entropy", **weights):
+    chosen = {
+        "reconstruction_weight": 0.95,
+        "classification_weight": 0.05,
+        "features_weight": 0.1,
+        "profiles_weight": 0.1,
+    }
+    return autoencoder.losses(output, given, labels, profiles, kind=kind, **chosen | weights)
 
 
 def output(n=6, seed=1):
     generator = torch.Generator().manual_seed(seed)
-    parts = [torch.randn(n, size, generator=generator) for size in (2, 26, 5)]
-    return AlertOutput(parts[0], stamps(n, seed), parts[1], parts[2])
+    parts = [torch.randn(n, size, generator=generator) for size in (2, 26, PROFILES, 5)]
+    return AlertOutput(parts[0], stamps(n, seed), *parts[1:])
 
 
 def test_what_is_not_observed_known_or_labelled_counts_nowhere():
     labels = torch.tensor([0, 1, 2, -1, 4, -1])
     given = alerts()._replace(observed=torch.rand(6, 3, 21, 21) > 0.3)
     made = output()
-    reference = losses(made, given, labels)
+    profiles = torch.randn(6, PROFILES), torch.rand(6, PROFILES) > 0.5
+    reference = losses(made, given, labels, profiles)
     spoilt = made._replace(
         reconstruction=torch.where(given.observed, made.reconstruction, 1e3),
         features=torch.where(given.known, made.features, 1e3),
+        profiles=torch.where(profiles[1], made.profiles, 1e3),
         logits=torch.where(labels[:, None] >= 0, made.logits, 50.0),
     )
-    for name, (value, weight) in losses(spoilt, given, labels).items():
+    for name, (value, weight) in losses(spoilt, given, labels, profiles).items():
         torch.testing.assert_close(value, reference[name][0])
         assert weight == reference[name][1]
     assert reference["accuracy"][1] == 4
@@ -248,11 +273,14 @@ def test_what_is_not_observed_known_or_labelled_counts_nowhere():
     torch.testing.assert_close(reference["reconstruction"][0], squared)
     squared = (made.features - given.features)[given.known].square().mean()
     torch.testing.assert_close(reference["features"][0], squared)
+    squared = (made.profiles - profiles[0])[profiles[1]].square().mean()
+    torch.testing.assert_close(reference["profiles"][0], squared)
 
 
 def test_a_batch_with_nothing_to_learn_from_has_no_nan():
     nothing = without_features(without_stamps(alerts(2)))
-    parts = losses(output(2), nothing, torch.tensor([-1, -1]), contrastive_weight=1.0)
+    profiles = radial_profiles(nothing.views)
+    parts = losses(output(2), nothing, torch.tensor([-1, -1]), profiles, contrastive_weight=1.0)
     assert parts["loss"][0] == 0
 
 

@@ -11,6 +11,7 @@ from ztfrep.sources.sample.exposures import expose
 from ztfrep.sources.sample.metadata import physical_features
 
 SCALE = 0.002
+SHARES = {"quasars": 0.25, "outbursts": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +160,24 @@ def test_supernovae_stand_beside_their_hosts_and_nuclei_on_them():
     assert (nucleus.star_flux[:, 0] > 0).all()
 
 
+def test_a_data_set_has_the_kinds_that_it_is_made_of():
+    def of(label, **kinds):
+        return scene.draw(
+            np.full(400, label), 1, np.random.default_rng(0), scene.Kinds(**SHARES | kinds)
+        )
+
+    nucleus = of(scene.AGN, quasars=0.9)
+    outshone = nucleus.star_flux[:, 0] > nucleus.galaxy["flux"][:, 0]
+    host_leads = of(scene.AGN, quasars=0.1)
+    assert outshone.mean() > 0.7
+    assert (host_leads.star_flux[:, 0] > host_leads.galaxy["flux"][:, 0]).mean() < 0.4
+    hidden = of(scene.VS, outbursts=0.5)
+    faint = hidden.star_flux[:, 0] < optics.counts(21.4)
+    assert faint.mean() == pytest.approx(0.5, abs=0.15)
+    assert (hidden.change[hidden.star_flux[:, 0] < optics.counts(21.9)] > 0).all()
+    assert (of(scene.VS).star_flux[:, 0] >= optics.counts(21.9)).all()
+
+
 def test_every_detection_stands_above_the_limit():
     for label in range(5):
         scenes = drawn(label, epochs=3)
@@ -173,6 +192,32 @@ def test_light_is_conserved_and_centred():
     assert image.sum() == pytest.approx(1000, rel=1e-3)
     assert (image.sum(axis=0) @ place) / image.sum() == pytest.approx(0.3, abs=1e-2)
     assert (image.sum(axis=1) @ place) / image.sum() == pytest.approx(-0.2, abs=1e-2)
+
+
+def moments(image):
+    place = np.arange(image.shape[-1]) - (image.shape[-1] - 1) / 2
+    total = image.sum()
+    along, across = place**2 * image.sum(axis=0), place**2 * image.sum(axis=1)
+    mixed = place[:, None] * place * image
+    return along.sum() / total, across.sum() / total, mixed.sum() / total
+
+
+def test_an_exposure_is_drawn_out_by_its_quadrupole():
+    at = np.zeros((1, 1))
+    image = optics.point_sources(at, at, np.array([[1000.0]]), np.array([2.5]), 63)
+    drawn_out = optics.elongated(image, np.array([[0.1, -0.06]]))
+    assert drawn_out.sum() == pytest.approx(image.sum(), rel=1e-6)
+    change = np.array(moments(drawn_out[0])) - np.array(moments(image[0]))
+    np.testing.assert_allclose(change, [0.1, -0.1, -0.06], atol=2e-3)
+
+
+def test_resampled_noise_keeps_its_deviation_and_correlates_with_its_neighbours():
+    noise = np.random.default_rng(0).normal(size=(20, 63, 63)).astype(np.float32)
+    found = optics.resampled(noise)
+    assert found.std() == pytest.approx(1, abs=0.02)
+    for axis in (1, 2):
+        correlation = [(found * np.roll(found, lag, axis)).mean() for lag in (1, 2, 3)]
+        np.testing.assert_allclose(correlation, [0.2, -0.12, -0.02], atol=0.02)
 
 
 @pytest.mark.parametrize("index", [0.6, 1.0, 4.0])

@@ -55,6 +55,12 @@ NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 MEAN = np.array([feature.mean for feature in FEATURES])
 STD = np.array([feature.std for feature in FEATURES])
 
+_NEVER_NEGATIVE = [
+    place
+    for place, name in enumerate(NAMES)
+    if name.startswith(("sgscore", "distpsnr")) or name in ("distnr", "magnr", "chinr")
+]
+
 PHYSICAL = "physical"
 ZSCORED_UNKNOWN = "zscored-unknown"
 
@@ -62,6 +68,19 @@ ZSCORED_UNKNOWN = "zscored-unknown"
 def clip(values: np.ndarray) -> np.ndarray:
     """Clip physical features `(n, 26)` as upstream did before the z-score; NaN stays NaN."""
     return np.clip(values, [f.low for f in FEATURES], [f.high for f in FEATURES])
+
+
+def is_measured(values: np.ndarray) -> np.ndarray:
+    """Tell which physical features `(n, 26)` were measured: not NaN, and no -1 for the lack of one.
+
+    Upstream clipping made -1 of the survey's -999, in columns that are never negative otherwise.
+    """
+    absent = values[:, _NEVER_NEGATIVE] < -0.5
+    measured: np.ndarray = np.isfinite(values)
+    measured[:, _NEVER_NEGATIVE] &= ~absent
+    # Sharpness may be -1; it is measured on the same source as chi.
+    measured[:, NAMES.index("sharpnr")] &= measured[:, NAMES.index("chinr")]
+    return measured
 
 
 def zscore(values: np.ndarray) -> np.ndarray:

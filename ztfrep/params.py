@@ -17,9 +17,11 @@ Positive = Annotated[int, Field(ge=1)]
 # A vector of one number has no plane to be drawn on.
 Several = Annotated[int, Field(ge=2)]
 Count = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+FeatureName = Literal[features.NAMES]  # type: ignore[valid-type]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -32,6 +34,7 @@ class Sample(_Table):
     """The simulated survey."""
 
     scale: Annotated[float, Field(gt=0, le=1)]
+    seed: Seed
 
 
 class Local(_Table):
@@ -99,6 +102,7 @@ class Convert(_Table):
 
     held_out: Annotated[float, Field(gt=0, le=1 / 3)]
     held_out_at_least: Count
+    seed: Seed
 
 
 class Fit(_Table):
@@ -119,6 +123,8 @@ class Autoencoder(Fit):
 
     architecture: Literal["published", "invariant"]
     latent_dim: Several
+    detail: Annotated[float, Field(gt=0, lt=1)]
+    left_out: list[FeatureName]
     dropout: Share
     weights: str
     rescale: Literal["none", "minmax", "asinh"]
@@ -126,6 +132,7 @@ class Autoencoder(Fit):
     reconstruction_weight: Weight
     classification_weight: Weight
     features_weight: Weight
+    profiles_weight: Weight
     contrastive_weight: Weight
     label_smoothing: Share
     without_stamps: Share
@@ -133,6 +140,7 @@ class Autoencoder(Fit):
     without_features: Share
     noise: Weight
     shift: Annotated[int, Field(ge=0, le=5)]
+    rotation: Annotated[float, Field(ge=0, le=180)]
     sampling: Literal["copies", "distinct", "balanced"]
 
     @model_validator(mode="after")
@@ -179,7 +187,7 @@ class Evaluate(_Table):
     linear_c: PositiveFloat
     svm_c: PositiveFloat
     forest_trees: Positive
-    forest_without: list[Literal[features.NAMES]]  # type: ignore[valid-type]
+    forest_without: list[FeatureName]
     map_rows: Annotated[int, Field(ge=10)]
 
 
@@ -187,7 +195,7 @@ class Params(_Table):
     """All of `params.yaml`."""
 
     source: Literal["sample", "local", "drive", "alerts"]
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    seed: Seed
     threads: Positive
     precision: Literal["float32", "bf16"]
     sources: Sources

@@ -50,6 +50,22 @@ def with_interval(
     }
 
 
+def squared_error(
+    pixels: np.ndarray, observed: np.ndarray, reconstructed: np.ndarray, *, seed: int
+) -> Scores:
+    """Mean squared error over the observed pixels `(n, c, H, W)`, its interval over the rows."""
+    off = np.where(observed, reconstructed.astype(np.float64) - pixels, 0) ** 2
+    counts = observed.sum(axis=(1, 2, 3))
+    return with_interval(
+        "mse",
+        lambda sums, counts: sums.sum() / counts.sum(),
+        off.sum(axis=(1, 2, 3)),
+        counts,
+        labels=np.zeros(len(counts), dtype=np.int64),
+        seed=seed,
+    )
+
+
 def retrieval(
     train: np.ndarray,
     train_labels: np.ndarray,

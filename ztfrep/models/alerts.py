@@ -25,10 +25,12 @@ class AlertOutput(NamedTuple):
     """What an autoencoder makes of alerts.
 
     `vectors` `(n, d)`, `reconstruction` `(n, 3, 21, 21)` as the stamps lay, `features` `(n, 26)` or
-    None from a network that knows no metadata, `logits` `(n, classes)`.
+    None from a network that knows no metadata, `profiles` `(n, 132)` as told from the vector, or
+    None, `logits` `(n, classes)`.
     """
 
     vectors: Tensor
     reconstruction: Tensor
     features: Tensor | None
+    profiles: Tensor | None
     logits: Tensor

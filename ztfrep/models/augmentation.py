@@ -1,7 +1,10 @@
-"""Alerts as they might have come: parts missing, noise added, a pixel aside."""
+"""Alerts as they might have come: parts missing, noise added, a pixel aside, turned a little."""
+
+import math
 
 import torch
 from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
 
 from ztfrep.models.alerts import AlertInput
 
@@ -17,17 +20,21 @@ def augmented(
     without_features: float,
     noise: float,
     shift: int,
+    rotation: float = 0.0,
 ) -> AlertInput:
     """Vary alerts at random, each by itself.
 
     The shares `without_...` of the alerts lose their stamps, the wider view of them, or their
     metadata; none loses both stamps and metadata. `noise` is the deviation of what is added to the
-    views, in units of the sky's own there; `shift` is the most pixels that an alert moves aside.
+    views, in units of the sky's own there; `shift` is the most pixels that an alert moves aside,
+    `rotation` the most degrees that it is turned by.
     """
     pixels, observed, views, features, known = alerts
     chance = torch.rand(len(pixels), device=pixels.device)
     if shift:
         pixels, observed, views = _shifted(pixels, observed, views, shift)
+    if rotation:
+        pixels, observed, views = _rotated(pixels, observed, views, rotation)
     if noise:
         views = views.clone()
         views[:, :6] += noise * torch.randn_like(views[:, :6]) * (views[:, :6] != 0)
@@ -51,6 +58,23 @@ def augmented(
 
 def _each(rows: Tensor, like: Tensor) -> Tensor:
     return rows.view(-1, *(1,) * (like.ndim - 1))
+
+
+def _rotated(
+    pixels: Tensor, observed: Tensor, views: Tensor, most: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Turn each alert by an angle of its own; what comes in at a corner is not observed."""
+    angle = (2 * torch.rand(len(pixels), device=pixels.device) - 1) * math.radians(most)
+    cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    turns = torch.stack([torch.stack([cos, -sin, none], 1), torch.stack([sin, cos, none], 1)], 1)
+
+    def turned(images: Tensor) -> Tensor:
+        grid = affine_grid(turns, list(images.shape), align_corners=False)
+        return grid_sample(images, grid, align_corners=False)
+
+    # A pixel between two of which one was not observed was not either.
+    seen = turned(observed.float()) > 0.999
+    return torch.where(seen, turned(pixels), 0), seen, turned(views)
 
 
 def _shifted(

@@ -29,18 +29,21 @@ def losses(
     output: AlertOutput,
     alerts: AlertInput,
     labels: Tensor,
+    profiles: tuple[Tensor, Tensor] | None = None,
     *,
     kind: str,
     reconstruction_weight: float,
     classification_weight: float,
     features_weight: float = 0.0,
+    profiles_weight: float = 0.0,
     contrastive_weight: float = 0.0,
     label_smoothing: float = 0.0,
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Give the loss and its parts, each with the number of things that it is a mean of.
 
     Pixels that are not observed, features that are not known and rows labelled -1 count nowhere.
-    `kind` is that of `classification_loss`. A part without weight, or that the network has no
+    `profiles` are values and mask `(n, 132)` of what the stamps' rings hold. `kind` is that of
+    `classification_loss`. A part without weight, or that the network has no
     output for, is left out.
     """
     n_pixels, n_labelled = alerts.observed.sum(), (labels >= 0).sum()
@@ -55,14 +58,22 @@ def losses(
         "accuracy": (hits, n_labelled),
     }
     if features_weight and output.features is not None:
-        n_known = alerts.known.sum()
-        off = (output.features - alerts.features.clamp(-_FARTHEST, _FARTHEST)) * alerts.known
-        parts["features"] = off.square().sum() / n_known.clamp(min=1), n_known
+        parts["features"] = _told(output.features, alerts.features, alerts.known)
         total = total + features_weight * parts["features"][0]
+    if profiles_weight and output.profiles is not None and profiles is not None:
+        parts["profiles"] = _told(output.profiles, *profiles)
+        total = total + profiles_weight * parts["profiles"][0]
     if contrastive_weight:
         parts["contrastive"] = contrastive_loss(output.vectors, labels), n_labelled
         total = total + contrastive_weight * parts["contrastive"][0]
     return {"loss": (total, torch.tensor(len(labels), device=labels.device)), **parts}
+
+
+def _told(found: Tensor, values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared error of what is known, and how much that is."""
+    count = known.sum()
+    off = (found - values.clamp(-_FARTHEST, _FARTHEST)) * known
+    return off.square().sum() / count.clamp(min=1), count
 
 
 def classification_loss(

@@ -1,8 +1,9 @@
 """The autoencoder whose vectors do not change when the sky is turned or mirrored.
 
 Stamps and metadata make one vector, and either may be missing. Its first part, the meaning, comes
-from all eight poses of the stamps and from the metadata; its second, the detail, from the stamps
-laid in a pose of their own, so that they can be drawn again.
+from all eight poses of the stamps and from the metadata; its second, the detail, are principal
+components of the stamps laid in a pose of their own, so that they can be drawn again. A vector is
+both, mixed: its distances are theirs, and none of its numbers is fainter than another.
 """
 
 import math
@@ -14,25 +15,36 @@ from torch import Tensor, nn
 
 from ztfrep.models.alerts import AlertInput, AlertOutput
 from ztfrep.models.poses import POSES, laid, laid_back, turned
+from ztfrep.models.rings import PROFILES, radial_profiles
 
 _SIDE, _CHANNELS, _PIXELS = 21, 3, 3 * 21 * 21
 _FEATURES, _BINS = 26, 16
 _WIDTHS = (32, 32, 64, 96)
 _HIDDEN = 128
+_SMALLEST_SPREAD = 1e-3
+# Deviation of a number of the meaning, in those of the strongest detail.
+_LOUDNESS = 0.15
+# Share of the covariance that knows no direction: what leans one way by chance counts less.
+_SYMMETRIC = 0.6
 
 
 class InvariantAutoencoder(nn.Module):
-    """Vectors of `latent_dim` numbers, half of them meaning, half detail."""
+    """Vectors of `latent_dim` numbers that mix meaning with detail, a share `detail` of them."""
 
     modalities: ClassVar = ("stamps", "wide", "features")
     edges: Tensor
     mean_pixels: Tensor
+    components: Tensor
+    loudness: Tensor
+    mixing: Tensor
+    mean_profiles: Tensor
+    spread_profiles: Tensor
     tilt: Tensor
 
-    def __init__(self, *, latent_dim: int, dropout: float, classes: int) -> None:
+    def __init__(self, *, latent_dim: int, detail: float, dropout: float, classes: int) -> None:
         super().__init__()
-        detail = latent_dim // 2
-        self.meaning = latent_dim - detail
+        details = min(max(1, round(detail * latent_dim)), latent_dim - 1)
+        self.meaning = latent_dim - details
         self.look = nn.Sequential(
             *_block(8, _WIDTHS[0], stride=1),
             *_block(_WIDTHS[0], _WIDTHS[1], stride=2),
@@ -57,53 +69,55 @@ class InvariantAutoencoder(nn.Module):
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(2 * _HIDDEN, self.meaning),
+            nn.BatchNorm1d(self.meaning, affine=False),
         )
-        self.detail = nn.Linear(_PIXELS, detail)
-        self.draw = nn.Linear(latent_dim, _PIXELS)
-        self.retouch = nn.Sequential(
-            nn.Linear(latent_dim, 2 * _HIDDEN), nn.ReLU(), nn.Linear(2 * _HIDDEN, _PIXELS)
-        )
+        self.retouch = nn.Linear(self.meaning, _PIXELS)
         self.describe = nn.Sequential(
-            nn.Linear(latent_dim, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, _FEATURES)
+            nn.Linear(self.meaning, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, _FEATURES)
+        )
+        self.profile = nn.Sequential(
+            nn.Linear(self.meaning, 2 * _HIDDEN), nn.ReLU(), nn.Linear(2 * _HIDDEN, PROFILES)
         )
         self.classifier = nn.Sequential(
             nn.ReLU(), nn.Dropout(dropout), nn.Linear(self.meaning, classes)
         )
         self.register_buffer("edges", torch.zeros(_FEATURES, _BINS + 1))
         self.register_buffer("mean_pixels", torch.zeros(_PIXELS))
+        self.register_buffer("components", torch.zeros(details, _PIXELS))
+        # Of the meaning, whose numbers have a deviation of one.
+        self.register_buffer("loudness", torch.ones(()))
+        self.register_buffer("mixing", _mixing(latent_dim), persistent=False)
+        self.register_buffer("mean_profiles", torch.zeros(PROFILES))
+        self.register_buffer("spread_profiles", torch.ones(PROFILES))
+        # What the meaning adds to the components' drawing starts as nothing.
+        nn.init.zeros_(self.retouch.weight)
+        nn.init.zeros_(self.retouch.bias)
         # No two poses of an image weigh alike, unless it is symmetric.
         place = torch.linspace(-1, 1, _SIDE)
         tilt = place * math.cos(math.pi / 8) + place[:, None] * math.sin(math.pi / 8)
         self.register_buffer("tilt", tilt.flatten(), persistent=False)
 
     def prepare(self, train: AlertInput) -> None:
-        """Take from the train rows the quantiles of the features and the first details.
+        """Take from the train rows what is not learnt step by step.
 
-        The details begin as principal components of the pixels, which no other start betters.
+        That is the quantiles of the features, the scale of the profiles, and the components that
+        the details are.
         """
         values = np.where(train.known.cpu(), train.features.cpu(), np.nan)
         levels = np.linspace(0, 1, _BINS + 1)
         for place in np.flatnonzero(np.isfinite(values).any(axis=0)):
             self.edges[place] = torch.from_numpy(np.nanquantile(values[:, place], levels))
+        profiles, known = radial_profiles(train.views)
+        self.mean_profiles.copy_(_mean(profiles, known))
+        deviation = _mean((profiles - self.mean_profiles).square(), known).sqrt()
+        self.spread_profiles.copy_(torch.where(deviation > _SMALLEST_SPREAD, deviation, 1.0))
         seen = train.observed.flatten(1).all(dim=1)
-        pixels = laid(train.pixels[seen], self.poses(*train)[seen]).flatten(1).double()
-        if len(pixels) < 2:
-            return
-        mean = pixels.mean(dim=0)
-        variances, components = torch.linalg.eigh((pixels - mean).T @ (pixels - mean))
-        size = self.detail.out_features
-        strongest = components[:, variances.argsort(descending=True)[:size]].float()
-        with torch.no_grad():
-            self.mean_pixels.copy_(mean)
-            self.detail.weight.copy_(strongest.T)
-            self.detail.bias.zero_()
-            self.draw.weight.zero_()
-            self.draw.weight[:, self.meaning :] = strongest
-            self.draw.bias.copy_(mean)
-            last = self.retouch[-1]
-            assert isinstance(last, nn.Linear)
-            last.weight.zero_()
-            last.bias.zero_()
+        if seen.any():
+            stamps = laid(train.pixels[seen], self.poses(*train)[seen])
+            self.mean_pixels.copy_(stamps.flatten(1).mean(dim=0))
+            variances, directions = torch.linalg.eigh(_covariance(stamps))
+            self.components.copy_(directions.flip(1)[:, : len(self.components)].T)
+            self.loudness.copy_(_LOUDNESS * variances[-1].clamp(min=_SMALLEST_SPREAD).sqrt())
 
     def forward(self, alerts: AlertInput) -> AlertOutput:
         """Encode, decode and classify alerts."""
@@ -111,7 +125,8 @@ class InvariantAutoencoder(nn.Module):
         return AlertOutput(
             vectors,
             self.decode(vectors, self.poses(*alerts)),
-            self.describe(vectors),
+            self.described(vectors),
+            self.profile(self._parts(vectors)[0]),
             self.logits(vectors),
         )
 
@@ -123,8 +138,19 @@ class InvariantAutoencoder(nn.Module):
         stamps = torch.where(seen, self._looked_at(views), self.no_stamps)
         measured = self.measure(self._binned(features, known))
         metadata = torch.where(known.any(dim=1)[:, None], measured, self.no_features)
-        meaning = self.fuse(torch.cat([stamps, metadata], dim=1))
-        return torch.cat([meaning, self._detailed(pixels, observed, views)], dim=1)
+        meaning = self.fuse(torch.cat([stamps, metadata], dim=1)) * self.loudness
+        detail = self._detailed(pixels, observed, views)
+        return torch.cat([meaning, detail], dim=1) @ self.mixing
+
+    def _parts(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Take vectors apart: meaning `(n, meaning)` and detail `(n, the others)`."""
+        both = vectors @ self.mixing.T
+        return both[:, : self.meaning] / self.loudness, both[:, self.meaning :]
+
+    def _detailed(self, pixels: Tensor, observed: Tensor, views: Tensor) -> Tensor:
+        poses = self.poses(pixels, observed, views)
+        off = laid(pixels, poses).flatten(1) - self.mean_pixels
+        return (off * laid(observed, poses).flatten(1)) @ self.components.T
 
     def _looked_at(self, views: Tensor) -> Tensor:
         """Average over all poses, or in training over two: an estimate that costs a quarter."""
@@ -137,14 +163,7 @@ class InvariantAutoencoder(nn.Module):
         share = (features[:, :, None] - low) / (high - low).clamp(min=1e-6)
         return torch.cat([(share.clamp(0, 1) * known[:, :, None]).flatten(1), known.float()], dim=1)
 
-    def _detailed(self, pixels: Tensor, observed: Tensor, views: Tensor) -> Tensor:
-        mean = self.mean_pixels.unflatten(0, (_CHANNELS, _SIDE, _SIDE))
-        poses = self.poses(pixels, observed, views)
-        filled = torch.where(laid(observed, poses), laid(pixels, poses), mean)
-        detail: Tensor = self.detail(filled.flatten(1) - self.mean_pixels)
-        return detail
-
-    def poses(self, _: Tensor, observed: Tensor, views: Tensor, *__: Tensor) -> Tensor:
+    def poses(self, _: Tensor, __: Tensor, views: Tensor, *___: Tensor) -> Tensor:
         """Choose the pose in which the light leans to one side most: int64 `(n,)`."""
         # The brightest pixels would decide alone.
         light = views[:, :_CHANNELS].clamp(-5, 5).mean(dim=1)
@@ -156,14 +175,50 @@ class InvariantAutoencoder(nn.Module):
 
         Without poses the stamps lie as the network lays them.
         """
-        pixels = self.draw(vectors) + self.retouch(vectors)
+        meaning, detail = self._parts(vectors)
+        pixels = self.mean_pixels + detail @ self.components + self.retouch(meaning)
         pixels = pixels.unflatten(1, (_CHANNELS, _SIDE, _SIDE))
         return pixels if poses is None else laid_back(pixels, poses)
 
+    def described(self, vectors: Tensor) -> Tensor:
+        """Tell the features `(n, 26)`, standardised, from the meaning of vectors."""
+        features: Tensor = self.describe(self._parts(vectors)[0])
+        return features
+
+    def profiles(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Measure the radial profiles of views, scaled as over the train rows; values and mask."""
+        measured, observed = radial_profiles(views)
+        return (measured - self.mean_profiles) / self.spread_profiles, observed
+
     def logits(self, vectors: Tensor) -> Tensor:
         """Classify vectors `(n, latent_dim)` by their meaning."""
-        logits: Tensor = self.classifier(vectors[:, : self.meaning])
+        logits: Tensor = self.classifier(self._parts(vectors)[0])
         return logits
+
+
+def _covariance(images: Tensor) -> Tensor:
+    """Covariance of the pixels, shrunk towards that of the images in all poses."""
+    products = []
+    for pose in range(POSES):
+        pixels = turned(images, pose).flatten(1)
+        pixels = (pixels - pixels.mean(dim=0)).double()
+        products.append(pixels.T @ pixels / len(pixels))
+    return (1 - _SYMMETRIC) * products[0] + _SYMMETRIC * torch.stack(products).mean(dim=0)
+
+
+def _mixing(size: int) -> Tensor:
+    """Give an orthogonal matrix that spreads every number over all numbers of a vector.
+
+    They vary alike then, so that to scale each by its own deviation, as a search or a probe does,
+    leaves distances as they are, and does not raise the faintest noise to the strongest signal.
+    """
+    normal = np.random.default_rng(0).normal(size=(size, size))
+    mixing, _ = np.linalg.qr(normal)
+    return torch.from_numpy(mixing).float()
+
+
+def _mean(values: Tensor, known: Tensor) -> Tensor:
+    return (values * known).sum(dim=0) / known.sum(dim=0).clamp(min=1)
 
 
 def _block(channels: int, out: int, *, stride: int) -> tuple[nn.Module, ...]:

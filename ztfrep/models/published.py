@@ -78,7 +78,7 @@ class PublishedAutoencoder(nn.Module):
         """Encode, decode and classify alerts."""
         vectors = self.encode(*alerts)
         reconstruction = self.decode(vectors, self.poses(*alerts))
-        return AlertOutput(vectors, reconstruction, None, self.logits(vectors))
+        return AlertOutput(vectors, reconstruction, None, None, self.logits(vectors))
 
     def prepare(self, train: AlertInput) -> None:
         """Take nothing from the train rows before training."""

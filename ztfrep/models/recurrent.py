@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ztfrep.models.series import ObjectOutput, SeriesInput
+from ztfrep.models.series import MAGNITUDE, MAGNITUDE_KNOWN, ObjectOutput, SeriesInput
 from ztfrep.models.temporal import TemporalRecurrent
 
 
@@ -115,7 +115,7 @@ def _foretold(foretold: Tensor, scaled: Tensor, series: SeriesInput, real: Tenso
     """Squared error of the next epoch's vector and magnitude, where there are such."""
     after = real[:, 1:]
     vector = (foretold[:, :-1, :-1] - scaled[:, 1:]).square().mean(dim=2)
-    magnitude = (foretold[:, :-1, -1] - series.photometry[:, 1:, 0]).square()
-    known = series.photometry[:, 1:, 3] > 0
+    magnitude = (foretold[:, :-1, -1] - series.photometry[:, 1:, MAGNITUDE]).square()
+    known = series.photometry[:, 1:, MAGNITUDE_KNOWN] > 0
     each = _mean_of(vector, after & series.seen[:, 1:]) + _mean_of(magnitude, after & known)
     return each.mean()

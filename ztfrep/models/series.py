@@ -6,6 +6,7 @@ from torch import Tensor
 
 # Of an epoch: magnitude, its error, limiting magnitude; which of the three are known; the filter.
 PHOTOMETRY = 9
+MAGNITUDE, MAGNITUDE_KNOWN = 0, 3
 # Of an epoch: log(1 + days) since the one before and since the first; whether they are known.
 TIMES = 3
 

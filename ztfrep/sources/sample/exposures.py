@@ -1,6 +1,7 @@
 """Science, template and difference stamps of scenes, with the faults of a real subtraction."""
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from ztfrep.sources.sample import optics
 from ztfrep.sources.sample.scene import (
@@ -30,21 +31,22 @@ def expose(
     stars = (scenes.star_x, scenes.star_y, scenes.star_flux)
     template = optics.point_sources(*stars, scenes.template_seeing, size)
     template += optics.blurred(galaxies, scenes.template_seeing)
+    template = optics.elongated(template, scenes.template_shape)
     _saturate(template)
     depth = scenes.noise.mean(axis=1) * _TEMPLATE_DEPTH
-    template_noise = _noise(template, depth, rng) * 0.5
+    template_noise = optics.resampled(_noise(template, depth, rng)) * 0.5
     science = np.empty((n, epochs, size, size), np.float32)
     difference = np.empty_like(science)
     for epoch in range(epochs):
         seeing, noise = scenes.seeing[:, epoch], scenes.noise[:, epoch]
         still = optics.point_sources(*stars, seeing, size) + optics.blurred(galaxies, seeing)
         alert = _alert(scenes, epoch, size)
-        image = still + alert
+        image = optics.elongated(still + alert, scenes.shape[:, epoch])
         _saturate(image)
         image += _noise(image, noise, rng)
         fault = _detector_faults(scenes, epoch, size, rng)
         image += fault
-        matched = _matched(scenes, stars, galaxies, seeing, size, rng)
+        matched = _matched(scenes, stars, galaxies, epoch, size, rng)
         _saturate(matched)
         science[:, epoch] = image
         difference[:, epoch] = image - matched - template_noise
@@ -79,21 +81,23 @@ def _matched(
     scenes: Scenes,
     stars: tuple[np.ndarray, np.ndarray, np.ndarray],
     galaxies: np.ndarray,
-    seeing: np.ndarray,
+    epoch: int,
     size: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """The template brought to the science exposure's seeing: nearly, as a fitted kernel does."""
     n = len(scenes)
     bad = scenes.artefact == MISALIGNED
-    shift = np.where(bad, 0.32, 0.035) * np.exp(rng.normal(0, 0.3, n))
+    shift = np.where(bad, 0.45, 0.07) * np.exp(rng.normal(0, 0.5, n))
     angle = rng.uniform(0, 2 * np.pi, n)
     x, y, flux = stars
-    width = seeing * (1 + rng.normal(0, 0.012, n))
-    scale = (1 + rng.normal(0, 0.006, n))[:, None]
+    width = scenes.seeing[:, epoch] * (1 + rng.normal(0, 0.03, n))
+    shape = scenes.shape[:, epoch] + rng.normal(0, 0.02, (n, 2))
+    scale = (1 + rng.normal(0, 0.008, n))[:, None]
     moved = x + (shift * np.cos(angle))[:, None], y + (shift * np.sin(angle))[:, None]
     image = optics.point_sources(*moved, flux * scale, width, size)
-    return image + optics.blurred(galaxies, width) * scale[..., None].astype(np.float32)
+    image += optics.blurred(galaxies, width) * scale[..., None].astype(np.float32)
+    return optics.elongated(image, shape)
 
 
 def _saturate(image: np.ndarray) -> None:
@@ -101,8 +105,8 @@ def _saturate(image: np.ndarray) -> None:
     spilling = np.flatnonzero((image > optics.SATURATION).any(axis=(1, 2)))
     full = np.minimum(image[spilling], optics.SATURATION)
     place = np.arange(image.shape[2])
-    bleeding = np.exp(-np.abs(place - place[:, None]) / 5).astype(np.float32)
-    image[spilling] = full + 0.01 * (image[spilling] - full) @ bleeding
+    bleeding = np.exp(-np.abs(place - place[:, None]) / 8).astype(np.float32)
+    image[spilling] = full + 0.02 * (image[spilling] - full) @ bleeding
 
 
 def _ringing(still: np.ndarray, scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
@@ -123,13 +127,19 @@ def _detector_faults(scenes: Scenes, epoch: int, size: int, rng: np.random.Gener
     row = np.rint(middle + scenes.y).astype(int)
 
     hit = np.flatnonzero(scenes.artefact == COSMIC_RAY)
-    steps = rng.integers(1, 5, len(hit))
+    # Most are short; a dead pixel is a hit that takes light away.
+    steps = rng.choice([1, 2, 3, 4], len(hit), p=[0.5, 0.25, 0.15, 0.1])
+    sign = np.where((steps == 1) & (rng.random(len(hit)) < 0.3), -1, 1)
     slope = rng.uniform(0, 2 * np.pi, len(hit))
     for step in range(4):
         here = step < steps
         x = column[hit] + np.rint(step * np.cos(slope)).astype(int)
         y = row[hit] + np.rint(step * np.sin(slope)).astype(int)
-        image[hit[here], y[here], x[here]] += (flux[hit] * rng.uniform(0.3, 1.2, len(hit)))[here]
+        charge = sign * flux[hit] * rng.uniform(0.3, 1.2, len(hit))
+        image[hit[here], y[here], x[here]] += charge[here]
+
+    # Charge spreads to the pixels beside.
+    image[hit] = gaussian_filter(image[hit], (0, 0.55, 0.55))
 
     bad = np.flatnonzero(scenes.artefact == BAD_COLUMN)
     level = flux[bad, None] * rng.uniform(0.15, 0.45, (len(bad), 1))

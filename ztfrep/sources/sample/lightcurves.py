@@ -12,11 +12,12 @@ def observation_times(n: int, epochs: int, rng: np.random.Generator) -> np.ndarr
 def damped_random_walk(days: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Magnitudes `(n, epochs)` about the mean of an AGN (Kelly et al. 2009; MacLeod et al. 2010).
 
-    Damping time log-normal about 200 days, long-term deviation about 0.2 mag.
+    Damping time log-normal about 200 days; long-term deviation about 0.45 mag, that of the AGN
+    that raise alerts.
     """
     n, epochs = days.shape
     tau = 200 * np.exp(rng.normal(0, 0.6, n))
-    deviation = 0.2 * np.exp(rng.normal(0, 0.4, n))
+    deviation = 0.45 * np.exp(rng.normal(0, 0.4, n))
     found = np.empty((n, epochs))
     found[:, 0] = rng.normal(0, deviation)
     for epoch in range(1, epochs):
@@ -48,7 +49,7 @@ def variable_star(days: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     n = len(days)
     period = 10 ** rng.uniform(-0.7, 2.5, n)[:, None]
     phase = days / period + rng.uniform(0, 1, (n, 1))
-    amplitude = 10 ** rng.uniform(-1.1, 0.35, n)[:, None]
+    amplitude = 10 ** rng.uniform(-0.7, 0.45, n)[:, None]
     wave = np.sin(2 * np.pi * phase)
     saw = 2 * (phase % 1) - 1
     eclipse = 1.6 * np.exp(-(((phase % 1) - 0.5) ** 2) / 0.01) - 0.3

@@ -15,6 +15,19 @@ _RADIUS = 40.0  # pixels about the centre that neighbours stand in
 _FAINTEST = 22.3
 
 
+@dataclass(frozen=True)
+class Kinds:
+    """What the classes of a data set are made of: shares of their members."""
+
+    quasars: float  # of the AGN: those that outshine their hosts
+    outbursts: float  # of the variable stars: those whose star no template shows
+
+
+FIRST_ALERTS = Kinds(quasars=0.25, outbursts=0.0)
+# The AGN of the series come from catalogues of quasars, and an outburst is detected again.
+SERIES = Kinds(quasars=0.9, outbursts=0.12)
+
+
 @dataclass
 class Scenes:
     """n scenes of k exposures; positions in pixels from the stamp's centre, fluxes in counts."""
@@ -34,6 +47,8 @@ class Scenes:
     galaxy: dict[str, np.ndarray]  # x, y, flux, radius, index, axis_ratio, angle: (n, 5)
     seeing: np.ndarray  # (n, k) FWHM of the science exposure, pixels
     template_seeing: np.ndarray  # (n,)
+    shape: np.ndarray  # (n, k, 2) quadrupole of the science exposure's light, square pixels
+    template_shape: np.ndarray  # (n, 2)
     limit: np.ndarray  # (n, k) five-sigma limiting magnitude of the science exposure
 
     def __len__(self) -> int:
@@ -45,16 +60,18 @@ class Scenes:
         return optics.counts(self.limit) / 5 / np.sqrt(optics.noise_area(self.seeing))
 
 
-def draw(labels: np.ndarray, epochs: int, rng: np.random.Generator) -> Scenes:
+def draw(
+    labels: np.ndarray, epochs: int, rng: np.random.Generator, kinds: Kinds = FIRST_ALERTS
+) -> Scenes:
     """Draw scenes for classes `(n,)`, with `epochs` detections each."""
     n = len(labels)
     ra, dec = sky.positions(labels, rng)
     latitude = np.abs(sky.galactic(ra, dec)[0])
     limit = np.clip(rng.normal(20.35, 0.45, (n, 1)) + rng.normal(0, 0.15, (n, epochs)), 18.5, 21.4)
-    seeing = np.clip(np.exp(rng.normal(np.log(2.05), 0.16, (n, epochs))), 1.4, 4.0)
+    seeing = np.clip(np.exp(rng.normal(np.log(2.3), 0.2, (n, epochs))), 1.5, 4.5)
     artefact = np.where(
         labels == BOGUS,
-        rng.choice([1, 2, 3, 4, 5], n, p=[0.2, 0.12, 0.22, 0.28, 0.18]),
+        rng.choice([1, 2, 3, 4, 5], n, p=[0.6, 0.16, 0.14, 0.07, 0.03]),
         REAL,
     )
     scenes = Scenes(
@@ -64,21 +81,23 @@ def draw(labels: np.ndarray, epochs: int, rng: np.random.Generator) -> Scenes:
         x=rng.uniform(-0.5, 0.5, n),
         y=rng.uniform(-0.5, 0.5, n),
         change=np.zeros((n, epochs)),
-        trail=np.where((labels == ASTEROID) & (rng.random(n) < 0.2), rng.uniform(0.5, 4, n), 0),
+        trail=np.where((labels == ASTEROID) & (rng.random(n) < 0.3), rng.uniform(0.5, 4, n), 0),
         trail_angle=rng.uniform(0, np.pi, n),
         artefact=artefact,
         **_neighbours(n, latitude, rng),
         seeing=seeing,
-        template_seeing=np.clip(np.exp(rng.normal(np.log(1.9), 0.08, n)), 1.5, 3.0),
+        template_seeing=np.clip(np.exp(rng.normal(np.log(2.2), 0.1, n)), 1.6, 3.2),
+        shape=rng.normal(0, 0.07, (n, epochs, 2)),
+        template_shape=rng.normal(0, 0.04, (n, 2)),
         limit=limit,
     )
-    _add_alert(scenes, rng)
+    _add_alert(scenes, kinds, rng)
     return scenes
 
 
 def _neighbours(n: int, latitude: np.ndarray, rng: np.random.Generator) -> dict:
     """Draw field stars, crowded near the galactic plane, and field galaxies, rare behind it."""
-    density = np.clip(2.5 + 45 * np.exp(-latitude / 9) * np.exp(rng.normal(0, 0.5, n)), 0, 38)
+    density = np.clip(2.5 + 65 * np.exp(-latitude / 9) * np.exp(rng.normal(0, 0.5, n)), 0, 38)
     present = np.arange(_STARS) < 1 + rng.poisson(density)[:, None]
     present[:, 0] = False
     # Counts of stars grow by 10^0.32 a magnitude: the inverse of their distribution.
@@ -114,16 +133,18 @@ def _disk(shape: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray,
     return radius * np.cos(angle), radius * np.sin(angle)
 
 
-def _add_alert(scenes: Scenes, rng: np.random.Generator) -> None:
+def _add_alert(scenes: Scenes, kinds: Kinds, rng: np.random.Generator) -> None:
     """Put the alert's own star or host into the scenes, and its change at each exposure."""
     n, epochs = scenes.change.shape
     days = lightcurves.observation_times(n, epochs, rng)
     # How far the faintest of an object's detections stands above the limit, mag.
-    spare = rng.gamma(1.6, np.array([0.5, 0.8, 1.4, 0.7, 0.9])[scenes.label])
+    spare = 0.5 + rng.gamma(2.0, np.array([0.45, 0.8, 1.4, 0.5, 1.2])[scenes.label])
     faintest = optics.counts(scenes.limit - np.minimum(spare, 5.5)[:, None])
-    _add_agn(scenes, np.flatnonzero(scenes.label == AGN), days, faintest, rng)
+    _add_agn(scenes, np.flatnonzero(scenes.label == AGN), days, faintest, kinds.quasars, rng)
     _add_supernovae(scenes, np.flatnonzero(scenes.label == SN), days, faintest, rng)
-    _add_variable_stars(scenes, np.flatnonzero(scenes.label == VS), days, faintest, rng)
+    _add_variable_stars(
+        scenes, np.flatnonzero(scenes.label == VS), days, faintest, kinds.outbursts, rng
+    )
     moving = scenes.label == ASTEROID
     scenes.change[moving] = faintest[moving] * np.exp(rng.normal(0, 0.1, (moving.sum(), epochs)))
     _add_bogus(scenes, np.flatnonzero(scenes.label == BOGUS), faintest, rng)
@@ -147,19 +168,20 @@ def _add_agn(
     rows: np.ndarray,
     days: np.ndarray,
     faintest: np.ndarray,
+    quasars: float,
     rng: np.random.Generator,
 ) -> None:
     shape = _relative_change(lightcurves.damped_random_walk(days[rows], rng))
     change = _detected(shape, faintest[rows])
     scenes.change[rows] = change
-    nucleus = (np.abs(change) / np.maximum(np.abs(shape), 0.02)).max(axis=1)
+    nucleus = (np.abs(change) / np.maximum(np.abs(shape), 0.15)).max(axis=1)
     scenes.star_flux[rows, 0] = np.clip(nucleus, *optics.counts(np.array([21.0, 14.5])))
     _centre_star(scenes, rows)
     # Quasars outshine their hosts; in Seyferts the host leads.
     host = optics.magnitude(scenes.star_flux[rows, 0]) + np.where(
-        rng.random(len(rows)) < 0.4,
+        rng.random(len(rows)) < quasars,
         rng.normal(2.0, 1.0, len(rows)),
-        rng.normal(-1.2, 0.9, len(rows)),
+        rng.normal(-1.5, 0.8, len(rows)),
     )
     _set_host(scenes, rows, np.maximum(host, 14.5), rng, index=2.2)
     scenes.galaxy["x"][rows, 0] = scenes.x[rows]
@@ -174,10 +196,10 @@ def _add_supernovae(
     rng: np.random.Generator,
 ) -> None:
     scenes.change[rows] = _detected(lightcurves.supernova(days[rows], rng), faintest[rows])
-    host = np.clip(rng.normal(19.0, 1.5, len(rows)), 14.5, 23.5)
+    host = np.clip(rng.normal(17.5, 1.5, len(rows)), 14.0, 21.5)
     _set_host(scenes, rows, host, rng, index=1.4)
     # Supernovae follow the light: an exponential disc's radii, in half-light radii.
-    radius = scenes.galaxy["radius"][rows, 0] * rng.gamma(2, 0.42, len(rows))
+    radius = scenes.galaxy["radius"][rows, 0] * rng.gamma(2, 0.55, len(rows))
     angle = rng.uniform(0, 2 * np.pi, len(rows))
     scenes.galaxy["x"][rows, 0] = scenes.x[rows] + radius * np.cos(angle)
     scenes.galaxy["y"][rows, 0] = scenes.y[rows] + radius * np.sin(angle)
@@ -188,6 +210,7 @@ def _add_variable_stars(
     rows: np.ndarray,
     days: np.ndarray,
     faintest: np.ndarray,
+    outbursts: float,
     rng: np.random.Generator,
 ) -> None:
     shape = _relative_change(lightcurves.variable_star(days[rows], rng))
@@ -198,6 +221,9 @@ def _add_variable_stars(
     star = np.maximum(star, -1.05 * change.min(axis=1))
     scenes.star_flux[rows, 0] = np.clip(star, *optics.counts(np.array([21.8, 12.8])))
     scenes.change[rows] = np.maximum(change, -0.95 * scenes.star_flux[rows, :1])
+    hidden = rows[rng.random(len(rows)) < outbursts]
+    scenes.star_flux[hidden, 0] = optics.counts(rng.uniform(21.5, 24.0, len(hidden)))
+    scenes.change[hidden] = np.abs(scenes.change[hidden])
     _centre_star(scenes, rows)
 
 
@@ -206,12 +232,15 @@ def _add_bogus(
 ) -> None:
     kind = scenes.artefact[rows]
     scenes.change[rows] = faintest[rows]
-    bright = np.where(kind == SATURATED, rng.uniform(12.3, 14.6, len(rows)), 0)
-    bright = np.where(kind == MISALIGNED, rng.uniform(14.2, 18.6, len(rows)), bright)
+    bright = np.where(kind == SATURATED, rng.uniform(11.0, 14.0, len(rows)), 0)
+    bright = np.where(kind == MISALIGNED, rng.uniform(14.2, 18.0, len(rows)), bright)
     here = rows[bright > 0]
     scenes.star_flux[here, 0] = optics.counts(bright[bright > 0])
-    scenes.star_x[here, 0] = scenes.x[here] + rng.normal(0, 1.0, len(here))
-    scenes.star_y[here, 0] = scenes.y[here] + rng.normal(0, 1.0, len(here))
+    # Some lie in the glare of a saturated star, the others on the star's core.
+    glare = (kind[bright > 0] == SATURATED) & (rng.random(len(here)) < 0.5)
+    spread = np.where(glare, 5.0, 0.7)
+    scenes.star_x[here, 0] = scenes.x[here] + rng.normal(0, spread)
+    scenes.star_y[here, 0] = scenes.y[here] + rng.normal(0, spread)
 
 
 def _centre_star(scenes: Scenes, rows: np.ndarray) -> None:

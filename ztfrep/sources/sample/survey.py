@@ -80,7 +80,8 @@ def _first_alerts(scale: float, seed: int, progress: bool) -> dict[str, dict[str
         images = np.empty((len(rows), 63, 63, 3), np.float32)
         scores = np.empty((len(rows), len(features.NAMES)))
         done = 0
-        for block, metadata in _simulated(labels, 1, 63, [seed, 1, place], name, progress):
+        blocks = _simulated(labels, 1, 63, [seed, 1, place], name, progress, scene.FIRST_ALERTS)
+        for block, metadata in blocks:
             # Stacked (n, 1, 3, H, W) to the published channels-last order.
             images[done : done + len(block)] = np.moveaxis(block[:, 0], 1, -1)
             scores[done : done + len(block)] = features.zscore(metadata)
@@ -133,7 +134,8 @@ def _series(scale: float, seed: int, progress: bool) -> dict[str, np.ndarray]:
     science = np.empty((n, _DETECTIONS, *shape), np.float32)
     difference = np.empty_like(science)
     done = 0
-    for block, _ in _simulated(labels, _DETECTIONS, 27, [seed, 3], "series", progress):
+    blocks = _simulated(labels, _DETECTIONS, 27, [seed, 3], "series", progress, scene.SERIES)
+    for block, _ in blocks:
         here = slice(done, done + len(block))
         science[here], difference[here] = block[:, :, 0], block[:, :, 2]
         template[here] = block[:, 0, 1]
@@ -147,7 +149,13 @@ def _series(scale: float, seed: int, progress: bool) -> dict[str, np.ndarray]:
 
 
 def _simulated(
-    labels: np.ndarray, epochs: int, size: int, seed: list[int], name: str, progress: bool
+    labels: np.ndarray,
+    epochs: int,
+    size: int,
+    seed: list[int],
+    name: str,
+    progress: bool,
+    kinds: scene.Kinds,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Simulate alerts of classes `(n,)`: stamps `(m, epochs, 3, size, size)` and features."""
     with tqdm(
@@ -156,7 +164,7 @@ def _simulated(
         for chunk, start in enumerate(range(0, len(labels), _CHUNK)):
             # A chunk has its own stream: what it holds does not depend on the others.
             rng = np.random.default_rng([*seed, chunk])
-            scenes = scene.draw(labels[start : start + _CHUNK], epochs, rng)
+            scenes = scene.draw(labels[start : start + _CHUNK], epochs, rng, kinds)
             science, template, difference, sign = expose(scenes, size, rng)
             templates = np.broadcast_to(template[:, None], science.shape)
             stamps = np.stack([science, templates, difference], axis=2)
