@@ -47,17 +47,22 @@ def _anonymous_kib(pid: int) -> int:
     return own + sum(_anonymous_kib(int(child)) for text in threads for child in text.split())
 
 
-def save(name: str, result: Mapping[str, Any]) -> None:
-    """Write a result, and print it."""
-    machine = {
+def machine() -> dict[str, Any]:
+    """Describe the machine."""
+    return {
         "cores": os.cpu_count(),
         "processor": _processor(),
         "python": platform.python_version(),
     }
-    content = {"machine": machine, **result}
+
+
+def save(name: str, result: Mapping[str, Any], shown: Sequence[str] | None = None) -> None:
+    """Write a result, and print it, or what is to be `shown` of it."""
+    content = {"machine": machine(), **result}
     write_json(RESULTS / f"{name}.json", content)
     for key, value in content.items():
-        print(f"{key}: {value}")
+        if shown is None or key in shown:
+            print(f"{key}: {value}")
 
 
 def _processor() -> str:

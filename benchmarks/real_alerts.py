@@ -1,80 +1,177 @@
-"""How well the vectors of real alerts tell their weak classes: the protocol of the published work.
+"""How well the vectors of real stamps tell their weak classes, of encoders that saw none of these.
 
-dvc exp run -S source=alerts -S sources.alerts.path=FOLDER -S sources.alerts.labels=CSV ...
-python -m benchmarks.real_alerts
+dvc exp run -S source=alerts -S sources.alerts.path=FOLDER -S sources.alerts.labels=CSV convert
+python -m benchmarks.real_alerts MODEL [MODEL ...]
 
-Reads what that run left in data/. Of all labelled alerts: a linear probe in five folds, stratified
-by class and grouped by object, for five seeds of the folds; beside it the same probe of a PCA of
-the pixels. The labels must not have reached the encoder (autoencoder.classification_weight=0,
-contrastive_weight=0, sampling=distinct), or the figure means nothing. (The published one is of the
-815 alerts that no edge of the readout cut.)
+MODEL is the folder of a trained autoencoder, `name=folder` to name it; the alerts are those of
+data/parquet/stamps.parquet. Stamps alone are encoded. Of all labelled alerts a linear probe in five
+folds, stratified by class and grouped by object, for five seeds of the folds; then the same with
+folds grouped by night. Beside the models, a PCA of the pixels. Intervals, of differences too, are
+of resampled objects.
 """
 
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
+import torch
+import typer
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
 
 from benchmarks.measuring import save
-from stages.paths import AUTOENCODER, ENCODED_STAMPS, STAMPS
-from ztfrep.alerts import CLASSES, AlertTable
-from ztfrep.checkpoints import read_card
-from ztfrep.encoding import SPLITS, read_blocks
-from ztfrep.evaluation import classification
-from ztfrep.stamps import prepare
+from stages.inputs import alert_inputs, gathered
+from stages.paths import STAMPS
+from ztfrep.alerts import AlertTable
+from ztfrep.checkpoints import load_model, read_card
+from ztfrep.encoding import encode
+from ztfrep.evaluation import METRICS
+from ztfrep.models import autoencoder
+from ztfrep.models.alerts import AlertInput
 
-SEEDS = range(5)
+_SEEDS = range(5)
+_FOLDS = 5
+_REPEATS = 1000
+_CLASSES = 5
 
 
-def main() -> None:
-    """Probe the encoded alerts and a PCA of their pixels."""
-    params = read_card(AUTOENCODER)["params"]
-    taught = params["classification_weight"] > 0 or params["contrastive_weight"] > 0
-    if (taught or params["sampling"] == "balanced") and params["epochs"] != 0:
-        sys.exit(
-            "error: this encoder saw the labels; train it with classification_weight=0, "
-            "contrastive_weight=0 and sampling=distinct or copies"
-        )
-    table = AlertTable(STAMPS)
-    names = table.identity()
-    blocks = read_blocks(ENCODED_STAMPS)
-    vectors = np.concatenate([blocks[split].vectors for split in SPLITS])
-    pixels = [prepare(stamps, "minmax")[0].reshape(len(stamps), -1) for stamps in table.stamps()]
-    chosen = names["label"].to_numpy() >= 0
-    labels = names["label"].to_numpy()[chosen]
+def main(
+    models: Annotated[list[str], typer.Argument(help="Folders of autoencoders, or name=folder.")],
+    table: Annotated[Path, typer.Option(help="The real alerts.")] = STAMPS,
+) -> None:
+    """Probe encoders, and a PCA, on the labelled alerts of a table."""
+    folders = {}
+    for model in models:
+        name, _, folder = model.rpartition("=")
+        folders[name or Path(folder).name] = Path(folder)
+    alerts = AlertTable(table)
+    names = alerts.identity()
+    chosen = np.flatnonzero((names["label"] >= 0) & names["has_stamps"])
+    if not chosen.size:
+        sys.exit(f"error: {table}: no labelled alerts; give sources.alerts.labels")
+    labels = names["label"].to_numpy()[chosen].astype(np.int64)
     objects = names["object_id"].to_numpy()[chosen]
-    shown = np.concatenate(pixels)[chosen]
-    components = min(vectors.shape[1], len(shown) // 2)
+    nights = np.floor(names["mjd"].to_numpy()[chosen])
+
+    vectors, cards = {}, {}
+    for name, folder in folders.items():
+        cards[name] = read_card(folder)
+        vectors[name] = _encoded(folder, alerts, chosen)
+    pixels = _inputs(alerts, chosen, "minmax").pixels.flatten(1).numpy()
+    components = min(128, len(pixels) // 2)
+    vectors["PCA of the pixels"] = PCA(components, random_state=0).fit_transform(pixels)
+
+    found = {
+        grouped: _compared(vectors, labels, objects, groups)
+        for grouped, groups in (("by object", objects), ("by night", _linked(objects, nights)))
+    }
     save(
         "real_alerts",
         {
             "alerts": len(labels),
             "objects": len(set(objects)),
-            "params": params,
-            "vectors": _probe(vectors[chosen].astype(np.float64), labels, objects),
-            "pca": _probe(PCA(components, random_state=0).fit_transform(shown), labels, objects),
+            "params": {name: card["params"] for name, card in cards.items()},
+            "folds": found,
         },
+        shown=("alerts", "objects", "folds"),
     )
 
 
-def _probe(vectors: np.ndarray, labels: np.ndarray, objects: np.ndarray) -> dict[str, object]:
-    found = []
-    for seed in SEEDS:
-        folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
-        model = LogisticRegression(C=0.05, class_weight="balanced", max_iter=5000)
-        probe = make_pipeline(StandardScaler(), model)
-        predicted = cross_val_predict(probe, vectors, labels, groups=objects, cv=folds)
-        found.append(classification(labels, predicted, CLASSES))
-    scores = {name: [f[name] for f in found] for name in ("balanced_accuracy", "macro_f1")}
-    return {
-        name: {"mean": round(float(np.mean(s)), 4), "of_seeds": [round(x, 4) for x in s]}
-        for name, s in scores.items()
+def _inputs(table: AlertTable, chosen: np.ndarray, rescale: str) -> AlertInput:
+    """Give the stamps of the chosen rows, and none of their metadata."""
+    nothing = {"unit": "none", "mean": [0.0] * 26, "std": [1.0] * 26, "left_out": []}
+    whole = gathered(alert_inputs(table, rescale, nothing, 512))
+    place = np.cumsum(table.has_stamps())[chosen] - 1
+    return AlertInput(*(part[torch.from_numpy(place)] for part in whole))
+
+
+def _encoded(folder: Path, table: AlertTable, chosen: np.ndarray) -> np.ndarray:
+    model, card = load_model(folder, autoencoder.build)
+    # Scaled over a crop or before it, published and raw stamps differ: real ones are cropped first.
+    rescale = "minmax" if card["rescale"] == "none" else card["rescale"]
+    alerts = _inputs(table, chosen, rescale)
+    batches = [
+        encode(model, [part[rows] for part in alerts], torch.device("cpu"), "float32")
+        for rows in torch.arange(len(chosen)).split(512)
+    ]
+    return np.concatenate(batches).astype(np.float64)
+
+
+def _linked(objects: np.ndarray, nights: np.ndarray) -> np.ndarray:
+    """Give one group to the nights that an object was seen in, and to all objects of a night."""
+    _, one = np.unique(objects, return_inverse=True)
+    _, other = np.unique(nights, return_inverse=True)
+    size = one.max() + 1
+    edges = coo_array((np.ones(len(one)), (one, size + other)), shape=(size + other.max() + 1,) * 2)
+    groups: np.ndarray = connected_components(edges, directed=False)[1][one]
+    return groups
+
+
+def _compared(
+    vectors: Mapping[str, np.ndarray], labels: np.ndarray, objects: np.ndarray, groups: np.ndarray
+) -> dict[str, Any]:
+    """Score the probes of every method, and the first method's difference to each other one."""
+    predicted = {
+        name: [_probed(each, labels, groups, seed) for seed in _SEEDS]
+        for name, each in tqdm(vectors.items(), desc="probes")
     }
+    resampled = _matrices_of_resampled(predicted, labels, objects)
+    scores: dict[str, Any] = {}
+    first = next(iter(vectors))
+    for name, each in predicted.items():
+        scores[name] = {}
+        for metric in ("balanced_accuracy", "macro_f1"):
+            of_seeds = METRICS[metric](np.stack([_matrix(labels, p) for p in each]))
+            drawn = METRICS[metric](resampled[name]).mean(axis=1)
+            off = METRICS[metric](resampled[first]).mean(axis=1) - drawn
+            scores[name][metric] = {
+                "mean": round(float(of_seeds.mean()), 4),
+                "of_seeds": of_seeds.round(4).tolist(),
+                "interval": np.quantile(drawn, [0.025, 0.975]).round(4).tolist(),
+            }
+            if name != first:
+                scores[name][metric][f"{first} is ahead by"] = {
+                    "mean": round(float(off.mean()), 4),
+                    "interval": np.quantile(off, [0.025, 0.975]).round(4).tolist(),
+                }
+    return scores
+
+
+def _probed(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
+    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
+    model = LogisticRegression(C=0.05, class_weight="balanced", max_iter=5000)
+    probe = make_pipeline(StandardScaler(), model)
+    predicted: np.ndarray = cross_val_predict(probe, vectors, labels, groups=groups, cv=folds)
+    return predicted
+
+
+def _matrix(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> Any:
+    counts = np.bincount(labels * _CLASSES + predicted, weights, minlength=_CLASSES**2)
+    return counts.reshape(_CLASSES, _CLASSES)
+
+
+def _matrices_of_resampled(
+    predicted: Mapping[str, list[np.ndarray]], labels: np.ndarray, objects: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Give confusion matrices `(repeats, seeds, k, k)` of the same draws of objects."""
+    generator = np.random.default_rng(0)
+    _, member = np.unique(objects, return_inverse=True)
+    count = member.max() + 1
+    found: dict[str, list[np.ndarray]] = {name: [] for name in predicted}
+    for _ in range(_REPEATS):
+        times = np.bincount(generator.integers(0, count, count), minlength=count)[member]
+        for name, each in predicted.items():
+            found[name].append(np.stack([_matrix(labels, p, times) for p in each]))
+    return {name: np.stack(each) for name, each in found.items()}
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)
