@@ -194,7 +194,7 @@ def test_stamps_or_metadata_may_be_missing_and_what_stands_there_does_not_matter
     torch.testing.assert_close(invariant.encode(*masked), invariant.encode(*other))
 
 
-def test_details_start_as_the_principal_components_of_the_pixels():
+def test_details_are_the_principal_components_of_the_pixels():
     model = build("invariant").eval()
     # Four patterns and their mixtures lie in a space of four dimensions.
     patterns = stamps(4)
@@ -205,6 +205,26 @@ def test_details_start_as_the_principal_components_of_the_pixels():
     given = alerts(60)._replace(pixels=pixels, views=views)
     model.prepare(given)
     torch.testing.assert_close(model(given).reconstruction, pixels, atol=1e-4, rtol=0)
+
+
+def test_a_last_batch_of_one_alert_is_learnt_from():
+    model, given = build("invariant"), alerts(1)
+    model.prepare(alerts(40))
+    parts = losses(model.train()(given), given, torch.tensor([2]), profiles_of(model, given))
+    parts["loss"][0].backward()
+    assert torch.isfinite(parts["loss"][0])
+    assert model.look[0].weight.grad.any()
+
+
+def test_numbers_of_a_vector_vary_alike_and_their_distances_are_those_of_the_stamps():
+    model, given = trained(), alerts(200)
+    vectors = model.encode(*given).detach()
+    deviation = vectors.std(dim=0)
+    assert deviation.max() < 3 * deviation.min()
+    meaning, detail = model._parts(vectors)
+    whole = torch.cat([meaning * model.loudness, detail], dim=1)
+    apart, expected = (rows.diff(dim=0).norm(dim=1) for rows in (vectors, whole))
+    torch.testing.assert_close(apart, expected, atol=0, rtol=1e-4)
 
 
 def test_the_invariant_encoder_costs_at_most_four_times_the_published_one():

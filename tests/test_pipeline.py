@@ -477,6 +477,21 @@ def test_real_stamps_go_through_the_whole_pipeline(clean):
     assert clean.json("metrics/stamps.json")["forest_on_features"]["accuracy"] > 0.5
 
 
+def test_a_network_of_ours_keeps_the_scale_of_its_features(clean, tmp_path):
+    folder = clean.folder / "data/models/autoencoder"
+    shutil.copytree(folder, tmp_path / "earlier")
+    before = json.loads((folder / "model.json").read_text())
+    scale = before["features"] | {"mean": [value + 1 for value in before["features"]["mean"]]}
+    (tmp_path / "earlier/model.json").write_text(json.dumps(before | {"features": scale}))
+    clean.set(
+        autoencoder__weights=str(tmp_path / "earlier/weights.safetensors"), autoencoder__epochs=0
+    )
+    clean.run("dvc", "repro", "train_autoencoder")
+    assert clean.json("data/models/autoencoder/model.json")["features"] == scale
+    found = (folder / "weights.safetensors").read_bytes()
+    assert found == (tmp_path / "earlier/weights.safetensors").read_bytes()
+
+
 def test_published_weights_encode_without_training(clean, tmp_path):
     import torch
 

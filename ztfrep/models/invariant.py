@@ -69,8 +69,8 @@ class InvariantAutoencoder(nn.Module):
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(2 * _HIDDEN, self.meaning),
-            nn.BatchNorm1d(self.meaning, affine=False),
         )
+        self.evened = nn.BatchNorm1d(self.meaning, affine=False)
         self.retouch = nn.Linear(self.meaning, _PIXELS)
         self.describe = nn.Sequential(
             nn.Linear(self.meaning, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, _FEATURES)
@@ -86,7 +86,7 @@ class InvariantAutoencoder(nn.Module):
         self.register_buffer("components", torch.zeros(details, _PIXELS))
         # Of the meaning, whose numbers have a deviation of one.
         self.register_buffer("loudness", torch.ones(()))
-        self.register_buffer("mixing", _mixing(latent_dim), persistent=False)
+        self.register_buffer("mixing", _mixing(latent_dim))
         self.register_buffer("mean_profiles", torch.zeros(PROFILES))
         self.register_buffer("spread_profiles", torch.ones(PROFILES))
         # What the meaning adds to the components' drawing starts as nothing.
@@ -138,7 +138,9 @@ class InvariantAutoencoder(nn.Module):
         stamps = torch.where(seen, self._looked_at(views), self.no_stamps)
         measured = self.measure(self._binned(features, known))
         metadata = torch.where(known.any(dim=1)[:, None], measured, self.no_features)
-        meaning = self.fuse(torch.cat([stamps, metadata], dim=1)) * self.loudness
+        # One alert by itself has no deviation to learn from.
+        self.evened.train(self.training and len(pixels) > 1)
+        meaning = self.evened(self.fuse(torch.cat([stamps, metadata], dim=1))) * self.loudness
         detail = self._detailed(pixels, observed, views)
         return torch.cat([meaning, detail], dim=1) @ self.mixing
 
