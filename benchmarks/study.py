@@ -115,7 +115,8 @@ def main(
         }
         for title, file, method, metric, variants in ROWS
     }
-    command = f"python -m benchmarks.study --scale {scale:g} --seeds {seeds}"
+    words = [f"--scale {scale:g}", f"--seeds {seeds}", *(f"--option {o}" for o in option or [])]
+    command = " ".join(["python -m benchmarks.study", *words])
     rows = {name: found["ours"][0][name] for name in ("stamps", "series")}
     counts = {"alerts": rows["stamps"]["alerts"], "objects": rows["series"]["objects"]}
     save(

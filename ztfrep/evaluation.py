@@ -200,11 +200,16 @@ class PixelPCA:
 
 
 def fit_pca(pixels: np.ndarray, observed: np.ndarray, components: int) -> PixelPCA:
-    """Fit as many components as asked for, or as the rows `(n, c, H, W)` allow."""
+    """Fit as many components as asked for, or as the rows `(n, c, H, W)` allow.
+
+    Of n rows, n - 1: the last component would not vary over them, and be anything beyond them.
+    """
     counts = observed.sum(axis=0)
     mean = (np.where(observed, pixels, 0).sum(axis=0) / np.maximum(counts, 1)).astype(np.float32)
     filled = np.where(observed, pixels, mean).reshape(len(pixels), -1)
-    model = PCA(min(components, *filled.shape), svd_solver="covariance_eigh")
+    model = PCA(
+        min(components, max(1, len(filled) - 1), filled.shape[1]), svd_solver="covariance_eigh"
+    )
     return PixelPCA(model.fit(filled), mean, pixels.shape[1:])
 
 
