@@ -28,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from benchmarks.measuring import save
-from stages.inputs import alert_inputs, gathered
+from stages.inputs import alert_inputs, feature_scaling, gathered
 from stages.paths import STAMPS
 from ztfrep.alerts import AlertTable
 from ztfrep.checkpoints import load_model, read_card
@@ -36,6 +36,7 @@ from ztfrep.encoding import encode
 from ztfrep.evaluation import METRICS
 from ztfrep.models import autoencoder
 from ztfrep.models.alerts import AlertInput
+from ztfrep.params import NO_FILE
 
 _SEEDS = range(5)
 _FOLDS = 5
@@ -64,6 +65,12 @@ def main(
     vectors, cards = {}, {}
     for name, folder in folders.items():
         cards[name] = read_card(folder)
+        if _was_taught(cards[name], alerts):
+            sys.exit(
+                f"error: {folder}: found an encoder that may have learnt these labels; expected "
+                "one that did not; train it on another source, or on this one with "
+                "autoencoder.classification_weight=0, contrastive_weight=0 and sampling=distinct"
+            )
         vectors[name] = _encoded(folder, alerts, chosen)
     pixels = _inputs(alerts, chosen, "minmax").pixels.flatten(1).numpy()
     components = min(128, len(pixels) // 2)
@@ -83,6 +90,17 @@ def main(
         },
         shown=("alerts", "objects", "folds"),
     )
+
+
+def _was_taught(card: Mapping[str, Any], table: AlertTable) -> bool:
+    """Tell whether labels taught an encoder that knows this table by its scale, or may know it."""
+    params = card["params"]
+    taught = params["classification_weight"] > 0 or params["contrastive_weight"] > 0
+    taught |= params["sampling"] == "balanced"
+    train = (table.identity()["split"] == "train").to_numpy()
+    same = feature_scaling(table, train, [])["mean"] == card["features"]["mean"]
+    # One that started from another's weights has that one's scale.
+    return bool(card["epochs"] and taught and (same or params["weights"] != NO_FILE))
 
 
 def _inputs(table: AlertTable, chosen: np.ndarray, rescale: str) -> AlertInput:

@@ -100,6 +100,9 @@ def main(
         for variant in VARIANTS
     }
     if not gather:
+        # An earlier study's task of the same name would pass for this one's.
+        for name in _states([name for each in names.values() for name in each]):
+            subprocess.run(["dvc", "queue", "remove", name], check=True)
         for variant, each in names.items():
             for seed, name in enumerate(each):
                 chosen = _SHARED | VARIANTS[variant] | {"sources.sample.scale": scale, "seed": seed}
