@@ -1,6 +1,5 @@
 """The study's bookkeeping: what runs, what it comes to, what the README says."""
 
-import pytest
 import yaml
 
 from benchmarks import study
@@ -14,22 +13,27 @@ def run(score, low=None, high=None):
     return found
 
 
-def test_seeds_are_averaged_and_the_widest_interval_is_kept():
+def test_the_median_of_the_seeds_and_all_that_they_span():
     runs = [run(0.9, 0.88, 0.93), run(0.94, 0.9, 0.95), run(0.92, 0.91, 0.94)]
     found = study._summary(runs, "balanced_accuracy")
-    assert found["mean"] == pytest.approx(0.92)
+    assert found["median"] == 0.92
     assert (found["low"], found["high"]) == (0.88, 0.95)
     assert found["of_seeds"] == [0.9, 0.94, 0.92]
-    assert set(study._summary(runs, "mse")) == {"mean", "of_seeds"}
+    assert set(study._summary(runs, "mse")) == {"median", "of_seeds"}
 
 
 def test_the_table_stands_between_its_marks_and_nothing_else_changes(tmp_path, monkeypatch):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{study._BEGIN}\nold\n{study._END}\nafter\n")
     monkeypatch.setattr(study, "README", readme)
+    probe = {
+        "ours": {"median": 0.95, "low": 0.93, "high": 0.97},
+        "published": {"median": 0.8},
+        "a forest": {"median": 0.9},
+    }
     table = {
-        "probe": {"ours": {"mean": 0.95, "low": 0.93, "high": 0.97}, "published": {"mean": 0.8}},
-        "MSE": {"ours": {"mean": 0.00512}},
+        "probe": {"scores": probe, "verdict": "ahead"},
+        "MSE": {"scores": {"ours": {"median": 0.00512}}, "verdict": "behind nobody"},
     }
     for _ in range(2):
         study._write_readme(study._markdown(table, "the command", {"alerts": 500, "objects": 2055}))
@@ -37,10 +41,25 @@ def test_the_table_stands_between_its_marks_and_nothing_else_changes(tmp_path, m
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
-    assert text.count("| probe | 0.950 (0.930 - 0.970) | 0.800 |") == 1
-    assert "| MSE | 0.00512 |  |" in text
+    line = "| probe | 0.950 (0.930 - 0.970) | 0.800 | a forest 0.900 | ahead |"
+    assert text.count(line) == 1
+    assert "| MSE | 0.00512 |  |  | behind nobody |" in text
     assert "`the command`" in text
     assert "2,055 test objects" in text
+
+
+def scores(**rivals):
+    ours = {"median": 0.9, "low": 0.88, "high": 0.92}
+    names = ("median", "low", "high")
+    return {"ours": ours} | {name: dict(zip(names, each)) for name, each in rivals.items()}  # noqa: B905
+
+
+def test_the_verdict_names_who_is_ahead_and_who_is_near():
+    assert study._verdict(scores(far=(0.8, 0.78, 0.82)), False) == "ahead"
+    assert study._verdict(scores(far=(0.8, 0.78, 0.82)), True) == "behind far"
+    near = scores(near=(0.89, 0.87, 0.91), better=(0.95, 0.94, 0.96))
+    assert study._verdict(near, False) == "behind better; ahead within the intervals of near"
+    assert study._verdict(scores(told=(0.8,)), False) == "ahead"
 
 
 def test_every_setting_of_the_study_is_a_parameter():
