@@ -11,7 +11,9 @@ from ztfrep.sources.sample.exposures import expose
 from ztfrep.sources.sample.metadata import physical_features
 
 SCALE = 0.002
-SHARES = {"quasars": 0.25, "outbursts": 0.0}
+SHARES = {
+    "quasars": 0.25, "outbursts": 0.0, "hostless": 0.0, "crossing": 0.0, "noise_peaks": 0.0,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +178,16 @@ def test_a_data_set_has_the_kinds_that_it_is_made_of():
     assert faint.mean() == pytest.approx(0.5, abs=0.15)
     assert (hidden.change[hidden.star_flux[:, 0] < optics.counts(21.9)] > 0).all()
     assert (of(scene.VS).star_flux[:, 0] >= optics.counts(21.9)).all()
+    unseen = of(scene.SN, hostless=0.5).galaxy["flux"][:, 0] < optics.counts(21.9)
+    assert unseen.mean() == pytest.approx(0.5, abs=0.1)
+    assert (of(scene.SN).galaxy["flux"][:, 0] > optics.counts(21.9)).all()
+    assert (of(scene.ASTEROID, crossing=0.5).star_flux[:, 0] > 0).mean() == pytest.approx(
+        0.5, abs=0.1
+    )
+    assert (of(scene.ASTEROID).star_flux[:, 0] == 0).all()
+    peaks = of(scene.BOGUS, noise_peaks=0.3).artefact == scene.NOISE_PEAK
+    assert peaks.mean() == pytest.approx(0.3, abs=0.1)
+    assert not (of(scene.BOGUS).artefact == scene.NOISE_PEAK).any()
 
 
 def test_every_detection_stands_above_the_limit():

@@ -71,7 +71,6 @@ class InvariantAutoencoder(nn.Module):
             nn.Linear(2 * _HIDDEN, self.meaning),
         )
         self.evened = nn.BatchNorm1d(self.meaning, affine=False)
-        self.retouch = nn.Linear(self.meaning, _PIXELS)
         self.describe = nn.Sequential(
             nn.Linear(self.meaning, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, _FEATURES)
         )
@@ -89,9 +88,6 @@ class InvariantAutoencoder(nn.Module):
         self.register_buffer("mixing", _mixing(latent_dim))
         self.register_buffer("mean_profiles", torch.zeros(PROFILES))
         self.register_buffer("spread_profiles", torch.ones(PROFILES))
-        # What the meaning adds to the components' drawing starts as nothing.
-        nn.init.zeros_(self.retouch.weight)
-        nn.init.zeros_(self.retouch.bias)
         # No two poses of an image weigh alike, unless it is symmetric.
         place = torch.linspace(-1, 1, _SIDE)
         tilt = place * math.cos(math.pi / 8) + place[:, None] * math.sin(math.pi / 8)
@@ -177,8 +173,7 @@ class InvariantAutoencoder(nn.Module):
 
         Without poses the stamps lie as the network lays them.
         """
-        meaning, detail = self._parts(vectors)
-        pixels = self.mean_pixels + detail @ self.components + self.retouch(meaning)
+        pixels = self.mean_pixels + self._parts(vectors)[1] @ self.components
         pixels = pixels.unflatten(1, (_CHANNELS, _SIDE, _SIDE))
         return pixels if poses is None else laid_back(pixels, poses)
 

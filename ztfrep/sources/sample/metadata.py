@@ -140,11 +140,12 @@ def _history(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
     n = len(scenes)
     looks = np.rint(np.clip(np.exp(rng.normal(5.0, 1.0, n)), 1, 4000))
     # Chance of a detection in one look: variables come again, moving objects do not.
-    mean = np.array([0.030, 0.016, 0.060, 0.0003, 0.005])[scenes.label]
+    mean = np.array([0.030, 0.024, 0.060, 0.0003, 0.004])[scenes.label]
     mean = np.where(np.isin(scenes.artefact, (BAD_COLUMN, SATURATED, MISALIGNED)), 0.02, mean)
     repeats = rng.poisson(looks * mean * rng.gamma(0.9, 1.1, n))
     # A supernova is there for some weeks, whatever the number of looks before.
-    repeats = np.where(scenes.label == SN, np.minimum(repeats, rng.poisson(4, n)), repeats)
-    repeats = np.where(scenes.label == VS, repeats + rng.poisson(0.5, n), repeats)
+    repeats = np.where(scenes.label == SN, np.minimum(repeats, rng.poisson(5, n)), repeats)
+    # Both brighten for longer than a night, in which they are looked at again.
+    repeats += np.where(np.isin(scenes.label, (SN, VS)), rng.poisson(0.7, n), 0)
     found = np.minimum(1 + repeats, looks)
     return {"ndethist": found, "ncovhist": looks, "non_detections": looks - found}

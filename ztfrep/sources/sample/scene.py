@@ -17,15 +17,24 @@ _FAINTEST = 22.3
 
 @dataclass(frozen=True)
 class Kinds:
-    """What the classes of a data set are made of: shares of their members."""
+    """What the classes of a data set are made of: shares of their members.
+
+    All but `quasars` look alike in a stamp, a point of light where there was none or next to a star
+    that has nothing to do with it; the metadata tell them apart.
+    """
 
     quasars: float  # of the AGN: those that outshine their hosts
     outbursts: float  # of the variable stars: those whose star no template shows
+    hostless: float  # of the supernovae: those whose host no template shows
+    crossing: float  # of the asteroids: those that pass a star
+    noise_peaks: float  # of the bogus: those that look like a faint source
 
 
-FIRST_ALERTS = Kinds(quasars=0.25, outbursts=0.0)
+FIRST_ALERTS = Kinds(quasars=0.33, outbursts=0.06, hostless=0.09, crossing=0.06, noise_peaks=0.08)
 # The AGN of the series come from catalogues of quasars, and an outburst is detected again.
-SERIES = Kinds(quasars=0.9, outbursts=0.12)
+SERIES = Kinds(quasars=0.9, outbursts=0.14, hostless=0.12, crossing=0.0, noise_peaks=0.0)
+# Of the bogus that are no noise peaks.
+_FAULTS = np.array([0.62, 0.165, 0.144, 0.071])
 
 
 @dataclass
@@ -71,7 +80,11 @@ def draw(
     seeing = np.clip(np.exp(rng.normal(np.log(2.3), 0.2, (n, epochs))), 1.5, 4.5)
     artefact = np.where(
         labels == BOGUS,
-        rng.choice([1, 2, 3, 4, 5], n, p=[0.6, 0.16, 0.14, 0.07, 0.03]),
+        np.where(
+            rng.random(n) < kinds.noise_peaks,
+            NOISE_PEAK,
+            rng.choice([COSMIC_RAY, BAD_COLUMN, SATURATED, MISALIGNED], n, p=_FAULTS),
+        ),
         REAL,
     )
     scenes = Scenes(
@@ -141,12 +154,11 @@ def _add_alert(scenes: Scenes, kinds: Kinds, rng: np.random.Generator) -> None:
     spare = 0.5 + rng.gamma(2.0, np.array([0.45, 0.8, 1.4, 0.5, 1.2])[scenes.label])
     faintest = optics.counts(scenes.limit - np.minimum(spare, 5.5)[:, None])
     _add_agn(scenes, np.flatnonzero(scenes.label == AGN), days, faintest, kinds.quasars, rng)
-    _add_supernovae(scenes, np.flatnonzero(scenes.label == SN), days, faintest, rng)
+    _add_supernovae(scenes, np.flatnonzero(scenes.label == SN), days, faintest, kinds.hostless, rng)
     _add_variable_stars(
         scenes, np.flatnonzero(scenes.label == VS), days, faintest, kinds.outbursts, rng
     )
-    moving = scenes.label == ASTEROID
-    scenes.change[moving] = faintest[moving] * np.exp(rng.normal(0, 0.1, (moving.sum(), epochs)))
+    _add_asteroids(scenes, np.flatnonzero(scenes.label == ASTEROID), faintest, kinds.crossing, rng)
     _add_bogus(scenes, np.flatnonzero(scenes.label == BOGUS), faintest, rng)
 
 
@@ -193,10 +205,13 @@ def _add_supernovae(
     rows: np.ndarray,
     days: np.ndarray,
     faintest: np.ndarray,
+    hostless: float,
     rng: np.random.Generator,
 ) -> None:
     scenes.change[rows] = _detected(lightcurves.supernova(days[rows], rng), faintest[rows])
     host = np.clip(rng.normal(17.5, 1.5, len(rows)), 14.0, 21.5)
+    dwarf = rng.random(len(rows)) < hostless
+    host = np.where(dwarf, rng.uniform(22.0, 24.5, len(rows)), host)
     _set_host(scenes, rows, host, rng, index=1.4)
     # Supernovae follow the light: an exponential disc's radii, in half-light radii.
     radius = scenes.galaxy["radius"][rows, 0] * rng.gamma(2, 0.55, len(rows))
@@ -225,6 +240,20 @@ def _add_variable_stars(
     scenes.star_flux[hidden, 0] = optics.counts(rng.uniform(21.5, 24.0, len(hidden)))
     scenes.change[hidden] = np.abs(scenes.change[hidden])
     _centre_star(scenes, rows)
+
+
+def _add_asteroids(
+    scenes: Scenes,
+    rows: np.ndarray,
+    faintest: np.ndarray,
+    crossing: float,
+    rng: np.random.Generator,
+) -> None:
+    scenes.change[rows] = faintest[rows] * np.exp(rng.normal(0, 0.1, faintest[rows].shape))
+    passed = rows[rng.random(len(rows)) < crossing]
+    scenes.star_flux[passed, 0] = optics.counts(rng.uniform(16.0, 21.0, len(passed)))
+    scenes.star_x[passed, 0] = scenes.x[passed] + rng.normal(0, 0.6, len(passed))
+    scenes.star_y[passed, 0] = scenes.y[passed] + rng.normal(0, 0.6, len(passed))
 
 
 def _add_bogus(
