@@ -11,6 +11,7 @@ from stages.fitting import start
 from stages.paths import ENCODED_OBJECTS, ENCODED_SERIES, FIGURES, METRICS, RECURRENT
 from stages.published import published_blocks
 from stages.reporting import (
+    ahead,
     errors_of,
     judged_representation,
     save_confusion,
@@ -33,6 +34,12 @@ from ztfrep.params import Params
 
 # After so many detections an object is classified, as far as any has them.
 _DETECTIONS = (1, 2, 3, 4, 5, 7, 10, 15, 20)
+# Ours before the plain uses of its alerts.
+_COMPARED = tuple(
+    (method, f"{rival}_linear_probe")
+    for method in ("network", "objects_linear_probe")
+    for rival in ("mean_alert", "last_alert")
+)
 Vectors = dict[str, dict[str, np.ndarray]]
 
 
@@ -82,6 +89,7 @@ def main(params: Params) -> None:
         metrics: dict[str, Any] = {}
         if (known >= 0).any():
             metrics = {m: scores(known, p, classes, params.seed) for m, p in predicted.items()}
+            metrics["ahead"] = ahead(known, predicted, _COMPARED, params.seed)
         if metrics and objects:
             network = predicted["network"]
             metrics["network"] |= evaluation.classification(known, network, classes)

@@ -15,6 +15,7 @@ from stages.inputs import alert_inputs, gathered
 from stages.paths import AUTOENCODER, ENCODED_STAMPS, FIGURES, METRICS, STAMPS
 from stages.published import of_our_rows, published_blocks
 from stages.reporting import (
+    ahead,
     errors_of,
     judged_representation,
     save_confusion,
@@ -36,6 +37,13 @@ from ztfrep.training import choose_device
 
 # Percent of the labels that a probe may learn from, beside all of them.
 _FEW = (1, 10)
+# Ours before the rivals that it is to beat on the same rows.
+_COMPARED = (
+    ("branch", "forest_on_features"),
+    ("linear_probe", "forest_on_features"),
+    ("linear_probe", "stamps_alone_linear_probe"),
+    ("linear_probe", "pca_linear_probe"),
+)
 _MAGNITUDES = ("magpsf", "diffmaglim", "magnr")
 
 
@@ -104,6 +112,7 @@ def main(params: Params) -> None:
         predicted |= {m: probe.predict(methods[m].values[here]) for m, probe in probes.items()}
         if (known >= 0).any():
             metrics |= {m: scores(known, p, CLASSES, seed) for m, p in predicted.items()}
+            metrics["ahead"] = ahead(known, predicted, _COMPARED, seed)
             if own:
                 metrics["branch"] |= evaluation.classification(known, predicted["branch"], CLASSES)
                 metrics["calibration"] = representation.calibration(
@@ -116,6 +125,10 @@ def main(params: Params) -> None:
         for way, drawn in sorted(reconstructed.items(), reverse=True):
             metrics[way] = evaluation.reconstruction(shown, mask, drawn, CHANNELS)
             metrics[way] |= representation.squared_error(shown, mask, drawn, seed=seed)
+            if way != "pca_reconstruction":
+                metrics[way]["below_pca"] = representation.squared_error_below(
+                    shown, mask, drawn, reconstructed["pca_reconstruction"], seed=seed
+                )
         write_metrics(METRICS / file, {"alerts": int((known >= 0).sum()), **metrics, **told})
 
     folder = FIGURES / "stamps"

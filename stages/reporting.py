@@ -38,6 +38,27 @@ def scores(
     return scored
 
 
+def ahead(
+    labels: np.ndarray,
+    predicted: Mapping[str, np.ndarray],
+    pairs: Sequence[tuple[str, str]],
+    seed: int,
+) -> dict[str, dict[str, float]]:
+    """Say how far methods are ahead of rivals on the same rows, those pairs that were both run."""
+    found: dict[str, dict[str, float]] = {}
+    for method, rival in pairs:
+        if method not in predicted or rival not in predicted:
+            continue
+        scored: dict[str, float] = {}
+        for metric in evaluation.METRICS:
+            off, low, high = evaluation.paired_difference(
+                labels, predicted[method], predicted[rival], metric, seed=seed
+            )
+            scored |= {metric: off, f"{metric}_low": low, f"{metric}_high": high}
+        found[f"{method}_over_{rival}"] = scored
+    return found
+
+
 def errors_of(errors: np.ndarray, seed: int) -> dict[str, float]:
     """Give the mean of absolute errors `(n,)`, n > 0, with its 95 % interval."""
     alike = np.zeros(len(errors), dtype=np.int64)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stages import run
-from stages.fitting import fit_and_save, start
+from stages.fitting import fit_and_save, load_start, start
 from stages.inputs import alert_inputs, feature_scaling, gathered
 from stages.paths import AUTOENCODER, METRICS, STAMPS
 from ztfrep.alerts import CHANNELS, CLASSES, ROW_GROUP, AlertTable
@@ -47,6 +47,9 @@ def main(params: Params) -> None:
     data: Dataset = (*inputs, torch.tensor(names["label"].to_numpy()))
     train = tuple(part[split == "train"] for part in data)
     model.prepare(AlertInput(*train[:-1]))
+    read = load_start(model, params, "autoencoder")
+    if chosen.new_details and isinstance(model, InvariantAutoencoder):
+        model.take_details(AlertInput(*train[:-1]))
     fit_and_save(
         model.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
         train,
@@ -62,7 +65,7 @@ def main(params: Params) -> None:
             "channels": CHANNELS,
             "features": scaling,
         },
-        inputs=[STAMPS],
+        inputs=[STAMPS, *read],
         directory=AUTOENCODER,
         live=METRICS / "autoencoder",
     )
@@ -98,21 +101,21 @@ def _losses(
         )
     # Metadata that the network was not shown are to be told from the stamps; pixels are not.
     target = given._replace(features=alerts.features, known=alerts.known)
-    profiles = None
+    shapes = None
     if isinstance(model, InvariantAutoencoder):
-        # Of the stamps as they are; only who was shown none of them need not know them.
-        values, known = model.profiles(alerts.views)
-        profiles = values, known & given.observed.flatten(1).any(dim=1)[:, None]
+        # Of the stamps as they are; who was shown none of them need not know their shapes.
+        values, known = model.shapes(alerts.views)
+        shapes = values, known & given.observed.flatten(1).any(dim=1)[:, None]
     return autoencoder.losses(
         model(given),
         target,
         labels,
-        profiles,
+        shapes,
         kind=chosen.loss,
         reconstruction_weight=chosen.reconstruction_weight,
         classification_weight=chosen.classification_weight,
         features_weight=chosen.features_weight,
-        profiles_weight=chosen.profiles_weight,
+        shapes_weight=chosen.shapes_weight,
         contrastive_weight=chosen.contrastive_weight,
         label_smoothing=chosen.label_smoothing if model.training else 0.0,
     )

@@ -8,7 +8,7 @@ from ztfrep.models import autoencoder
 from ztfrep.models.alerts import AlertInput, AlertOutput
 from ztfrep.models.autoencoder import ARCHITECTURES
 from ztfrep.models.invariant import InvariantAutoencoder
-from ztfrep.models.rings import PROFILES, radial_profiles
+from ztfrep.models.shapes import SHAPES
 
 SIZES = {"latent_dim": 128, "dropout": 0.8, "classes": 5}
 
@@ -63,7 +63,7 @@ def trained(architecture="invariant", **sizes):
     model.prepare(given)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
     for _ in range(3):
-        loss = losses(model.train()(given), given, labels, profiles_of(model, given))["loss"][0]
+        loss = losses(model.train()(given), given, labels, shapes_of(model, given))["loss"][0]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -100,8 +100,8 @@ def test_every_number_of_the_network_learns():
     for place, remove in ((slice(8), without_stamps), (slice(8, 16), without_features)):
         for part, changed in zip(given, remove(rows(given, place)), strict=True):
             part[place] = changed
-    profiles = profiles_of(model, given)
-    losses(model(given), given, torch.arange(32) % 5, profiles)["loss"][0].backward()
+    shapes = shapes_of(model, given)
+    losses(model(given), given, torch.arange(32) % 5, shapes)["loss"][0].backward()
     still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert still == []
 
@@ -207,10 +207,21 @@ def test_details_are_the_principal_components_of_the_pixels():
     torch.testing.assert_close(model(given).reconstruction, pixels, atol=1e-4, rtol=0)
 
 
+def test_new_details_draw_other_stamps_and_the_meaning_stays():
+    model, given = trained(), alerts(60)
+    others = alerts(60, seed=7)
+    others = others._replace(pixels=others.pixels.sort(dim=-1).values)
+    before = model(others).reconstruction, model._parts(model.encode(*given))[0]
+    model.take_details(others)
+    torch.testing.assert_close(model._parts(model.encode(*given))[0], before[1])
+    off = [(drawn - others.pixels).square().mean() for drawn in (before[0], model(others)[1])]
+    assert off[1] < 0.5 * off[0]
+
+
 def test_a_last_batch_of_one_alert_is_learnt_from():
     model, given = build("invariant"), alerts(1)
     model.prepare(alerts(40))
-    parts = losses(model.train()(given), given, torch.tensor([2]), profiles_of(model, given))
+    parts = losses(model.train()(given), given, torch.tensor([2]), shapes_of(model, given))
     parts["loss"][0].backward()
     assert torch.isfinite(parts["loss"][0])
     assert model.look[0].weight.grad.any()
@@ -253,23 +264,25 @@ def test_every_vector_has_meaning_and_detail(detail):
     assert build("invariant", latent_dim=100, detail=0.3).meaning == 70
 
 
-def profiles_of(model, given):
-    return model.profiles(given.views) if isinstance(model, InvariantAutoencoder) else None
+def shapes_of(model, given):
+    if not isinstance(model, InvariantAutoencoder):
+        return None
+    return model.shapes(given.views)
 
 
-def losses(output, given, labels, profiles=None, kind="cross_entropy", **weights):
+def losses(output, given, labels, shapes=None, kind="cross_entropy", **weights):
     chosen = {
         "reconstruction_weight": 0.95,
         "classification_weight": 0.05,
         "features_weight": 0.1,
-        "profiles_weight": 0.1,
+        "shapes_weight": 0.1,
     }
-    return autoencoder.losses(output, given, labels, profiles, kind=kind, **chosen | weights)
+    return autoencoder.losses(output, given, labels, shapes, kind=kind, **chosen | weights)
 
 
 def output(n=6, seed=1):
     generator = torch.Generator().manual_seed(seed)
-    parts = [torch.randn(n, size, generator=generator) for size in (2, 26, PROFILES, 5)]
+    parts = [torch.randn(n, size, generator=generator) for size in (2, 26, SHAPES, 5)]
     return AlertOutput(parts[0], stamps(n, seed), *parts[1:])
 
 
@@ -277,15 +290,15 @@ def test_what_is_not_observed_known_or_labelled_counts_nowhere():
     labels = torch.tensor([0, 1, 2, -1, 4, -1])
     given = alerts()._replace(observed=torch.rand(6, 3, 21, 21) > 0.3)
     made = output()
-    profiles = torch.randn(6, PROFILES), torch.rand(6, PROFILES) > 0.5
-    reference = losses(made, given, labels, profiles)
+    shapes = torch.randn(6, SHAPES), torch.rand(6, SHAPES) > 0.5
+    reference = losses(made, given, labels, shapes)
     spoilt = made._replace(
         reconstruction=torch.where(given.observed, made.reconstruction, 1e3),
         features=torch.where(given.known, made.features, 1e3),
-        profiles=torch.where(profiles[1], made.profiles, 1e3),
+        shapes=torch.where(shapes[1], made.shapes, 1e3),
         logits=torch.where(labels[:, None] >= 0, made.logits, 50.0),
     )
-    for name, (value, weight) in losses(spoilt, given, labels, profiles).items():
+    for name, (value, weight) in losses(spoilt, given, labels, shapes).items():
         torch.testing.assert_close(value, reference[name][0])
         assert weight == reference[name][1]
     assert reference["accuracy"][1] == 4
@@ -293,14 +306,14 @@ def test_what_is_not_observed_known_or_labelled_counts_nowhere():
     torch.testing.assert_close(reference["reconstruction"][0], squared)
     squared = (made.features - given.features)[given.known].square().mean()
     torch.testing.assert_close(reference["features"][0], squared)
-    squared = (made.profiles - profiles[0])[profiles[1]].square().mean()
-    torch.testing.assert_close(reference["profiles"][0], squared)
+    squared = (made.shapes - shapes[0])[shapes[1]].square().mean()
+    torch.testing.assert_close(reference["shapes"][0], squared)
 
 
 def test_a_batch_with_nothing_to_learn_from_has_no_nan():
     nothing = without_features(without_stamps(alerts(2)))
-    profiles = radial_profiles(nothing.views)
-    parts = losses(output(2), nothing, torch.tensor([-1, -1]), profiles, contrastive_weight=1.0)
+    shapes = torch.randn(2, SHAPES), torch.zeros(2, SHAPES, dtype=torch.bool)
+    parts = losses(output(2), nothing, torch.tensor([-1, -1]), shapes, contrastive_weight=1.0)
     assert parts["loss"][0] == 0
 
 

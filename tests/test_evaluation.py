@@ -204,3 +204,56 @@ def test_a_map_of_few_rows_is_possible():
     assert evaluation.project(vectors(n=5)[0], "tsne", seed=0).shape == (5, 2)
     with pytest.raises(ValueError, match="Unknown projection 'umap'"):
         evaluation.project(vectors()[0], "umap", seed=0)
+
+
+def test_a_difference_of_paired_rows_is_surer_than_two_intervals():
+    rng = np.random.default_rng(4)
+    labels = np.repeat([0, 1, 2], 60)
+    hard = rng.random(180) < 0.2
+    wrong = (labels + 1) % 3
+    ours = np.where(hard, wrong, labels)
+    # What is hard for ours is hard for the rival, who misses some rows besides.
+    rival = np.where(hard | (rng.random(180) < 0.06), wrong, labels)
+    off, low, high = evaluation.paired_difference(labels, ours, rival, "balanced_accuracy", seed=0)
+    scored = [
+        evaluation.classification(labels, each, CLASSES)["balanced_accuracy"]
+        for each in (ours, rival)
+    ]
+    assert off == pytest.approx(scored[0] - scored[1])
+    assert 0 < low <= off <= high
+    ends = [
+        evaluation.bootstrap_interval(labels, each, "balanced_accuracy", seed=0)
+        for each in (ours, rival)
+    ]
+    assert ends[0][0] < ends[1][1]
+    back = evaluation.paired_difference(labels, rival, ours, "balanced_accuracy", seed=0)
+    assert back[0] == -off
+    assert back[1] < back[2] < 0
+
+
+def test_a_method_is_not_ahead_of_itself_and_unlabelled_rows_count_nowhere():
+    rng = np.random.default_rng(5)
+    labels, ours, rival = rng.integers(0, 3, (3, 90))
+    for metric in evaluation.METRICS:
+        assert evaluation.paired_difference(labels, ours, ours, metric, seed=0) == (0, 0, 0)
+    more = [np.append(rows, [other] * 9) for rows, other in ((labels, -1), (ours, 0), (rival, 1))]
+    assert evaluation.paired_difference(*more, "macro_f1", seed=0) == evaluation.paired_difference(
+        labels, ours, rival, "macro_f1", seed=0
+    )
+    with pytest.raises(ValueError, match="Unknown metric 'f2'"):
+        evaluation.paired_difference(labels, ours, rival, "f2", seed=0)
+
+
+def test_a_paired_interval_holds_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(6)
+    labels = np.repeat([0, 1, 2], 40)
+    caught = 0
+    for repeat in range(200):
+        ours, rival = (
+            np.where(rng.random(120) < share, labels, (labels + 1) % 3) for share in (0.85, 0.75)
+        )
+        _, low, high = evaluation.paired_difference(
+            labels, ours, rival, "balanced_accuracy", seed=repeat, repeats=300
+        )
+        caught += low <= 0.1 <= high
+    assert 178 <= caught <= 200

@@ -71,3 +71,18 @@ def test_an_interval_covers_what_it_says():
         )
         covered += found["mean_low"] <= 0 <= found["mean_high"]
     assert 86 <= covered <= 100
+
+
+def test_a_squared_error_is_below_a_rivals_by_their_difference():
+    rng = np.random.default_rng(1)
+    pixels = rng.normal(size=(50, 3, 4, 4))
+    observed = rng.random(pixels.shape) < 0.8
+    ours = pixels + rng.normal(0, 0.1, pixels.shape)
+    rival = ours + rng.normal(0, 0.05, pixels.shape)
+    given = pixels, observed, ours, rival
+    found = representation.squared_error_below(*given, seed=0)
+    each = [representation.squared_error(pixels, observed, e, seed=0)["mse"] for e in (ours, rival)]
+    assert found["mse_below"] == pytest.approx(each[1] - each[0])
+    assert 0 < found["mse_below_low"] < found["mse_below"] < found["mse_below_high"]
+    spoilt = np.where(observed, ours, 99)
+    assert representation.squared_error_below(pixels, observed, spoilt, rival, seed=0) == found

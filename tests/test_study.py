@@ -62,6 +62,24 @@ def test_the_verdict_names_who_is_ahead_and_who_is_near():
     assert study._verdict(scores(told=(0.8,)), False) == "ahead"
 
 
+def test_a_rival_on_the_same_rows_is_judged_by_the_difference():
+    runs = [
+        {"stamps": {
+            "linear_probe": run(0.9, 0.87, 0.93),
+            "forest_on_features": run(0.88, 0.85, 0.91),
+            "ahead": {"linear_probe_over_forest_on_features": run(0.02, low, 0.04)},
+        }}
+        for low in (0.004, 0.01)
+    ]  # fmt: skip
+    row = study.Row("probe", "stamps", "linear_probe", "balanced_accuracy", (study._FOREST,))
+    assert study._compared(row, {"ours": runs})["verdict"] == "ahead"
+    runs[1]["stamps"]["ahead"]["linear_probe_over_forest_on_features"] = run(0.02, -0.01, 0.04)
+    compared = study._compared(row, {"ours": runs})
+    assert compared["verdict"] == "ahead within the intervals of forest on the features"
+    table = study._markdown({"probe": compared}, "the command", {"alerts": 1, "objects": 1})
+    assert "forest on the features 0.880 (0.850 - 0.910), ours +0.020 (-0.010 - +0.040)" in table
+
+
 def test_every_setting_of_the_study_is_a_parameter():
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     for settings in (study._SHARED, *study.VARIANTS.values()):

@@ -118,24 +118,69 @@ def bootstrap_interval(
 
     `metric` is one of METRICS. Raises ValueError for another one, and as `confusion` does.
     """
-    if metric not in METRICS:
-        raise ValueError(f"Unknown metric {metric!r}. Must be one of: {', '.join(METRICS)}")
+    _check_metric(metric)
     known = labels >= 0
     # Two at least: a class without rows counts nowhere, and scikit-learn warns of a single one.
-    k = 1 + int(max(1, labels.max(initial=0), predicted[known].max(initial=0)))
+    k = _classes_in(labels[known], predicted[known])
     matrix = confusion(labels, predicted, [""] * k)
-    # Rows of one class are exchangeable: resampling them draws their predictions multinomially.
+    return _quantiles(METRICS[metric](_resampled(matrix, seed, repeats)), level)
+
+
+def paired_difference(
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    rival: np.ndarray,
+    metric: str,
+    *,
+    seed: int,
+    repeats: int = 1000,
+    level: float = 0.95,
+) -> tuple[float, float, float]:
+    """How far a metric of `predicted` is above that of `rival`, and its percentile interval.
+
+    Both are judged on the same resampled rows, so that what makes rows hard for both cancels out.
+    Arrays are int `(n,)`; raises ValueError as `bootstrap_interval` does.
+    """
+    _check_metric(metric)
+    known = labels >= 0
+    labels, predicted, rival = labels[known], predicted[known], rival[known]
+    k = _classes_in(labels, predicted, rival)
+    measure = METRICS[metric]
+    own, other = (confusion(labels, each, [""] * k) for each in (predicted, rival))
+    # Both predictions of a row are drawn together, as one of k * k outcomes.
+    both = np.bincount((labels * k + predicted) * k + rival, minlength=k**3).reshape(k, k * k)
+    samples = _resampled(both, seed, repeats).reshape(repeats, k, k, k)
+    off = measure(samples.sum(axis=3)) - measure(samples.sum(axis=2))
+    return float(measure(own) - measure(other)), *_quantiles(off, level)
+
+
+def _check_metric(metric: str) -> None:
+    if metric not in METRICS:
+        raise ValueError(f"Unknown metric {metric!r}. Must be one of: {', '.join(METRICS)}")
+
+
+def _classes_in(*arrays: np.ndarray) -> int:
+    return 1 + int(max(1, *(array.max(initial=0) for array in arrays)))
+
+
+def _resampled(matrix: np.ndarray, seed: int, repeats: int) -> np.ndarray:
+    """Draw each class' rows anew from counts `(k, outcomes)`: counts `(repeats, k, outcomes)`."""
+    # Rows of one class are exchangeable: resampling them draws their outcomes multinomially.
     generator = np.random.default_rng(seed)
     rows = matrix.sum(axis=1)
     shares = matrix / np.maximum(rows, 1)[:, None]
-    samples = np.stack(
+    nothing = np.zeros((repeats, matrix.shape[1]), np.int64)
+    return np.stack(
         [
-            generator.multinomial(n, p, size=repeats) if n else np.zeros((repeats, k), np.int64)
+            generator.multinomial(n, p, size=repeats) if n else nothing
             for n, p in zip(rows, shares, strict=True)
         ],
         axis=1,
     )
-    low, high = np.quantile(METRICS[metric](samples), [(1 - level) / 2, (1 + level) / 2])
+
+
+def _quantiles(samples: np.ndarray, level: float) -> tuple[float, float]:
+    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

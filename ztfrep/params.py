@@ -127,12 +127,13 @@ class Autoencoder(Fit):
     left_out: list[FeatureName]
     dropout: Share
     weights: str
+    new_details: bool
     rescale: Literal["none", "minmax", "asinh"]
     loss: Literal["cross_entropy", "published"]
     reconstruction_weight: Weight
     classification_weight: Weight
     features_weight: Weight
-    profiles_weight: Weight
+    shapes_weight: Weight
     contrastive_weight: Weight
     label_smoothing: Share
     without_stamps: Share

@@ -54,16 +54,48 @@ def squared_error(
     pixels: np.ndarray, observed: np.ndarray, reconstructed: np.ndarray, *, seed: int
 ) -> Scores:
     """Mean squared error over the observed pixels `(n, c, H, W)`, its interval over the rows."""
-    off = np.where(observed, reconstructed.astype(np.float64) - pixels, 0) ** 2
-    counts = observed.sum(axis=(1, 2, 3))
+    off, counts = _squared_errors(pixels, observed, reconstructed)
     return with_interval(
         "mse",
-        lambda sums, counts: sums.sum() / counts.sum(),
-        off.sum(axis=(1, 2, 3)),
+        _ratio,
+        off,
         counts,
         labels=np.zeros(len(counts), dtype=np.int64),
         seed=seed,
     )
+
+
+def squared_error_below(
+    pixels: np.ndarray,
+    observed: np.ndarray,
+    reconstructed: np.ndarray,
+    rival: np.ndarray,
+    *,
+    seed: int,
+) -> Scores:
+    """By how much the mean squared error is below a rival's on the same rows, and its interval."""
+    off, counts = _squared_errors(pixels, observed, reconstructed)
+    others, _ = _squared_errors(pixels, observed, rival)
+    return with_interval(
+        "mse_below",
+        _ratio,
+        others - off,
+        counts,
+        labels=np.zeros(len(counts), dtype=np.int64),
+        seed=seed,
+    )
+
+
+def _ratio(sums: np.ndarray, counts: np.ndarray) -> float:
+    return float(sums.sum() / counts.sum())
+
+
+def _squared_errors(
+    pixels: np.ndarray, observed: np.ndarray, reconstructed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum the squared errors of each row's observed pixels, and count these: `(n,)` each."""
+    off = np.where(observed, reconstructed.astype(np.float64) - pixels, 0) ** 2
+    return off.sum(axis=(1, 2, 3)), observed.sum(axis=(1, 2, 3))
 
 
 def retrieval(

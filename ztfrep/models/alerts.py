@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+# The eight views of `stamps.two_scales`: three channels near and wide, and how much was observed.
+NEAR, WIDE, SHARES = slice(0, 3), slice(3, 6), slice(6, 8)
+
 
 class AlertInput(NamedTuple):
     """n alerts as a network takes them; whatever is missing is 0, and masked.
@@ -25,12 +28,12 @@ class AlertOutput(NamedTuple):
     """What an autoencoder makes of alerts.
 
     `vectors` `(n, d)`, `reconstruction` `(n, 3, 21, 21)` as the stamps lay, `features` `(n, 26)` or
-    None from a network that knows no metadata, `profiles` `(n, 132)` as told from the vector, or
+    None from a network that knows no metadata, `shapes` `(n, 327)` as told from the vector, or
     None, `logits` `(n, classes)`.
     """
 
     vectors: Tensor
     reconstruction: Tensor
     features: Tensor | None
-    profiles: Tensor | None
+    shapes: Tensor | None
     logits: Tensor

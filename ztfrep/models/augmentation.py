@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from ztfrep.models.alerts import AlertInput
+from ztfrep.models.alerts import WIDE, AlertInput
 
-_WIDE = slice(3, 6)
 _WIDE_SHARE = 7
 
 
@@ -45,7 +44,7 @@ def augmented(
     narrow = torch.rand(len(pixels), device=pixels.device) < without_wide
     views = torch.where(_each(blind, views), 0, views)
     wide = torch.zeros(views.shape[1], dtype=torch.bool, device=views.device)
-    wide[_WIDE], wide[_WIDE_SHARE] = True, True
+    wide[WIDE], wide[_WIDE_SHARE] = True, True
     views = torch.where(_each(narrow, views) & wide[:, None, None], 0, views)
     return AlertInput(
         pixels,
@@ -84,7 +83,7 @@ def _shifted(
     down, right = torch.randint(-most, most + 1, (2,)).tolist()
     moved = [torch.roll(part, (down, right), (-2, -1)) for part in (pixels, observed, views)]
     # The wider view moves by less than a pixel of its own: it stays.
-    moved[2][:, _WIDE], moved[2][:, _WIDE_SHARE] = views[:, _WIDE], views[:, _WIDE_SHARE]
+    moved[2][:, WIDE], moved[2][:, _WIDE_SHARE] = views[:, WIDE], views[:, _WIDE_SHARE]
     inside = torch.zeros_like(observed[0, 0])
     side = inside.shape[0]
     rows = slice(max(0, down), side + min(0, down))

@@ -29,20 +29,20 @@ def losses(
     output: AlertOutput,
     alerts: AlertInput,
     labels: Tensor,
-    profiles: tuple[Tensor, Tensor] | None = None,
+    shapes: tuple[Tensor, Tensor] | None = None,
     *,
     kind: str,
     reconstruction_weight: float,
     classification_weight: float,
     features_weight: float = 0.0,
-    profiles_weight: float = 0.0,
+    shapes_weight: float = 0.0,
     contrastive_weight: float = 0.0,
     label_smoothing: float = 0.0,
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Give the loss and its parts, each with the number of things that it is a mean of.
 
     Pixels that are not observed, features that are not known and rows labelled -1 count nowhere.
-    `profiles` are values and mask `(n, 132)` of what the stamps' rings hold. `kind` is that of
+    `shapes` are values and mask `(n, 327)` of how the stamps are shaped. `kind` is that of
     `classification_loss`. A part without weight, or that the network has no
     output for, is left out.
     """
@@ -60,9 +60,9 @@ def losses(
     if features_weight and output.features is not None:
         parts["features"] = _told(output.features, alerts.features, alerts.known)
         total = total + features_weight * parts["features"][0]
-    if profiles_weight and output.profiles is not None and profiles is not None:
-        parts["profiles"] = _told(output.profiles, *profiles)
-        total = total + profiles_weight * parts["profiles"][0]
+    if shapes_weight and output.shapes is not None and shapes is not None:
+        parts["shapes"] = _told(output.shapes, *shapes)
+        total = total + shapes_weight * parts["shapes"][0]
     if contrastive_weight:
         parts["contrastive"] = contrastive_loss(output.vectors, labels), n_labelled
         total = total + contrastive_weight * parts["contrastive"][0]

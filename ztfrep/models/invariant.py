@@ -1,9 +1,9 @@
 """The autoencoder whose vectors do not change when the sky is turned or mirrored.
 
-Stamps and metadata make one vector, and either may be missing. Its first part, the meaning, comes
-from all eight poses of the stamps and from the metadata; its second, the detail, are principal
-components of the stamps laid in a pose of their own, so that they can be drawn again. A vector is
-both, mixed: its distances are theirs, and none of its numbers is fainter than another.
+Stamps and metadata make one vector, and either may be missing. Its first part, the meaning, is
+learnt from all eight poses of the stamps and from the metadata; its second, the detail, are
+principal components of the stamps laid in a pose of their own, so that they can be drawn again. A
+vector is both, mixed: its distances are theirs, and none of its numbers is fainter than another.
 """
 
 import math
@@ -15,15 +15,16 @@ from torch import Tensor, nn
 
 from ztfrep.models.alerts import AlertInput, AlertOutput
 from ztfrep.models.poses import POSES, laid, laid_back, turned
-from ztfrep.models.rings import PROFILES, radial_profiles
+from ztfrep.models.shapes import SHAPES, measured_shapes
 
 _SIDE, _CHANNELS, _PIXELS = 21, 3, 3 * 21 * 21
 _FEATURES, _BINS = 26, 16
 _WIDTHS = (32, 32, 64, 96)
 _HIDDEN = 128
 _SMALLEST_SPREAD = 1e-3
+_FARTHEST = 4.0  # deviations that a measured shape may be off
 # Deviation of a number of the meaning, in those of the strongest detail.
-_LOUDNESS = 0.15
+_LOUDNESS = 0.4
 # Share of the covariance that knows no direction: what leans one way by chance counts less.
 _SYMMETRIC = 0.6
 
@@ -37,8 +38,8 @@ class InvariantAutoencoder(nn.Module):
     components: Tensor
     loudness: Tensor
     mixing: Tensor
-    mean_profiles: Tensor
-    spread_profiles: Tensor
+    mean_shapes: Tensor
+    spread_shapes: Tensor
     tilt: Tensor
 
     def __init__(self, *, latent_dim: int, detail: float, dropout: float, classes: int) -> None:
@@ -74,8 +75,8 @@ class InvariantAutoencoder(nn.Module):
         self.describe = nn.Sequential(
             nn.Linear(self.meaning, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, _FEATURES)
         )
-        self.profile = nn.Sequential(
-            nn.Linear(self.meaning, 2 * _HIDDEN), nn.ReLU(), nn.Linear(2 * _HIDDEN, PROFILES)
+        self.shape = nn.Sequential(
+            nn.Linear(self.meaning, 2 * _HIDDEN), nn.ReLU(), nn.Linear(2 * _HIDDEN, SHAPES)
         )
         self.classifier = nn.Sequential(
             nn.ReLU(), nn.Dropout(dropout), nn.Linear(self.meaning, classes)
@@ -86,8 +87,8 @@ class InvariantAutoencoder(nn.Module):
         # Of the meaning, whose numbers have a deviation of one.
         self.register_buffer("loudness", torch.ones(()))
         self.register_buffer("mixing", _mixing(latent_dim))
-        self.register_buffer("mean_profiles", torch.zeros(PROFILES))
-        self.register_buffer("spread_profiles", torch.ones(PROFILES))
+        self.register_buffer("mean_shapes", torch.zeros(SHAPES))
+        self.register_buffer("spread_shapes", torch.ones(SHAPES))
         # No two poses of an image weigh alike, unless it is symmetric.
         place = torch.linspace(-1, 1, _SIDE)
         tilt = place * math.cos(math.pi / 8) + place[:, None] * math.sin(math.pi / 8)
@@ -96,17 +97,21 @@ class InvariantAutoencoder(nn.Module):
     def prepare(self, train: AlertInput) -> None:
         """Take from the train rows what is not learnt step by step.
 
-        That is the quantiles of the features, the scale of the profiles, and the components that
+        That is the quantiles of the features, the scale of the shapes, and the components that
         the details are.
         """
         values = np.where(train.known.cpu(), train.features.cpu(), np.nan)
         levels = np.linspace(0, 1, _BINS + 1)
         for place in np.flatnonzero(np.isfinite(values).any(axis=0)):
             self.edges[place] = torch.from_numpy(np.nanquantile(values[:, place], levels))
-        profiles, known = radial_profiles(train.views)
-        self.mean_profiles.copy_(_mean(profiles, known))
-        deviation = _mean((profiles - self.mean_profiles).square(), known).sqrt()
-        self.spread_profiles.copy_(torch.where(deviation > _SMALLEST_SPREAD, deviation, 1.0))
+        measured, known = measured_shapes(train.views)
+        self.mean_shapes.copy_(_mean(measured, known))
+        deviation = _mean((measured - self.mean_shapes).square(), known).sqrt()
+        self.spread_shapes.copy_(torch.where(deviation > _SMALLEST_SPREAD, deviation, 1.0))
+        self.take_details(train)
+
+    def take_details(self, train: AlertInput) -> None:
+        """Take the components that the details are from train rows; the meaning stays."""
         seen = train.observed.flatten(1).all(dim=1)
         if seen.any():
             stamps = laid(train.pixels[seen], self.poses(*train)[seen])
@@ -122,7 +127,7 @@ class InvariantAutoencoder(nn.Module):
             vectors,
             self.decode(vectors, self.poses(*alerts)),
             self.described(vectors),
-            self.profile(self._parts(vectors)[0]),
+            self.shape(self._parts(vectors)[0]),
             self.logits(vectors),
         )
 
@@ -136,7 +141,8 @@ class InvariantAutoencoder(nn.Module):
         metadata = torch.where(known.any(dim=1)[:, None], measured, self.no_features)
         # One alert by itself has no deviation to learn from.
         self.evened.train(self.training and len(pixels) > 1)
-        meaning = self.evened(self.fuse(torch.cat([stamps, metadata], dim=1))) * self.loudness
+        fused = self.fuse(torch.cat([stamps, metadata], dim=1))
+        meaning = self.evened(fused) * self.loudness
         detail = self._detailed(pixels, observed, views)
         return torch.cat([meaning, detail], dim=1) @ self.mixing
 
@@ -182,10 +188,11 @@ class InvariantAutoencoder(nn.Module):
         features: Tensor = self.describe(self._parts(vectors)[0])
         return features
 
-    def profiles(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        """Measure the radial profiles of views, scaled as over the train rows; values and mask."""
-        measured, observed = radial_profiles(views)
-        return (measured - self.mean_profiles) / self.spread_profiles, observed
+    def shapes(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Measure the shapes of views, scaled as over the train rows; values and mask."""
+        measured, known = measured_shapes(views)
+        scaled = (measured - self.mean_shapes) / self.spread_shapes
+        return scaled.clamp(-_FARTHEST, _FARTHEST), known
 
     def logits(self, vectors: Tensor) -> Tensor:
         """Classify vectors `(n, latent_dim)` by their meaning."""
