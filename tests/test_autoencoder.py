@@ -207,6 +207,14 @@ def test_details_are_the_principal_components_of_the_pixels():
     torch.testing.assert_close(model(given).reconstruction, pixels, atol=1e-4, rtol=0)
 
 
+def test_shapes_are_as_exact_in_mixed_precision():
+    model, given = trained(), alerts(20)
+    expected, _ = model.shapes(given.views)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, _ = model.shapes(given.views)
+    torch.testing.assert_close(found, expected)
+
+
 def test_new_details_draw_other_stamps_and_the_meaning_stays():
     model, given = trained(), alerts(60)
     others = alerts(60, seed=7)

@@ -190,7 +190,9 @@ class InvariantAutoencoder(nn.Module):
 
     def shapes(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """Measure the shapes of views, scaled as over the train rows; values and mask."""
-        measured, known = measured_shapes(views)
+        # A deviation is a difference of two large numbers: in bfloat16 nothing would be left of it.
+        with torch.autocast(views.device.type, enabled=False):
+            measured, known = measured_shapes(views)
         scaled = (measured - self.mean_shapes) / self.spread_shapes
         return scaled.clamp(-_FARTHEST, _FARTHEST), known
 
