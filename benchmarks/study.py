@@ -209,8 +209,6 @@ def _paired(
 ) -> tuple[float, float, float] | None:
     """Give how far a run is ahead of a rival on the same rows, and its interval, if it says so."""
     pair = scores.get("ahead", {}).get(f"{method}_over_{rival}")
-    if rival == "pca_reconstruction":
-        pair, metric = scores[method].get("below_pca"), "mse_below"
     return (pair[metric], pair[f"{metric}_low"], pair[f"{metric}_high"]) if pair else None
 
 

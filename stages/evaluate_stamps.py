@@ -44,6 +44,7 @@ _COMPARED = (
     ("linear_probe", "stamps_alone_linear_probe"),
     ("linear_probe", "pca_linear_probe"),
 )
+_PCA = "pca_reconstruction"
 _MAGNITUDES = ("magpsf", "diffmaglim", "magnr")
 
 
@@ -100,8 +101,9 @@ def main(params: Params) -> None:
         known = labels[here]
         shown, mask = pixels[here], observed[here]
         predicted: dict[str, np.ndarray] = {}
-        reconstructed = {"pca_reconstruction": pca.decode(pca_scores[here])}
+        reconstructed = {_PCA: pca.decode(pca_scores[here])}
         metrics: dict[str, Any] = {}
+        leads: dict[str, Any] = {}
         told: dict[str, Any] = {}
         if own:
             logits, decoded, told = _made_of(
@@ -112,7 +114,7 @@ def main(params: Params) -> None:
         predicted |= {m: probe.predict(methods[m].values[here]) for m, probe in probes.items()}
         if (known >= 0).any():
             metrics |= {m: scores(known, p, CLASSES, seed) for m, p in predicted.items()}
-            metrics["ahead"] = ahead(known, predicted, _COMPARED, seed)
+            leads |= ahead(known, predicted, _COMPARED, seed)
             if own:
                 metrics["branch"] |= evaluation.classification(known, predicted["branch"], CLASSES)
                 metrics["calibration"] = representation.calibration(
@@ -125,10 +127,11 @@ def main(params: Params) -> None:
         for way, drawn in sorted(reconstructed.items(), reverse=True):
             metrics[way] = evaluation.reconstruction(shown, mask, drawn, CHANNELS)
             metrics[way] |= representation.squared_error(shown, mask, drawn, seed=seed)
-            if way != "pca_reconstruction":
-                metrics[way]["below_pca"] = representation.squared_error_below(
-                    shown, mask, drawn, reconstructed["pca_reconstruction"], seed=seed
+            if way != _PCA:
+                leads[f"{way}_over_{_PCA}"] = representation.squared_error_below(
+                    shown, mask, drawn, reconstructed[_PCA], seed=seed
                 )
+        metrics["ahead"] = leads
         write_metrics(METRICS / file, {"alerts": int((known >= 0).sum()), **metrics, **told})
 
     folder = FIGURES / "stamps"
@@ -141,7 +144,7 @@ def main(params: Params) -> None:
     )  # fmt: skip
     save_methods(folder / "methods.png", metrics, f"Methods on {scored}")
     save_maps("alerts", folder, vectors[here], known, CLASSES, chosen.map_rows, seed)
-    drawn_by = "reconstruction" if own else "pca_reconstruction"
+    drawn_by = "reconstruction" if own else _PCA
     save_figure(
         folder / "reconstruction.png",
         figures.reconstruction_panel(

@@ -82,7 +82,7 @@ def test_a_squared_error_is_below_a_rivals_by_their_difference():
     given = pixels, observed, ours, rival
     found = representation.squared_error_below(*given, seed=0)
     each = [representation.squared_error(pixels, observed, e, seed=0)["mse"] for e in (ours, rival)]
-    assert found["mse_below"] == pytest.approx(each[1] - each[0])
-    assert 0 < found["mse_below_low"] < found["mse_below"] < found["mse_below_high"]
+    assert found["mse"] == pytest.approx(each[1] - each[0])
+    assert 0 < found["mse_low"] < found["mse"] < found["mse_high"]
     spoilt = np.where(observed, ours, 99)
     assert representation.squared_error_below(pixels, observed, spoilt, rival, seed=0) == found

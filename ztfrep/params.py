@@ -145,6 +145,12 @@ class Autoencoder(Fit):
     sampling: Literal["copies", "distinct", "balanced"]
 
     @model_validator(mode="after")
+    def _has_details(self) -> "Autoencoder":
+        if self.new_details and self.architecture == "published":
+            raise ValueError("architecture published with new_details; expected invariant")
+        return self
+
+    @model_validator(mode="after")
     def _learns_something(self) -> "Autoencoder":
         if self.reconstruction_weight + self.classification_weight == 0:
             raise ValueError(

@@ -54,15 +54,7 @@ def squared_error(
     pixels: np.ndarray, observed: np.ndarray, reconstructed: np.ndarray, *, seed: int
 ) -> Scores:
     """Mean squared error over the observed pixels `(n, c, H, W)`, its interval over the rows."""
-    off, counts = _squared_errors(pixels, observed, reconstructed)
-    return with_interval(
-        "mse",
-        _ratio,
-        off,
-        counts,
-        labels=np.zeros(len(counts), dtype=np.int64),
-        seed=seed,
-    )
+    return _mean_over_pixels(*_squared_errors(pixels, observed, reconstructed), seed)
 
 
 def squared_error_below(
@@ -76,14 +68,12 @@ def squared_error_below(
     """By how much the mean squared error is below a rival's on the same rows, and its interval."""
     off, counts = _squared_errors(pixels, observed, reconstructed)
     others, _ = _squared_errors(pixels, observed, rival)
-    return with_interval(
-        "mse_below",
-        _ratio,
-        others - off,
-        counts,
-        labels=np.zeros(len(counts), dtype=np.int64),
-        seed=seed,
-    )
+    return _mean_over_pixels(others - off, counts, seed)
+
+
+def _mean_over_pixels(sums: np.ndarray, counts: np.ndarray, seed: int) -> Scores:
+    alike = np.zeros(len(counts), dtype=np.int64)
+    return with_interval("mse", _ratio, sums, counts, labels=alike, seed=seed)
 
 
 def _ratio(sums: np.ndarray, counts: np.ndarray) -> float:
