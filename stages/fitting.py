@@ -37,15 +37,6 @@ def start(params: Params) -> torch.device:
     return choose_device()
 
 
-def load_start(model: nn.Module, params: Params, network: Network) -> list[Path]:
-    """Load the weights that a network is to start from, if any; give the files that were read."""
-    weights = given_file(f"{network}.weights", getattr(params, network).weights)
-    if weights is None:
-        return []
-    load_weights(model, weights)
-    return [weights]
-
-
 def fit_and_save(
     model: nn.Module,
     train: Dataset,
@@ -62,6 +53,9 @@ def fit_and_save(
 ) -> None:
     """Fit a model, log its curves with DVCLive, write its files and validation metrics."""
     chosen = getattr(params, network)
+    weights = given_file(f"{network}.weights", chosen.weights)
+    if weights is not None:
+        load_weights(model, weights)
     recipe = Recipe(
         **{name: getattr(chosen, name) for name in _RECIPE},
         epochs=params.epochs(network),
@@ -69,7 +63,7 @@ def fit_and_save(
         seed=params.seed,
     )
     device = next(model.parameters()).device
-    checkpoint = _checkpoint(params, network, inputs)
+    checkpoint = _checkpoint(params, network, [*inputs, *([weights] if weights else [])])
     with (
         Live(str(live), save_dvc_exp=False, dvcyaml=None, report=None) as log,
         tqdm(total=recipe.epochs + 1, desc=network, unit=" epochs", disable=None) as bar,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stages import run
-from stages.fitting import fit_and_save, load_start, start
+from stages.fitting import fit_and_save, start
 from stages.inputs import alert_inputs, feature_scaling, gathered
 from stages.paths import AUTOENCODER, METRICS, STAMPS
 from ztfrep.alerts import CHANNELS, CLASSES, ROW_GROUP, AlertTable
@@ -47,9 +47,6 @@ def main(params: Params) -> None:
     data: Dataset = (*inputs, torch.tensor(names["label"].to_numpy()))
     train = tuple(part[split == "train"] for part in data)
     model.prepare(AlertInput(*train[:-1]))
-    read = load_start(model, params, "autoencoder")
-    if chosen.new_details and isinstance(model, InvariantAutoencoder):
-        model.take_details(AlertInput(*train[:-1]))
     fit_and_save(
         model.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
         train,
@@ -65,7 +62,7 @@ def main(params: Params) -> None:
             "channels": CHANNELS,
             "features": scaling,
         },
-        inputs=[STAMPS, *read],
+        inputs=[STAMPS],
         directory=AUTOENCODER,
         live=METRICS / "autoencoder",
     )

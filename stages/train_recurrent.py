@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stages import run
-from stages.fitting import fit_and_save, load_start, start
+from stages.fitting import fit_and_save, start
 from stages.paths import ENCODED_SERIES, EPOCHS, METRICS, RECURRENT
 from stages.series_inputs import series_inputs
 from ztfrep.encoding import names_path, read_blocks, read_names
@@ -60,7 +60,6 @@ def main(params: Params) -> None:
     )
     model = recurrent.build(chosen.architecture, **sizes)
     model.prepare(inputs["train"])
-    read = load_start(model, params, "recurrent")
     fit_and_save(
         model.to(device),
         data["train"],
@@ -70,7 +69,7 @@ def main(params: Params) -> None:
         params,
         "recurrent",
         card={"sizes": sizes, "most_epochs": chosen.most_epochs},
-        inputs=[ENCODED_SERIES, names_path(ENCODED_SERIES), EPOCHS, *read],
+        inputs=[ENCODED_SERIES, names_path(ENCODED_SERIES), EPOCHS],
         directory=RECURRENT,
         live=METRICS / "recurrent",
     )

@@ -215,17 +215,6 @@ def test_shapes_are_as_exact_in_mixed_precision():
     torch.testing.assert_close(found, expected)
 
 
-def test_new_details_draw_other_stamps_and_the_meaning_stays():
-    model, given = trained(), alerts(60)
-    others = alerts(60, seed=7)
-    others = others._replace(pixels=others.pixels.sort(dim=-1).values)
-    before = model(others).reconstruction, model._parts(model.encode(*given))[0]
-    model.take_details(others)
-    torch.testing.assert_close(model._parts(model.encode(*given))[0], before[1])
-    off = [(drawn - others.pixels).square().mean() for drawn in (before[0], model(others)[1])]
-    assert off[1] < 0.5 * off[0]
-
-
 def test_a_last_batch_of_one_alert_is_learnt_from():
     model, given = build("invariant"), alerts(1)
     model.prepare(alerts(40))

@@ -58,11 +58,6 @@ def test_an_integer_is_a_number(tmp_path):
             "autoencoder",
             "both 0",
         ),
-        (
-            {"autoencoder__architecture": "published", "autoencoder__new_details": True},
-            "autoencoder",
-            "expected invariant",
-        ),
     ],
 )
 def test_a_wrong_parameter_is_named_by_its_path(tmp_path, changes, key, told):

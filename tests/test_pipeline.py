@@ -492,22 +492,6 @@ def test_a_network_of_ours_keeps_the_scale_of_its_features(clean, tmp_path):
     assert found == (tmp_path / "earlier/weights.safetensors").read_bytes()
 
 
-def test_a_network_of_ours_may_draw_the_stamps_of_other_rows(clean, tmp_path):
-    from safetensors.torch import load_file, save_file
-
-    folder = clean.folder / "data/models/autoencoder"
-    shutil.copytree(folder, tmp_path / "earlier")
-    path = tmp_path / "earlier/weights.safetensors"
-    before = load_file(path)
-    save_file(before | {"components": 0 * before["components"]}, path)
-    clean.set(autoencoder__weights=str(path), autoencoder__epochs=0, autoencoder__new_details=True)
-    clean.run("dvc", "repro", "train_autoencoder")
-    after = load_file(folder / "weights.safetensors")
-    assert after.keys() == before.keys()
-    for name, values in before.items():
-        assert (after[name] - values).abs().max() < 1e-4, name
-
-
 def test_published_weights_encode_without_training(clean, tmp_path):
     import torch
 

@@ -127,7 +127,6 @@ class Autoencoder(Fit):
     left_out: list[FeatureName]
     dropout: Share
     weights: str
-    new_details: bool
     rescale: Literal["none", "minmax", "asinh"]
     loss: Literal["cross_entropy", "published"]
     reconstruction_weight: Weight
@@ -143,12 +142,6 @@ class Autoencoder(Fit):
     shift: Annotated[int, Field(ge=0, le=5)]
     rotation: Annotated[float, Field(ge=0, le=180)]
     sampling: Literal["copies", "distinct", "balanced"]
-
-    @model_validator(mode="after")
-    def _has_details(self) -> "Autoencoder":
-        if self.new_details and self.architecture == "published":
-            raise ValueError("architecture published with new_details; expected invariant")
-        return self
 
     @model_validator(mode="after")
     def _learns_something(self) -> "Autoencoder":

@@ -108,10 +108,6 @@ class InvariantAutoencoder(nn.Module):
         self.mean_shapes.copy_(_mean(measured, known))
         deviation = _mean((measured - self.mean_shapes).square(), known).sqrt()
         self.spread_shapes.copy_(torch.where(deviation > _SMALLEST_SPREAD, deviation, 1.0))
-        self.take_details(train)
-
-    def take_details(self, train: AlertInput) -> None:
-        """Take the components that the details are from train rows; the meaning stays."""
         seen = train.observed.flatten(1).all(dim=1)
         if seen.any():
             stamps = laid(train.pixels[seen], self.poses(*train)[seen])
