@@ -158,25 +158,33 @@ def anomaly_detection(
 
     AUROC of the mean distance to the ten nearest, a class held out in turn, and their mean.
     """
-    scores: Scores = {}
-    for label in np.unique(labels):
-        normal = train[train_labels != label]
-        if not len(normal) or (labels == label).all():
-            continue
-        scaler = StandardScaler().fit(normal)
-        nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(normal)))
-        nearest.fit(scaler.transform(normal))
-        distance = nearest.kneighbors(scaler.transform(vectors))[0].mean(axis=1)
-        scores |= with_interval(
-            f"auroc_{classes[int(label)]}",
-            roc_auc_score,
-            labels == label,
-            distance,
-            labels=labels,
-            seed=seed,
-        )
-    own = [value for name, value in scores.items() if not name.endswith(("_low", "_high"))]
-    return {"auroc_mean": float(np.mean(own)), **scores} if own else {}
+    held_out = [
+        label
+        for label in np.unique(labels)
+        if (train_labels != label).any() and (labels != label).any()
+    ]
+    if not held_out:
+        return {}
+    far = np.stack([_how_far(train[train_labels != label], vectors) for label in held_out], axis=1)
+
+    def mean_over(truth: np.ndarray, distances: np.ndarray) -> float:
+        each = zip(held_out, distances.T, strict=True)
+        return float(np.mean([roc_auc_score(truth == label, column) for label, column in each]))
+
+    scores = with_interval("auroc_mean", mean_over, labels, far, labels=labels, seed=seed)
+    for label, distance in zip(held_out, far.T, strict=True):
+        name, own = f"auroc_{classes[int(label)]}", labels == label
+        scores |= with_interval(name, roc_auc_score, own, distance, labels=labels, seed=seed)
+    return scores
+
+
+def _how_far(normal: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Mean distance of each vector to the ten nearest that are normal: float64 `(n,)`."""
+    scaler = StandardScaler().fit(normal)
+    nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(normal)))
+    nearest.fit(scaler.transform(normal))
+    distance: np.ndarray = nearest.kneighbors(scaler.transform(vectors))[0].mean(axis=1)
+    return distance
 
 
 def calibration(probabilities: np.ndarray, labels: np.ndarray, *, seed: int) -> Scores:

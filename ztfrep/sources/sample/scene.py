@@ -30,7 +30,7 @@ class Kinds:
     noise_peaks: float  # of the bogus: those that look like a faint source
 
 
-FIRST_ALERTS = Kinds(quasars=0.26, outbursts=0.05, hostless=0.08, crossing=0.05, noise_peaks=0.07)
+FIRST_ALERTS = Kinds(quasars=0.235, outbursts=0.05, hostless=0.08, crossing=0.05, noise_peaks=0.07)
 # The AGN of the series come from catalogues of quasars, and an outburst is detected again.
 SERIES = Kinds(quasars=0.9, outbursts=0.14, hostless=0.12, crossing=0.0, noise_peaks=0.0)
 # Of the bogus that are no noise peaks.
