@@ -4,8 +4,8 @@ python -m benchmarks.study            # queue, run, gather; hours on two cores
 python -m benchmarks.study --gather   # what has already run, again
 
 Every run is a DVC experiment by its name, so that each can be applied, pushed and run again. Test
-figures go into benchmarks/results/study.json and, as a table, into README.md between its marks; to
-choose by, there are the validation figures beside them.
+figures go into benchmarks/results/study-SCALE.json and, as a table, into README.md between the
+marks of that scale; to choose by, there are the validation figures beside them.
 """
 
 import json
@@ -23,7 +23,7 @@ from tqdm import tqdm
 from benchmarks.measuring import RESULTS, machine, save
 
 README = Path("README.md")
-_BEGIN, _END = "<!-- study: written by benchmarks.study -->", "<!-- study: end -->"
+_BEGIN, _END = "<!-- {name}: written by benchmarks.study -->", "<!-- {name}: end -->"
 # To ask takes DVC some seconds of a core.
 _WAIT = 30.0
 
@@ -111,6 +111,7 @@ def main(
     option: Annotated[list[str] | None, typer.Option(help="key=value for every run.")] = None,
 ) -> None:
     """Run the study and write what it found."""
+    study = f"study-{scale:g}"
     names = {
         variant: [f"study-{variant}-{scale:g}-{seed}" for seed in range(seeds)]
         for variant in VARIANTS
@@ -132,7 +133,7 @@ def main(
     rows = {name: found["ours"][0][name] for name in ("stamps", "series")}
     counts = {"alerts": rows["stamps"]["alerts"], "objects": rows["series"]["objects"]}
     save(
-        "study",
+        study,
         {
             "command": command,
             "scale": scale,
@@ -144,7 +145,7 @@ def main(
         },
         shown=("command", "table"),
     )
-    _write_readme(_markdown(table, command, counts))
+    _write_readme(study, _markdown(table, command, counts))
 
 
 def _queue(name: str, settings: Sequence[str]) -> None:
@@ -285,14 +286,15 @@ def _lead(score: Mapping[str, Any]) -> str:
     return f", ours {median} ({low} - {high})"
 
 
-def _write_readme(text: str) -> None:
+def _write_readme(study: str, text: str) -> None:
+    begin, end = _BEGIN.format(name=study), _END.format(name=study)
     content = README.read_text(encoding="utf-8")
-    before, _, rest = content.partition(_BEGIN)
-    _, mark, after = rest.partition(_END)
+    before, _, rest = content.partition(begin)
+    _, mark, after = rest.partition(end)
     if not mark:
-        raise SystemExit(f"error: {README}: no marks {_BEGIN} and {_END}")
-    README.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}", encoding="utf-8")
-    print(f"written: {README}, {RESULTS / 'study.json'}")
+        raise SystemExit(f"error: {README}: no marks {begin} and {end}")
+    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    print(f"written: {README}, {RESULTS / f'{study}.json'}")
 
 
 if __name__ == "__main__":

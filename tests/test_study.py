@@ -24,7 +24,9 @@ def test_the_median_of_the_seeds_and_all_that_they_span():
 
 def test_the_table_stands_between_its_marks_and_nothing_else_changes(tmp_path, monkeypatch):
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{study._BEGIN}\nold\n{study._END}\nafter\n")
+    other = "<!-- study-1: written by benchmarks.study -->\nthe other\n<!-- study-1: end -->\n"
+    begin, end = (mark.format(name="study-0.2") for mark in (study._BEGIN, study._END))
+    readme.write_text(f"before\n{other}{begin}\nold\n{end}\nafter\n")
     monkeypatch.setattr(study, "README", readme)
     probe = {
         "ours": {"median": 0.95, "low": 0.93, "high": 0.97},
@@ -36,9 +38,10 @@ def test_the_table_stands_between_its_marks_and_nothing_else_changes(tmp_path, m
         "MSE": {"scores": {"ours": {"median": 0.00512}}, "verdict": "behind nobody"},
     }
     for _ in range(2):
-        study._write_readme(study._markdown(table, "the command", {"alerts": 500, "objects": 2055}))
+        words = study._markdown(table, "the command", {"alerts": 500, "objects": 2055})
+        study._write_readme("study-0.2", words)
     text = readme.read_text()
-    assert text.startswith("before\n")
+    assert text.startswith(f"before\n{other}")
     assert text.endswith("\nafter\n")
     assert "old" not in text
     line = "| probe | 0.950 (0.930 - 0.970) | 0.800 | a forest 0.900 | ahead |"
@@ -88,5 +91,7 @@ def test_every_setting_of_the_study_is_a_parameter():
             for part in key.split("."):
                 assert part in table, key
                 table = table[part]
-    assert study._BEGIN in (ROOT / "README.md").read_text()
-    assert study._END in (ROOT / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
+    for scale in ("0.2", "1"):
+        assert study._BEGIN.format(name=f"study-{scale}") in readme
+        assert study._END.format(name=f"study-{scale}") in readme
