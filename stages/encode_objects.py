@@ -1,7 +1,7 @@
 """Encode every object to objects.npy."""
 
 from stages import run
-from stages.fitting import start
+from stages.device import start
 from stages.paths import ENCODED_OBJECTS, ENCODED_SERIES, RECURRENT
 from stages.series_inputs import series_inputs
 from ztfrep import checkpoints

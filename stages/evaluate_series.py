@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from stages import run
-from stages.fitting import start
+from stages.device import start
 from stages.paths import ENCODED_OBJECTS, ENCODED_SERIES, FIGURES, METRICS, RECURRENT
 from stages.published import published_blocks
 from stages.reporting import (

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
 from stages import run
-from stages.fitting import start
+from stages.device import start
 from stages.inputs import alert_inputs, gathered
 from stages.paths import AUTOENCODER, ENCODED_STAMPS, FIGURES, METRICS, STAMPS
 from stages.published import of_our_rows, published_blocks

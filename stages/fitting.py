@@ -1,4 +1,4 @@
-"""What training a network is around the fit: device, checkpoint, curves, files."""
+"""What training a network is around the fit: checkpoint, curves, files."""
 
 import hashlib
 import json
@@ -22,19 +22,10 @@ from ztfrep.training import (
     Loss,
     Recipe,
     Record,
-    choose_device,
     fit,
-    make_deterministic,
 )
 
 Network = Literal["autoencoder", "recurrent"]
-
-
-def start(params: Params) -> torch.device:
-    """Make torch deterministic, seed it, and choose where to train."""
-    make_deterministic(params.threads)
-    torch.manual_seed(params.seed)
-    return choose_device()
 
 
 def fit_and_save(

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from stages import run
-from stages.fitting import fit_and_save, start
+from stages.device import start
+from stages.fitting import fit_and_save
 from stages.inputs import alert_inputs, feature_scaling, gathered
 from stages.paths import AUTOENCODER, METRICS, STAMPS
 from ztfrep.alerts import CHANNELS, CLASSES, ROW_GROUP, AlertTable

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from stages import run
-from stages.fitting import fit_and_save, start
+from stages.device import start
+from stages.fitting import fit_and_save
 from stages.paths import ENCODED_SERIES, EPOCHS, METRICS, RECURRENT
 from stages.series_inputs import series_inputs
 from ztfrep.encoding import names_path, read_blocks, read_names

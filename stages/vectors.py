@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from stages.fitting import start
+from stages.device import start
 from stages.inputs import alert_inputs
 from stages.paths import AUTOENCODER
 from ztfrep import checkpoints

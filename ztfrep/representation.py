@@ -36,18 +36,30 @@ def with_interval(
 
     `labels` `(n,)` are the classes; the names are `name`, `name_low` and `name_high`.
     """
+    return _with_intervals(
+        [name], lambda *few: [statistic(*few)], *arrays, labels=labels, seed=seed
+    )
+
+
+def _with_intervals(
+    names: Sequence[str],
+    statistics: Callable[..., Sequence[float]],
+    *arrays: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
+) -> Scores:
+    """Give several statistics as `with_interval` does, all of the same resampled rows."""
     generator = np.random.default_rng(seed)
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     samples = []
     for _ in range(_REPEATS):
         rows = np.concatenate([generator.choice(m, len(m)) for m in members])
-        samples.append(statistic(*(array[rows] for array in arrays)))
-    low, high = np.quantile(samples, [0.025, 0.975])
-    return {
-        name: float(statistic(*arrays)),
-        f"{name}_low": float(low),
-        f"{name}_high": float(high),
-    }
+        samples.append(statistics(*(array[rows] for array in arrays)))
+    lows, highs = np.quantile(samples, [0.025, 0.975], axis=0)
+    scores: Scores = {}
+    for name, value, low, high in zip(names, statistics(*arrays), lows, highs, strict=True):
+        scores |= {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
+    return scores
 
 
 def squared_error(
@@ -167,15 +179,13 @@ def anomaly_detection(
         return {}
     far = np.stack([_how_far(train[train_labels != label], vectors) for label in held_out], axis=1)
 
-    def mean_over(truth: np.ndarray, distances: np.ndarray) -> float:
-        each = zip(held_out, distances.T, strict=True)
-        return float(np.mean([roc_auc_score(truth == label, column) for label, column in each]))
+    def mean_and_each(truth: np.ndarray, distances: np.ndarray) -> list[float]:
+        columns = zip(held_out, distances.T, strict=True)
+        each = [float(roc_auc_score(truth == label, column)) for label, column in columns]
+        return [float(np.mean(each)), *each]
 
-    scores = with_interval("auroc_mean", mean_over, labels, far, labels=labels, seed=seed)
-    for label, distance in zip(held_out, far.T, strict=True):
-        name, own = f"auroc_{classes[int(label)]}", labels == label
-        scores |= with_interval(name, roc_auc_score, own, distance, labels=labels, seed=seed)
-    return scores
+    names = ["auroc_mean", *(f"auroc_{classes[int(label)]}" for label in held_out)]
+    return _with_intervals(names, mean_and_each, labels, far, labels=labels, seed=seed)
 
 
 def _how_far(normal: np.ndarray, vectors: np.ndarray) -> np.ndarray:

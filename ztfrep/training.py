@@ -21,6 +21,9 @@ Dataset = tuple[Tensor, ...]
 Loss = Callable[[nn.Module, Dataset], dict[str, tuple[Tensor, Tensor]]]
 Record = dict[str, float]
 
+# More rows than fit in a processor's cache cost it more time each.
+_VALIDATION_BATCH = 128
+
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -79,7 +82,8 @@ def choose_device() -> torch.device:
 def make_deterministic(threads: int) -> None:
     """Make torch give the same bits for the same seed and number of threads."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    # As `use_deterministic_algorithms`, which imports torch's compiler too: two seconds of a stage.
+    torch.set_deterministic_debug_mode("error")
     torch.set_num_threads(threads)
 
 
@@ -121,7 +125,7 @@ def fit(
             record |= {f"train_{name}": value for name, value in means.items()}
 
         # evaluate
-        means = run_epoch(model, validation, everything, 512, loss, recipe.precision)
+        means = run_epoch(model, validation, everything, _VALIDATION_BATCH, loss, recipe.precision)
         record |= {f"validation_{name}": value for name, value in means.items()}
 
         diverged = [name for name, value in record.items() if not math.isfinite(value)]

@@ -43,19 +43,21 @@ def point_sources(
 
     `fwhm` `(n,)` in pixels. Light is integrated over each pixel.
     """
-    sigma = (fwhm / _FWHM_PER_SIGMA)[:, None, None]
+    lit = flux != 0
+    sigma = np.broadcast_to((fwhm / _FWHM_PER_SIGMA)[:, None], flux.shape)[lit]
+    columns, rows = np.zeros((2, *flux.shape, size), np.float32)
     image = np.zeros((len(x), size, size), np.float32)
     for share, width in _COMPONENTS:
-        columns = _pixel_integrals(x, sigma * width, size) * (share * flux)[..., None]
-        rows = _pixel_integrals(y, sigma * width, size)
-        image += np.matmul(rows.transpose(0, 2, 1), columns)
+        columns[lit] = _pixel_integrals(x[lit], sigma * width, size)
+        rows[lit] = _pixel_integrals(y[lit], sigma * width, size)
+        image += np.matmul(rows.transpose(0, 2, 1), columns * (share * flux)[..., None])
     return image
 
 
 def _pixel_integrals(centre: np.ndarray, sigma: np.ndarray, size: int) -> np.ndarray:
-    """Integrate unit Gaussians `(n, s)` over each of `size` pixels: float32 `(n, s, size)`."""
+    """Integrate unit Gaussians `(n,)` over each of `size` pixels: float32 `(n, size)`."""
     edges = np.arange(size + 1) - size / 2
-    scaled = (edges - centre[..., None]) / (np.sqrt(2) * sigma)
+    scaled = (edges - centre[:, None]) / (np.sqrt(2) * sigma[:, None])
     return (0.5 * np.diff(erf(scaled), axis=-1)).astype(np.float32)
 
 
@@ -100,12 +102,14 @@ def galaxies(
 def blurred(image: np.ndarray, fwhm: np.ndarray) -> np.ndarray:
     """Convolve `(n, m + 12, m + 12)` with the seeing `(n,)` and cut it to `(n, m, m)`."""
     full = image.shape[1]
-    sigma = (fwhm / _FWHM_PER_SIGMA)[:, None, None]
-    found = np.zeros((len(image), full - 2 * _MARGIN, full - 2 * _MARGIN), np.float32)
-    kept = np.arange(full)[_MARGIN:-_MARGIN] - (full - 1) / 2
-    centres = np.broadcast_to(kept, (len(image), len(kept)))
+    kept = full - 2 * _MARGIN
+    found = np.zeros((len(image), kept, kept), np.float32)
+    # What a pixel gives to another depends on how far they are apart, and on nothing else.
+    apart = np.arange(full) - np.arange(kept)[:, None]
+    centre = np.zeros(len(image))
     for share, width in _COMPONENTS:
-        kernel = _pixel_integrals(centres, sigma * width, full)
+        profile = _pixel_integrals(centre, fwhm / _FWHM_PER_SIGMA * width, kept + full - 1)
+        kernel = profile[:, apart + kept - 1]
         found += share * np.matmul(np.matmul(kernel, image), kernel.transpose(0, 2, 1))
     return found
 
