@@ -4,7 +4,7 @@ python -m benchmarks.study            # queue, run, gather; hours on two cores
 python -m benchmarks.study --gather   # what has already run, again
 
 Every run is a DVC experiment by its name, so that each can be applied, pushed and run again. Test
-figures go into benchmarks/results/study-SCALE.json and, as a table, into README.md between the
+figures go into benchmarks/results/study-SCALE.json and, as a table, into README.md where it has
 marks of that scale; to choose by, there are the validation figures beside them.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 import typer
 from tqdm import tqdm
 
-from benchmarks.measuring import RESULTS, machine, save
+from benchmarks.measuring import machine, save
 
 README = Path("README.md")
 _BEGIN, _END = "<!-- {name}: written by benchmarks.study -->", "<!-- {name}: end -->"
@@ -292,9 +292,11 @@ def _write_readme(study: str, text: str) -> None:
     before, _, rest = content.partition(begin)
     _, mark, after = rest.partition(end)
     if not mark:
-        raise SystemExit(f"error: {README}: no marks {begin} and {end}")
+        # Of a scale that the README does not show, the JSON is the result.
+        print(f"{README}: left as it is, without marks {begin} and {end}")
+        return
     README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-    print(f"written: {README}, {RESULTS / f'{study}.json'}")
+    print(f"written: the table of {README}")
 
 
 if __name__ == "__main__":
