@@ -47,12 +47,13 @@ _CLASSES = 5
 def main(
     models: Annotated[list[str], typer.Argument(help="Folders of autoencoders, or name=folder.")],
     table: Annotated[Path, typer.Option(help="The real alerts.")] = STAMPS,
+    name: Annotated[str, typer.Option(help="Of the JSON in benchmarks/results.")] = "real_alerts",
 ) -> None:
     """Probe encoders, and a PCA, on the labelled alerts of a table."""
     folders = {}
     for model in models:
-        name, _, folder = model.rpartition("=")
-        folders[name or Path(folder).name] = Path(folder)
+        given, _, folder = model.rpartition("=")
+        folders[given or Path(folder).name] = Path(folder)
     alerts = AlertTable(table)
     names = alerts.identity()
     chosen = np.flatnonzero((names["label"] >= 0) & names["has_stamps"])
@@ -63,15 +64,15 @@ def main(
     nights = np.floor(names["mjd"].to_numpy()[chosen])
 
     vectors, cards = {}, {}
-    for name, folder in folders.items():
-        cards[name] = read_card(folder)
-        if _was_taught(cards[name], alerts):
+    for encoder, folder in folders.items():
+        cards[encoder] = read_card(folder)
+        if _was_taught(cards[encoder], alerts):
             sys.exit(
                 f"error: {folder}: found an encoder that may have learnt these labels; expected "
                 "one that did not; train it on another source, or on this one with "
                 "autoencoder.classification_weight=0, contrastive_weight=0 and sampling=distinct"
             )
-        vectors[name] = _encoded(folder, alerts, chosen)
+        vectors[encoder] = _encoded(folder, alerts, chosen)
     pixels = _inputs(alerts, chosen, "minmax").pixels.flatten(1).numpy()
     components = min(128, len(pixels) // 2)
     vectors["PCA of the pixels"] = PCA(components, random_state=0).fit_transform(pixels)
@@ -81,11 +82,11 @@ def main(
         for grouped, groups in (("by object", objects), ("by night", _linked(objects, nights)))
     }
     save(
-        "real_alerts",
+        name,
         {
             "alerts": len(labels),
             "objects": len(set(objects)),
-            "params": {name: card["params"] for name, card in cards.items()},
+            "params": {encoder: card["params"] for encoder, card in cards.items()},
             "folds": found,
         },
         shown=("alerts", "objects", "folds"),
