@@ -130,7 +130,6 @@ def project(tmp_path_factory):
         source="local",
         sources__local__stamps=str(home / "stamps.pkl"),
         sources__local__series=str(home / "series.pk"),
-        threads=1,
         convert__held_out_at_least=6,
         autoencoder__latent_dim=8,
         autoencoder__dropout=0.1,

@@ -206,6 +206,18 @@ def test_light_is_conserved_and_centred():
     assert (image.sum(axis=1) @ place) / image.sum() == pytest.approx(-0.2, abs=1e-2)
 
 
+@pytest.mark.parametrize("column", [40, 0, -4])
+def test_the_seeing_spreads_a_pixel_as_a_point_source_there(column):
+    """The light of one outside the stamp, in the margin of 6, comes in too."""
+    row, margin, centre = 20, 6, 31
+    sky = np.zeros((1, 63 + 2 * margin, 63 + 2 * margin), np.float32)
+    sky[0, row + margin, column + margin] = 1000
+    fwhm = np.array([2.0])
+    x, y = np.array([[column - centre]]), np.array([[row - centre]])
+    source = optics.point_sources(x, y, np.array([[1000.0]]), fwhm, 63)
+    assert optics.blurred(sky, fwhm) == pytest.approx(source, rel=1e-5, abs=1e-4)
+
+
 def moments(image):
     place = np.arange(image.shape[-1]) - (image.shape[-1] - 1) / 2
     total = image.sum()

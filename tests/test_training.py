@@ -47,6 +47,11 @@ def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
+def test_what_cannot_be_repeated_bit_by_bit_is_refused():
+    with pytest.raises(RuntimeError, match="deterministic"):
+        torch.zeros(3).put_(torch.tensor([1, 1]), torch.ones(2))
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
     (first, history), (second, again) = run(), run()
     assert same(first, second)
