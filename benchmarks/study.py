@@ -289,12 +289,14 @@ def _lead(score: Mapping[str, Any]) -> str:
 def _write_readme(study: str, text: str) -> None:
     begin, end = _BEGIN.format(name=study), _END.format(name=study)
     content = README.read_text(encoding="utf-8")
+    if begin not in content:
+        # Of a scale that the README does not show, the JSON is the result.
+        print(f"{README}: left as it is, without the mark {begin}")
+        return
     before, _, rest = content.partition(begin)
     _, mark, after = rest.partition(end)
     if not mark:
-        # Of a scale that the README does not show, the JSON is the result.
-        print(f"{README}: left as it is, without marks {begin} and {end}")
-        return
+        raise SystemExit(f"error: {README}: no mark {end} behind {begin}")
     README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
     print(f"written: the table of {README}")
 

@@ -1,5 +1,6 @@
 """The study's bookkeeping: what runs, what it comes to, what the README says."""
 
+import pytest
 import yaml
 
 from benchmarks import study
@@ -24,8 +25,12 @@ def test_the_median_of_the_seeds_and_all_that_they_span():
 
 def test_the_table_stands_between_its_marks_and_nothing_else_changes(tmp_path, monkeypatch):
     readme = tmp_path / "README.md"
-    other = "<!-- study-1: written by benchmarks.study -->\nthe other\n<!-- study-1: end -->\n"
-    begin, end = (mark.format(name="study-0.2") for mark in (study._BEGIN, study._END))
+    begin, end, first, last = (
+        mark.format(name=name)
+        for name in ("study-0.2", "study-1")
+        for mark in (study._BEGIN, study._END)
+    )
+    other = f"{first}\nthe other\n{last}\n"
     readme.write_text(f"before\n{other}{begin}\nold\n{end}\nafter\n")
     monkeypatch.setattr(study, "README", readme)
     probe = {
@@ -46,11 +51,21 @@ def test_the_table_stands_between_its_marks_and_nothing_else_changes(tmp_path, m
     assert "old" not in text
     line = "| probe | 0.950 (0.930 - 0.970) | 0.800 | a forest 0.900 | ahead |"
     assert text.count(line) == 1
-    study._write_readme("study-0.5", words)
-    assert readme.read_text() == text
     assert "| MSE | 0.00512 |  |  | behind nobody |" in text
     assert "`the command`" in text
     assert "2,055 test objects" in text
+    study._write_readme("study-0.5", words)
+    assert readme.read_text() == text
+
+
+def test_a_table_that_does_not_end_is_told_and_left(tmp_path, monkeypatch):
+    readme = tmp_path / "README.md"
+    content = f"before\n{study._BEGIN.format(name='study-1')}\nafter\n"
+    readme.write_text(content)
+    monkeypatch.setattr(study, "README", readme)
+    with pytest.raises(SystemExit, match="study-1: end"):
+        study._write_readme("study-1", "a table")
+    assert readme.read_text() == content
 
 
 def scores(**rivals):
