@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"errors", "files", "features", "stamps"}
+LEAVES = {"errors", "files", "features", "filetypes", "stamps"}
 # What a module or package of ours may import of ours; the stages and cli may import anything.
 ALLOWED = {
     "__init__": set(),
     "errors": set(),
     "files": set(),
+    "filetypes": set(),
     "features": set(),
     "stamps": set(),
     "curation": set(),
@@ -22,9 +23,11 @@ ALLOWED = {
     "figures": set(),
     "representation": set(),
     "sampling": set(),
-    "params": {"errors", "features"},
+    "schema_errors": {"errors", "filetypes"},
+    "strict_yaml": {"errors", "filetypes"},
+    "params": {"errors", "features", "filetypes", "schema_errors", "strict_yaml"},
     "alerts": {"errors", "files", "features"},
-    "training": {"files"},
+    "training": {"errors", "files", "filetypes"},
     "encoding": {"errors", "files"},
     "checkpoints": {"errors", "files"},
     "sources": {"alerts", "curation", *LEAVES},
