@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"errors", "files", "filetypes", "features", "stamps"}
+# What any module may build on.
+BASE = {"errors", "files", "filetypes"}
+LEAVES = {"features", "frames", "stamps", *BASE}
 # What a module or package of ours may import of ours; the stages and cli may import anything.
 ALLOWED = {
     "__init__": set(),
@@ -24,11 +26,13 @@ ALLOWED = {
     "figures": set(),
     "representation": set(),
     "sampling": set(),
-    "params": {"errors", "features"},
-    "alerts": {"errors", "files", "features", "frames"},
-    "training": {"files"},
-    "encoding": {"errors", "files", "frames"},
-    "checkpoints": {"errors", "files"},
+    "schema_errors": {"errors", "filetypes"},
+    "strict_yaml": {"errors", "filetypes"},
+    "params": {"features", "schema_errors", "strict_yaml", *BASE},
+    "alerts": {"features", "frames", *BASE},
+    "training": BASE,
+    "encoding": {"frames", *BASE},
+    "checkpoints": BASE,
     "sources": {"alerts", "curation", *LEAVES},
 }
 

@@ -273,7 +273,7 @@ def test_a_wrong_parameter_is_one_line_and_writes_nothing(clean, changes, stage,
 
 
 def test_a_run_that_diverges_is_one_line_and_leaves_no_model(clean):
-    clean.set(autoencoder__learning_rate=1e15)
+    clean.set(autoencoder__optimizer="sgd", autoencoder__learning_rate=1000.0)
     done = clean.try_("dvc", "repro", "train_autoencoder")
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
