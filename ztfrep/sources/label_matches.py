@@ -27,9 +27,7 @@ CREATE TABLE labelled AS
 _KEYS = {"alert_labels": "candid", "object_labels": "object_id"}
 # Candids by which rounding is recognised beyond doubt, and as many as are tested at all.
 _CERTAIN, _TESTED = 20, 1000
-_ROUNDED = (
-    "its candids were rounded by a spreadsheet or a float64 column: their last digits are lost"
-)
+_ROUNDED = "these candids were rounded by a spreadsheet or a float64 column"
 _AS_TEXT = "write them as text with all their digits, or label objects by object_id"
 
 
