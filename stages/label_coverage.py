@@ -19,12 +19,15 @@ class _Table(NamedTuple):
     learned: str
     # Not scored without a labelled row.
     scored: str
+    # Learned of one class, but not of none.
+    of_one: str = ""
 
 
 _ALERTS = _Table(
     "alerts",
     "probes of the alerts' vectors, of features and of a PCA are not fitted",
     "classification, probes and confusion",
+    "the classification branch learns no class, ",
 )
 _OBJECTS = _Table(
     "objects",
@@ -77,10 +80,9 @@ def _unscored(table: _Table, counts: Labelled) -> Iterator[str]:
         return
     learned = len(present["train"]) > 1
     if not learned:
-        yield (
-            f"labelled train {table.rows} of {_number(present['train'])}: {table.learned}; "
-            f"{_REPRESENTATION} will not be scored"
-        )
+        of_none = "" if present["train"] else table.of_one
+        rows = f"train {table.rows} of {_number(present['train'])}"
+        yield f"labelled {rows}: {of_none}{table.learned}; {_REPRESENTATION} will not be scored"
     for split in SPLITS[1:]:
         rows, classes = f"{split} {table.rows}", present[split]
         if not classes:

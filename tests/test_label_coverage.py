@@ -63,7 +63,9 @@ def test_a_split_without_labels_or_with_one_class_is_named():
 
 def test_unlabelled_train_rows_are_said_to_fit_no_probe_though_others_are_scored():
     first, *others = unscored(labelled(NONE, ALL, ALL), COMPLETE)
-    assert first.startswith("labelled train alerts of no class: probes")
+    assert first.startswith(
+        "labelled train alerts of no class: the classification branch learns no class, probes"
+    )
     assert others == []
 
 

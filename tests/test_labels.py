@@ -243,6 +243,10 @@ def test_what_bytes_may_claim_is_bounded(tmp_path, monkeypatch):
     # It is given up early, not after so many rows.
     with pytest.raises(InputError, match="200 of 200 rows that do not fit"):
         read(tmp_path, "candid,class\n" + "x\n" * 100_000)
+    with pytest.raises(InputError, match="200 of 200 rows.*line 2 has 20001 fields"):
+        read(tmp_path, "candid,class\n" + ("," * 20_000 + "\n") * 300)
+    with pytest.raises(InputError, match="columns candid, class, candid0, candid1"):
+        read(tmp_path, ",".join(["candid", "class", *(f"candid{i}" for i in range(5000))]))
     # The names of other classes are many and long, what is kept of them is not.
     lines = "".join(f"{CANDID + i},{'y' * 30_000}{i}\n{CANDID + i},{i}\n" for i in range(30))
     labels = read(tmp_path, f"candid,class\n{ONE},SN\n{lines}")

@@ -13,6 +13,7 @@ from ztfrep.filetypes import HEAD_BYTES, describe, quote
 # Limits that a file cannot raise. A row of hundreds of columns has a few thousand characters.
 MOST_BYTES = 512 << 20
 MOST_LINE = 1 << 16
+MOST_COLUMNS = 5000
 _MOST_LINES_BEFORE_HEADER = 1000
 _SEPARATORS = (",", "\t", ";", "|", " ")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -142,7 +143,7 @@ def _read_header(
         commented = text.startswith("#")
         for separator in _SEPARATORS:
             found = _names(text.lstrip("#"), separator)
-            chosen = choose(found)
+            chosen = choose(found) if len(found) <= MOST_COLUMNS else None
             if chosen is not None:
                 return DelimitedTable(path, found, chosen, comments, lines, separator, number + 1)
             if not commented and len(found) > len(names):

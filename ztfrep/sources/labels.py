@@ -23,7 +23,7 @@ ROWS = ("malformed", "without_class", "of_other_classes", "without_id", "with_ba
 # Names of a column without case, blanks, `_` and `-`, the first that is there.
 _CANDID = ("candid",)
 _OBJECT = ("objectid", "oid", "ztfid")
-_MOST_ROWS = 20_000_000
+_MOST_ROWS, _MOST_BLANK = 20_000_000, 100
 # A file of rows that do not fit their header is given up after so many.
 _ENOUGH_MALFORMED = 200
 _MOST_NAMES, _SHOWN_NAMES = 1000, 20
@@ -127,8 +127,10 @@ class _Reading:
             columns, width = table.chosen, len(table.names)
             last = max(columns)
             for line, fields in table.rows():
+                # Separators at the end are no further column, unless there is no end of them.
                 if len(fields) != width and (
-                    len(fields) <= last or any(map(str.strip, fields[width:]))
+                    not last < len(fields) <= width + _MOST_BLANK
+                    or any(map(str.strip, fields[width:]))
                 ):
                     self._malformed(line, len(fields), width)
                     continue
