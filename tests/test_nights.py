@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.alert_packets import CANDID, alert, epoch, image, packet, random_stamps
 from ztfrep import features
-from ztfrep.alerts import SPLITS, AlertTable
+from ztfrep.alerts import CLASSES, SPLITS, AlertTable
 from ztfrep.errors import InputError
 from ztfrep.sources.archives import find_files, readers
 from ztfrep.sources.labels import no_labels, read_labels
@@ -102,7 +102,8 @@ def test_every_table_on_the_way_keeps_identifiers_as_integers(tmp_path):
     for schema in [*written.values(), INFO.schema()]:
         if "candid" in schema.names:
             assert schema.field("candid").type == pa.int64()
-    assert labels(tmp_path, f"candid,class\n{CANDID},SN\n").table["key"].dtype == "int64"
+    of_alerts = labels(tmp_path, f"candid,class\n{CANDID},SN\n").alerts
+    assert of_alerts["candid"].type == pa.int64()
 
 
 @settings(max_examples=10, deadline=None)
@@ -221,14 +222,37 @@ def test_labels_reach_their_alerts_and_their_objects(tmp_path):
     assert series.loc["ZTF0000"].tolist() == [4, 4]
     assert series.loc["ZTF0001"].tolist() == [-1, -1]  # two classes are none
     assert found.counts["labels"] == {
+        "rows": 34,
+        "rows_malformed": 0,
+        "rows_without_class": 1,
+        "rows_without_id": 0,
+        "rows_with_bad_id": 0,
+        "rows_labelled": 32,
+        "other_classes": 1,
+        "comment_lines": 0,
+        "respelled_ids": 0,
+        "contradictory_ids": 0,
+        "rows_matched": 31,
+        "rows_unmatched": 1,
+        "alerts_unlike_their_object": 0,
+        "other_classes_by_name": {"kilonova": 1},
         "alerts": 31,
         "objects": 29,
         "contradictory_objects": 1,
-        "contradictory_rows": 0,
-        "of_alerts_not_here": 1,
-        "other_classes": 1,
         "objects_too_rare_to_hold_out": 0,
     }
+    by_class = [f"kept_objects_{name}" for name in CLASSES]
+    series = [found.counts["series"][split] for split in SPLITS]
+    # An object whose alerts contradict each other counts for no class.
+    assert [sum(each[name] for each in series) for name in by_class] == [0, 14, 0, 0, 15]
+
+
+def test_no_labels_have_the_same_counts_all_zero(tmp_path):
+    first = Written(tmp_path, packets(*many(5)), labels=labels(tmp_path, "oid,class\nZTF0001,SN"))
+    second = Written(tmp_path, packets(*many(5)))
+    assert first.counts["labels"].keys() == second.counts["labels"].keys()
+    names = second.counts["labels"].pop("other_classes_by_name")
+    assert (names, set(second.counts["labels"].values())) == ({}, {0})
 
 
 def test_labels_of_objects_reach_all_their_alerts(tmp_path):
@@ -237,6 +261,95 @@ def test_labels_of_objects_reach_all_their_alerts(tmp_path):
     found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
     assert by_last_digits(found.stamps)[[1, 1003, 1015]].tolist() == [2, 2, -1]
     assert found.counts["labels"]["objects"] == 10
+
+
+def test_an_alerts_own_label_comes_before_that_of_its_object(tmp_path, caplog):
+    alerts = [
+        *many(20),
+        alert("ZTF0003", candid=CANDID + 1, jd=2459500.5),
+        alert("ZTF0003", candid=CANDID + 2, jd=2459501.5),
+    ]
+    text = f"""candid,object_id,class
+,ZTF0003,SN
+{CANDID + 1},ZTF0003,bogus
+{CANDID + 2},ZTF0003,SN
+{CANDID + 2},ZTF0003,AGN
+{CANDID + 1004},,VS
+,ZTF0004,VS
+"""
+    found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
+    # Of the second alert's own rows one contradicts the other.
+    assert by_last_digits(found.stamps)[[1003, 1, 2, 1004]].tolist() == [1, 4, -1, 2]
+    series = found.series.identity().set_index("object_id")["label"]
+    assert set(series["ZTF0003"]) == {1}
+    counts = found.counts["labels"]
+    assert counts["alerts_unlike_their_object"] == 1
+    assert (counts["rows_matched"], counts["contradictory_objects"]) == (6, 0)
+    assert "1 alerts have a label of their own, unlike their object's" in caplog.text
+
+
+def test_labels_that_match_no_alert_are_refused_before_a_table_is_written(tmp_path):
+    text = f"candid,class\n{CANDID + 1},SN\n{CANDID + 3},VS\n"
+    with pytest.raises(InputError) as caught:
+        Written(tmp_path, packets(*many(20)), labels=labels(tmp_path, text))
+    message = str(caught.value)
+    assert message.startswith(str(tmp_path / "labels.csv"))
+    assert "none of 2 rows with a class" in message
+    assert f"line 2: candid '{CANDID + 1}', where the alerts have candid '{CANDID + 1000}'" in (
+        message
+    )
+    assert not (tmp_path / "stamps.parquet").exists()
+
+
+def test_labels_of_which_fewer_than_half_match_are_used_with_a_warning(tmp_path, caplog):
+    text = "\n".join(["oid,class", "Z1,SN", "ZTF0001,SN", "ZTF0002,SN", "Z2,SN", "Z3,SN"])
+    found = Written(tmp_path, packets(*many(20)), labels=labels(tmp_path, text))
+    assert found.counts["labels"]["rows_unmatched"] == 3
+    assert "only 2 of 5 rows with a class" in caplog.text
+    assert "line 2: object_id 'Z1', where the alerts have object_id 'ZTF0000'" in caplog.text
+    caplog.clear()
+    text = "\n".join(["oid,class", "Z1,SN", "ZTF0001,SN", "ZTF0002,SN", "Z2,SN"])
+    Written(tmp_path, packets(*many(20)), labels=labels(tmp_path, text))
+    assert not caplog.records
+
+
+def exposures(n):
+    """Candids as ZTF's, one of each exposure: a time, a quadrant, and a number within it."""
+    return [CANDID + 1_000_000 * i + 15_003 + i % 7 for i in range(n)]
+
+
+@pytest.mark.parametrize("exact", [0, 6, 24])
+def test_candids_that_went_through_a_float_are_refused_or_named(tmp_path, caplog, exact):
+    candids = exposures(40)
+    stamps = [image(pixels) for pixels in random_stamps(1)]
+    alerts = [alert(f"ZTF{i}", candid=c, stamps=stamps) for i, c in enumerate(candids)]
+    rows = [c if i < exact else int(float(c)) for i, c in enumerate(candids)]
+    text = "\n".join(["candid,class", *(f"{c},SN" for c in rows)])
+    given = labels(tmp_path, text)
+    caplog.clear()
+    rounded = "these candids were rounded by a spreadsheet or a float64 column"
+    if not exact:
+        with pytest.raises(InputError, match=rf"none of 40 rows.*{rounded}.*as text"):
+            Written(tmp_path, packets(*alerts), labels=given)
+        return
+    found = Written(tmp_path, packets(*alerts), labels=given)
+    assert found.counts["labels"]["rows_matched"] == exact
+    # Most of them match in the last case: 16 others are too few to tell.
+    assert (rounded in caplog.text) == (exact == 6)
+
+
+def test_rounded_candids_of_which_some_meet_alerts_are_refused(tmp_path):
+    candids = exposures(40)
+    stamps = [image(pixels) for pixels in random_stamps(1)]
+    # Three alerts have the very candids that others are rounded to.
+    alerts = [
+        alert(f"ZTF{i}", candid=c, stamps=stamps)
+        for i, c in enumerate([*candids, *{int(float(c)) for c in candids[:3]}])
+    ]
+    text = "\n".join(["candid,class", *(f"{int(float(c))},SN" for c in candids)])
+    # Each label would be that of another alert.
+    with pytest.raises(InputError, match=r"only \d+ of 40 rows.*rounded"):
+        Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text.replace(",SN", ",VS")))
 
 
 def test_an_object_stands_in_one_split_of_both_tables_and_classes_are_held_out_alike(tmp_path):
