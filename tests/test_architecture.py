@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"errors", "files", "features", "stamps"}
+LEAVES = {"errors", "files", "filetypes", "features", "stamps"}
 # What a module or package of ours may import of ours; the stages and cli may import anything.
 ALLOWED = {
     "__init__": set(),
     "errors": set(),
     "files": set(),
     "features": set(),
+    "filetypes": set(),
     "stamps": set(),
     "curation": set(),
     "models": set(),
@@ -26,7 +27,10 @@ ALLOWED = {
     "alerts": {"errors", "files", "features"},
     "training": {"files"},
     "encoding": {"errors", "files"},
-    "checkpoints": {"errors", "files"},
+    "model_card": {"errors", "filetypes", "features", "stamps", "alerts", "params"},
+    "torch_files": {"filetypes"},
+    "state_dicts": {"errors", "filetypes", "torch_files"},
+    "checkpoints": {"errors", "files", "model_card", "state_dicts"},
     "sources": {"alerts", "curation", *LEAVES},
 }
 
