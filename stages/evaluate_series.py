@@ -27,6 +27,7 @@ from stages.series_inputs import magnitude_scale, series_inputs
 from ztfrep import checkpoints, evaluation, figures, sampling
 from ztfrep.alerts import SERIES_CLASSES
 from ztfrep.encoding import Block, read_blocks, read_names
+from ztfrep.errors import InputError
 from ztfrep.model_card import RecurrentCard
 from ztfrep.models import recurrent
 from ztfrep.models.series import MAGNITUDE, MAGNITUDE_KNOWN, SeriesInput
@@ -52,6 +53,13 @@ def main(params: Params) -> None:
     model, card = checkpoints.load_model(RECURRENT, recurrent.build, RecurrentCard)
     names = read_names(ENCODED_SERIES)
     classes = list(SERIES_CLASSES) if published else names.attrs["classes"]
+    if not published and card.classes != classes:
+        raise InputError(
+            RECURRENT,
+            found=f"a network of the classes {', '.join(card.classes)}",
+            expected=f"those of the series: {', '.join(classes)}",
+            remedy="train it on these series: dvc repro",
+        )
     series = published_blocks("base_recurrente") if published else read_blocks(ENCODED_SERIES)
     lengths = {
         split: np.full(len(block.labels), block.vectors.shape[1])
