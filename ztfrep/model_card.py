@@ -297,8 +297,8 @@ def _explained(path: Path, error: ValidationError) -> InputError:
     # pydantic's words are those of Python objects.
     if first["type"] in ("model_type", "model_attributes_type", "dict_type"):
         expected = "an object"
-    elif first["type"] in ("too_short", "too_long"):
-        expected = expected.removeprefix("List should have ").partition(" after")[0]
+    elif first["type"].endswith(("too_short", "too_long")):
+        expected = expected.partition("should have ")[2].partition(" after")[0]
     if first["type"] == "extra_forbidden":
         found, expected = "an unknown key", "the keys of a card alone"
     elif first["type"] == "missing":
