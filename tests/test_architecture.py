@@ -27,10 +27,11 @@ ALLOWED = {
     "alerts": {"errors", "files", "features"},
     "training": {"files"},
     "encoding": {"errors", "files"},
-    "model_card": {"errors", "filetypes", "features", "stamps", "alerts", "params"},
+    "model_card": {"filetypes", "features", "stamps", "alerts", "params"},
+    "card_files": {"errors", "filetypes", "model_card"},
     "torch_files": {"filetypes"},
     "state_dicts": {"errors", "filetypes", "torch_files"},
-    "checkpoints": {"errors", "files", "model_card", "state_dicts"},
+    "checkpoints": {"errors", "files", "card_files", "model_card", "state_dicts"},
     "sources": {"alerts", "curation", *LEAVES},
 }
 

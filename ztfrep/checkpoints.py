@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ztfrep.card_files import AGAIN, MISSING, read_content, validate
 from ztfrep.errors import InputError
 from ztfrep.files import replacing, write_json
-from ztfrep.model_card import AGAIN, MISSING, Card, read_content, validate
+from ztfrep.model_card import Card
 from ztfrep.state_dicts import claims_of, file_size, read_metadata, read_state
 
 Model = TypeVar("Model", bound=nn.Module)
