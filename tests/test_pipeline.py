@@ -527,18 +527,23 @@ def test_every_real_alert_has_its_own_vector_in_its_series(clean):
 
 
 def test_a_network_of_ours_keeps_the_scale_of_its_features(clean, tmp_path):
+    from safetensors.numpy import load_file
+
+    from ztfrep.checkpoints import load_model, save_model
+    from ztfrep.model_card import AutoencoderCard
+    from ztfrep.models import autoencoder
+
     folder = clean.folder / "data/models/autoencoder"
-    shutil.copytree(folder, tmp_path / "earlier")
-    before = json.loads((folder / "model.json").read_text())
-    scale = before["features"] | {"mean": [value + 1 for value in before["features"]["mean"]]}
-    (tmp_path / "earlier/model.json").write_text(json.dumps(before | {"features": scale}))
-    clean.set(
-        autoencoder__weights=str(tmp_path / "earlier/weights.safetensors"), autoencoder__epochs=0
-    )
+    model, card = load_model(folder, autoencoder.build, AutoencoderCard)
+    mean = [value + 1 for value in card.features.mean]
+    scale = card.features.model_copy(update={"mean": mean})
+    save_model(tmp_path / "earlier", model, card.model_copy(update={"features": scale}))
+    earlier = tmp_path / "earlier/weights.safetensors"
+    clean.set(autoencoder__weights=str(earlier), autoencoder__epochs=0)
     clean.run("dvc", "repro", "train_autoencoder")
-    assert clean.json("data/models/autoencoder/model.json")["features"] == scale
-    found = (folder / "weights.safetensors").read_bytes()
-    assert found == (tmp_path / "earlier/weights.safetensors").read_bytes()
+    assert clean.json("data/models/autoencoder/model.json")["features"] == scale.model_dump()
+    expected, found = load_file(earlier), load_file(folder / "weights.safetensors")
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
 
 
 def test_published_weights_encode_without_training(clean, tmp_path):

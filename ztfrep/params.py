@@ -25,8 +25,8 @@ _HEADS = 4
 # Bounds are far beyond what is of use, and below what exhausts a machine before anything is said.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Threads = Annotated[int, Field(ge=1, le=256)]
-Epochs = Annotated[int, Field(ge=0, le=100_000)]
-Patience = Annotated[int, Field(ge=1, le=100_000)]
+Epochs = Annotated[int, Field(ge=0, le=10_000)]
+Patience = Annotated[int, Field(ge=1, le=10_000)]
 BatchSize = Annotated[int, Field(ge=1, le=65_536)]
 Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
