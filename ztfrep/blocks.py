@@ -91,8 +91,8 @@ def _layout(path: str | Path, file: BinaryIO, dims: int | None) -> dict[str, tup
     """Read the six headers, and check that they fit one another and the bytes of the file."""
     layout = {}
     size = os.fstat(file.fileno()).st_size
-    for split in SPLITS:
-        vectors = _read_header(path, file, size, f"{split} vectors")
+    for place, split in enumerate(SPLITS):
+        vectors = _read_header(path, file, size, 2 * place)
         if (
             len(vectors.shape) not in ((2, 3) if dims is None else (dims,))
             or 0 in vectors.shape[1:]
@@ -101,13 +101,12 @@ def _layout(path: str | Path, file: BinaryIO, dims: int | None) -> dict[str, tup
             _refuse(path, f"{vectors.name} of shape {vectors.shape}", f"a shape {wanted}")
         if vectors.dtype not in (np.float32, np.float64) or not vectors.dtype.isnative:
             _refuse(path, f"{vectors.name} that are {_kind(vectors.dtype)}", "float32 or float64")
-        labels = _read_header(path, file, size, f"{split} labels")
-        if len(labels.shape) != 1 or labels.shape[0] != vectors.shape[0]:
-            _refuse(
-                path,
-                f"{vectors.shape[0]:,} {split} rows with labels of shape {labels.shape}",
-                "a label for every row",
-            )
+        labels = _read_header(path, file, size, 2 * place + 1)
+        if len(labels.shape) != 1:
+            _refuse(path, f"{labels.name} of shape {labels.shape}", "a shape (n,)")
+        if labels.shape != vectors.shape[:1]:
+            found = f"{vectors.shape[0]} {split} rows with {labels.shape[0]} labels"
+            _refuse(path, found, "a label for every row")
         if labels.dtype.kind not in "iuf" or not labels.dtype.isnative:
             _refuse(path, f"{labels.name} that are {_kind(labels.dtype)}", "numbers")
         layout[split] = vectors, labels
@@ -124,17 +123,18 @@ def _layout(path: str | Path, file: BinaryIO, dims: int | None) -> dict[str, tup
     return layout
 
 
-def _read_header(path: str | Path, file: BinaryIO, size: int, name: str) -> _Array:
-    """Read an array's header, and seek to the end of its bytes."""
-    start = file.tell()
+def _read_header(path: str | Path, file: BinaryIO, size: int, count: int) -> _Array:
+    """Read the header that follows `count` arrays, and seek to the end of its array's bytes."""
+    start, name = file.tell(), f"{SPLITS[count // 2]} {('vectors', 'labels')[count % 2]}"
     head = file.read(HEAD_BYTES)
     if not head.startswith(npy.MAGIC_PREFIX):
-        _refuse(path, f"{describe(head)} in place of the {name}" if head else f"no {name}")
-    reader = _READERS.get(head[6:8])
-    width = 2 if head[6] == 1 else 4
-    length = int.from_bytes(head[8 : 8 + width], "little")
+        instead = describe(head) if head else "the end of the file"
+        _refuse(path, f"{count} arrays, then {instead} in place of the {name}")
+    version = head[6:8]
+    reader = _READERS.get(version)
+    length = int.from_bytes(head[8 : 10 if version[:1] == b"\x01" else 12], "little")
     if reader is None or length > _MOST_HEADER_BYTES:
-        _refuse(path, f"{name} with a header of version {head[6]} and {length:,} bytes")
+        _refuse(path, f"{name} with a header of version {list(version)} and {length:,} bytes")
     file.seek(start + 8)
     try:
         with warnings.catch_warnings(action="ignore"):
