@@ -13,7 +13,7 @@ LEAVES = {"errors", "files", "filetypes", "features", "stamps"}
 ALLOWED = {
     "__init__": set(),
     "errors": set(),
-    "files": {"process"},
+    "files": {"errors", "process"},
     "process": {"errors"},
     "features": set(),
     "filetypes": set(),

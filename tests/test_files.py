@@ -168,6 +168,22 @@ def test_a_full_disk_is_an_error_of_the_path(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        # safetensors, and DuckDB when it writes and when it sorts.
+        "Error while serializing: I/O error: No space left on device (os error 28)",
+        'IO Error: Could not write file "x": No space left on device',
+        "Out of Memory Error: failed to offload data block of size 256.0 KiB",
+    ],
+)
+def test_a_full_disk_in_the_words_of_a_library_is_one_too(tmp_path, text):
+    path = tmp_path / "a"
+    with pytest.raises(OSError, match="No space left") as caught, replacing(path):
+        raise RuntimeError(text)
+    assert caught.value.filename == str(path)
+
+
 def test_an_error_of_another_file_stays_its_own(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "a"):
         (tmp_path / "input").read_text()

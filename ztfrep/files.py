@@ -7,17 +7,19 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import EINVAL, ENOTSUP
+from errno import EINVAL, ENOSPC, ENOTSUP
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ztfrep.errors import InputError
 from ztfrep.process import FULL_DISK, exit_if_dvc_ended
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 _LOCK = "lock"
-_FAILED = "writing failed: "
+# The latter is DuckDB's.
+_FULL_DISK_WORDS = (os.strerror(ENOSPC), "failed to offload data block")
 
 
 @contextmanager
@@ -148,6 +150,8 @@ def _blaming(path: Path, folder: Path) -> Iterator[None]:
     """Raise errors of files in `folder`, and those of a full disk, as errors of writing `path`."""
     try:
         yield
+    except InputError:
+        raise
     except OSError as error:
         if error.filename is None:
             ours = error.errno in FULL_DISK
@@ -155,5 +159,13 @@ def _blaming(path: Path, folder: Path) -> Iterator[None]:
             ours = str(error.filename).startswith(str(folder))
         if not ours:
             raise
-        assert error.errno is not None
-        raise OSError(error.errno, f"{_FAILED}{os.strerror(error.errno)}", str(path)) from error
+        raise _failed(path, error.errno or ENOSPC) from error
+    except Exception as error:
+        # Libraries of C++ and Rust have errors of their own.
+        if not any(words in str(error) for words in _FULL_DISK_WORDS):
+            raise
+        raise _failed(path, ENOSPC) from error
+
+
+def _failed(path: Path, code: int) -> OSError:
+    return OSError(code, f"writing failed: {os.strerror(code)}", str(path))
