@@ -14,7 +14,7 @@ from ztfrep.errors import InputError
 
 FULL_DISK = (ENOSPC, EDQUOT, EFBIG)
 # Seconds between two looks at whether dvc still runs; it needs more to start anew.
-_INTERVAL = 0.5
+_INTERVAL = 0.2
 _INTERRUPTED = 130
 _ORPHANED = "error: the dvc that started this stage has ended; its outputs are left as they were"
 
