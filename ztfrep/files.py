@@ -17,7 +17,6 @@ from ztfrep.process import FULL_DISK, exit_if_dvc_ended
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-_LOCK = "lock"
 # The latter is DuckDB's.
 _FULL_DISK_WORDS = (os.strerror(ENOSPC), "failed to offload data block")
 
@@ -52,7 +51,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         _sync(temporary)
         exit_if_dvc_ended()
         with suppress(FileNotFoundError):
-            os.rename(path, folder / "before")
+            os.rename(path, folder / f"{path.name}.before")
         os.rename(temporary, path)
         _sync(path.parent)
 
@@ -90,7 +89,7 @@ def _make_folder(path: Path) -> tuple[Path, "BaseFileLock"]:
     while True:
         # Made by this call, never followed through a link, and open to its owner alone.
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-        lock = _lock_of(folder)
+        lock = _lock_of(folder, path)
         try:
             lock.acquire(timeout=0)
         except (Timeout, FileNotFoundError):
@@ -118,14 +117,14 @@ def _remove_leftovers(path: Path) -> None:
                 status = entry.stat(follow_symlinks=False)
                 if status.st_uid != os.getuid() or status.st_mode & 0o077:
                     continue
-                with _lock_of(Path(entry.path)).acquire(timeout=0):
+                with _lock_of(Path(entry.path), path).acquire(timeout=0):
                     shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def _lock_of(folder: Path) -> "BaseFileLock":
+def _lock_of(folder: Path, path: Path) -> "BaseFileLock":
     from filelock import FileLock  # Slow to import.
 
-    return FileLock(folder / _LOCK, thread_local=False)
+    return FileLock(folder / f"{path.name}.lock", thread_local=False)
 
 
 def _sync(path: Path) -> None:
