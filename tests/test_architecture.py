@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"errors", "files", "filetypes", "features", "stamps"}
+# What any module may build on.
+BASE = {"errors", "files", "filetypes"}
+LEAVES = {"features", "frames", "stamps", *BASE}
 # What a module or package of ours may import of ours; the stages and cli may import anything.
 ALLOWED = {
     "__init__": set(),
     "errors": set(),
     "files": {"errors", "process"},
     "process": {"errors"},
+    "frames": {"errors", "files"},
     "features": set(),
     "filetypes": set(),
     "stamps": set(),
@@ -24,13 +27,15 @@ ALLOWED = {
     "figures": set(),
     "representation": set(),
     "sampling": set(),
-    "params": {"errors", "features"},
-    "alerts": {"errors", "files", "features"},
-    "resumption": {"files"},
-    "training": {"resumption"},
-    "blocks": {"alerts", "errors", "filetypes"},
-    "encoding": {"blocks", "errors", "files"},
-    "checkpoints": {"errors", "files"},
+    "schema_errors": {"errors", "filetypes"},
+    "strict_yaml": {"errors", "filetypes"},
+    "params": {"features", "schema_errors", "strict_yaml", *BASE},
+    "alerts": {"features", "frames", *BASE},
+    "blocks": {"alerts", *BASE},
+    "encoding": {"blocks", "frames", *BASE},
+    "resumption": BASE,
+    "training": {"resumption", *BASE},
+    "checkpoints": BASE,
     "sources": {"alerts", "curation", *LEAVES},
 }
 

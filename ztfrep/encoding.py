@@ -22,6 +22,7 @@ from ztfrep.blocks import SPLITS, Block, read_lengths
 from ztfrep.blocks import read_blocks as read_blocks
 from ztfrep.errors import InputError
 from ztfrep.files import replacing
+from ztfrep.frames import read_frame, write_frame
 
 
 def encode(
@@ -147,8 +148,7 @@ def names_path(path: str | Path) -> Path:
 
 def write_names(path: str | Path, names: pd.DataFrame) -> None:
     """Write the table that names every row of the encoded file `path`, in its order."""
-    with replacing(names_path(path)) as temporary:
-        names.to_parquet(temporary, index=False, compression="zstd")
+    write_frame(names_path(path), names)
 
 
 def read_names(path: str | Path) -> pd.DataFrame:
@@ -159,7 +159,7 @@ def read_names(path: str | Path) -> pd.DataFrame:
     """
     table, remedy = names_path(path), "make both again with dvc repro"
     try:
-        names = pd.read_parquet(table)
+        names = read_frame(table)
         rows = {split: int((names["split"] == split).sum()) for split in SPLITS}
     except FileNotFoundError as error:
         raise InputError(

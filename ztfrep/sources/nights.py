@@ -23,6 +23,7 @@ from ztfrep import curation
 from ztfrep.alerts import CLASSES, ROW_GROUP, SPLITS, UNLABELLED, AlertWriter
 from ztfrep.errors import InputError
 from ztfrep.files import replacing, scratch_folder
+from ztfrep.sources.label_matches import match_labels
 from ztfrep.sources.labels import Labels
 from ztfrep.sources.packets import MASKED, MISSING, Reader
 from ztfrep.sources.spool import BATCH, INFO, TABLES, SpooledPixels, fill_spool
@@ -47,12 +48,19 @@ CREATE TABLE undetected AS
   WHERE NOT EXISTS (FROM kept AS k WHERE k.object_id = l.object_id AND k.mjd = l.mjd)
     AND NOT EXISTS (FROM told AS t WHERE t.object_id = l.object_id AND t.mjd = l.mjd)
   QUALIFY row_number() OVER (PARTITION BY object_id, mjd, fid ORDER BY batch, row) = 1;
-CREATE TABLE labelled AS
-  SELECT candid, object_id, label FROM kept JOIN labels ON labels.key = kept.{key};
+"""
+# Once the alerts have their labels. An object has the label that the table gives it, or else that
+# on which its alerts agree.
+_OBJECTS = """
 CREATE TABLE objects AS
-  SELECT object_id, count(DISTINCT label) AS classes, min(label) AS label
-  FROM (SELECT DISTINCT object_id FROM kept) LEFT JOIN labelled USING (object_id)
-  GROUP BY object_id;
+  SELECT object_id,
+    CASE own.label WHEN -1 THEN 2 ELSE if(own.label IS NULL, agreed.classes, 1) END AS classes,
+    coalesce(own.label, agreed.label) AS label
+  FROM (
+    SELECT object_id, count(DISTINCT label) AS classes, min(label) AS label
+    FROM (SELECT DISTINCT object_id FROM kept) LEFT JOIN labelled USING (object_id)
+    GROUP BY object_id
+  ) AS agreed LEFT JOIN object_labels AS own USING (object_id);
 CREATE TABLE epochs AS
   SELECT *, row_number() OVER (
     PARTITION BY object_id ORDER BY mjd, candid NULLS LAST, fid
@@ -102,8 +110,8 @@ def write_nights(
     """Write the alerts of packets as the stamps table and the series table, and count everything.
 
     `failures_path` becomes a CSV of what could not be read: name, reason, detail. Raises InputError
-    if that is more than `max_bad_fraction` of the packets, or all of them; the CSV is there then,
-    and the tables are not.
+    if that is more than `max_bad_fraction` of the packets, or all of them, or if labels match none
+    of the alerts; the CSV is there then, and the tables are not.
     """
     # As large as the packets: what a killed run left is removed first.
     with scratch_folder(stamps_path.with_name("spool")) as folder:
@@ -120,8 +128,9 @@ def write_nights(
                 database.read_parquet(files).create_view(table)
             bad = _list_failures(database, failures_path)
             _refuse_too_many(bad, read["alerts"], max_bad_fraction, source, failures_path)
-            database.register("labels", labels.table)
-            database.execute(_ORDER.format(key=labels.key))
+            database.execute(_ORDER)
+            matched = match_labels(database, labels)
+            database.execute(_OBJECTS)
             rare = _split(database, splitting)
             with ThreadPoolExecutor(threads) as pool:
                 writing = [
@@ -130,7 +139,7 @@ def write_nights(
                 ]
                 for task in writing:
                     task.result()
-            counts = _counts(database, read, bad, labels)
+            counts = _counts(database, read, bad, matched)
             counts["labels"]["objects_too_rare_to_hold_out"] = rare
             return counts
 
@@ -240,7 +249,7 @@ def _even(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _counts(
-    database: duckdb.DuckDBPyConnection, read: Counter[str], bad: Counter[str], labels: Labels
+    database: duckdb.DuckDBPyConnection, read: Counter[str], bad: Counter[str], matched: Counts
 ) -> Counts:
     def rows(query: str) -> list[tuple[Any, ...]]:
         return database.sql(query).fetchall()
@@ -252,7 +261,6 @@ def _counts(
         "SELECT count(*) FILTER (classes = 1), count(*) FILTER (classes > 1) FROM objects"
     )
     ((labelled_alerts,),) = rows("SELECT count(*) FROM labelled")
-    ((matched,),) = rows(f"SELECT count(DISTINCT {labels.key}) FROM labelled")
 
     counts: Counts = {
         "packets": {
@@ -272,12 +280,10 @@ def _counts(
         "masked_pixels": {reason: read[f"pixels.{reason}"] for reason in MASKED},
         "missing_features": {reason: read[f"features.{reason}"] for reason in MISSING},
         "labels": {
+            **matched,
             "alerts": labelled_alerts,
             "objects": labelled,
             "contradictory_objects": contradictory,
-            "contradictory_rows": labels.contradictory,
-            "of_alerts_not_here": len(labels.table) - matched,
-            "other_classes": sum(labels.other.values()),
         },
         "stamps": {},
         "series": {},
@@ -289,6 +295,10 @@ def _counts(
             f"SELECT count(DISTINCT object_id), count(*) FROM epochs {in_split}"
         )
         classes = dict(rows(f"SELECT labelled.label, count(*) FROM labelled {in_split} GROUP BY 1"))
+        # An object is in the series table by the one label that its alerts agree on.
+        of_objects = dict(
+            rows(f"SELECT label, count(*) FROM splits WHERE split = {place} GROUP BY 1")
+        )
         counts["stamps"][split] = {
             "kept": alerts,
             **{f"kept_{name}": classes.get(label, 0) for label, name in enumerate(CLASSES)},
@@ -297,5 +307,6 @@ def _counts(
             "kept_objects": objects,
             "kept_epochs": epochs,
             "kept_alerts": alerts,
+            **{f"kept_objects_{name}": of_objects.get(n, 0) for n, name in enumerate(CLASSES)},
         }
     return counts
