@@ -7,19 +7,29 @@ import logging
 import sys
 from collections.abc import Callable
 
+from ztfrep.process import exit_when_interrupted, exiting_in_one_line, follow_dvc
+
+# What python -m has in place of a module's path while it imports the packages around it: a stage
+# starts, and is stopped in one line while it imports the rest, which takes seconds.
+if sys.argv[:1] == ["-m"]:
+    exit_when_interrupted()
+    follow_dvc()
+
 from threadpoolctl import threadpool_limits
 
-from ztfrep.errors import InputError
 from ztfrep.params import Params, read_params
 
 
 def run(main: Callable[[Params], None]) -> None:
-    """Run a stage's `main` on the checked parameters; an input error is one line and status 1."""
+    """Run a stage's `main` on the checked parameters.
+
+    An input error is one line and status 1, Ctrl-C one line and status 130. It ends when its dvc
+    does.
+    """
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
-    try:
+    with exiting_in_one_line():
+        follow_dvc()
         params = read_params()
         # Sums depend on how many threads share them.
         with threadpool_limits(limits=params.threads):
             main(params)
-    except (InputError, OSError) as error:
-        sys.exit(f"error: {' '.join(str(error).split())}")

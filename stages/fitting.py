@@ -16,6 +16,7 @@ from stages.paths import CACHE
 from stages.reporting import write_metrics
 from ztfrep.checkpoints import load_weights, save_model
 from ztfrep.errors import InputError
+from ztfrep.files import replacing_folder
 from ztfrep.model_card import Card
 from ztfrep.params import Params, given_file
 from ztfrep.training import (
@@ -61,7 +62,9 @@ def fit_and_save(
     device = next(model.parameters()).device
     checkpoint = _checkpoint(params, network, [*inputs, *([weights] if weights else [])])
     with (
-        Live(str(live), save_dvc_exp=False, dvcyaml=None, report=None) as log,
+        # A run that fails leaves the curves of the one before, and a killed one writes no others.
+        replacing_folder(live / "plots") as plots,
+        Live(str(plots.parent), save_dvc_exp=False, dvcyaml=None, report=None) as log,
         tqdm(total=recipe.epochs + 1, desc=network, unit=" epochs", disable=None) as bar,
     ):
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from stages.paths import MANIFEST
+from ztfrep.alerts import CLASSES, SERIES_CLASSES
 from ztfrep.encoding import SPLITS, Block, read_blocks
 from ztfrep.errors import InputError
 
@@ -20,7 +21,9 @@ def published_blocks(name: str) -> dict[str, Block]:
             expected="downloaded ones",
             remedy="add -S source=drive -S sources.drive.encoded=true",
         )
-    blocks = read_blocks(manifest[name]["path"])
+    # Of a series the three detections are vectors of their own.
+    dims, classes = (2, len(CLASSES)) if name == "base" else (3, len(SERIES_CLASSES))
+    blocks = read_blocks(manifest[name]["path"], dims=dims, classes=classes)
     return {split: Block(b.vectors, b.labels.astype(np.int64)) for split, b in blocks.items()}
 
 

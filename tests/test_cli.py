@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 
 import pytest
 
@@ -48,3 +50,17 @@ def test_the_summary_prints_each_method(tmp_path, monkeypatch, capsys):
 
 def test_a_summary_of_nothing_says_what_to_do(tmp_path, monkeypatch):
     assert "make them with dvc repro" in run(monkeypatch, "summary", "--metrics", tmp_path)
+
+
+def test_ctrl_c_is_one_line(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(cli, "write_survey", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
+    assert run(monkeypatch, "sample", tmp_path) == 130
+    assert capfd.readouterr().err.strip() == "interrupted; run the same command again to go on"
+
+
+def test_too_little_memory_is_one_line(tmp_path, monkeypatch):
+    def large(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "write_survey", large)
+    assert run(monkeypatch, "sample", tmp_path).startswith("error: not enough memory")

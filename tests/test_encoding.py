@@ -81,11 +81,11 @@ def saved(*arrays):
         # An ordinary npy file.
         (saved(np.zeros((2, 3))), "found 1 arrays"),
         # Cut off within the last block.
-        (saved(*[np.zeros(4)] * 6)[:-8], "found 5 arrays"),
+        (saved(*[np.zeros((4, 1)), np.zeros(4)] * 3)[:-8], "test labels of shape .* 24 are left"),
         # Labels of another file.
         (saved(*[np.zeros((2, 3)), np.zeros(3)] * 3), "found 2 train rows with 3 labels"),
         # Objects would have to be unpickled.
-        (saved(np.array([None], dtype=object)), "found 0 arrays"),
+        (saved(np.array([None], dtype=object)), "found train vectors that are Python objects"),
         (b"", "found 0 arrays"),
     ],
 )

@@ -1,13 +1,13 @@
 """What a user does beside `dvc repro`."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ztfrep.errors import InputError
+from ztfrep.process import exiting_in_one_line
 from ztfrep.sources.sample import write_survey
 
 app = typer.Typer(
@@ -67,8 +67,6 @@ def _read_metrics(path: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the command line; an input error is one line and status 1."""
-    try:
+    """Run the command line; an input error is one line and status 1, Ctrl-C one and 130."""
+    with exiting_in_one_line():
         app()
-    except (InputError, OSError) as error:
-        sys.exit(f"error: {' '.join(str(error).split())}")

@@ -4,10 +4,13 @@ Train data, train labels, validation data, validation labels, test data, test la
 file `X.npy` stands `X.parquet`, which names every row.
 """
 
+import errno
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -15,18 +18,11 @@ import torch
 from numpy.lib import format as npy
 from torch import Tensor, nn
 
+from ztfrep.blocks import SPLITS, Block, read_lengths
+from ztfrep.blocks import read_blocks as read_blocks
 from ztfrep.errors import InputError
 from ztfrep.files import replacing
 from ztfrep.frames import read_frame, write_frame
-
-SPLITS = ("train", "validation", "test")
-
-
-class Block(NamedTuple):
-    """One split of a file: vectors `(n, ..., d)` and labels `(n,)`, -1 where unlabelled."""
-
-    vectors: np.ndarray
-    labels: np.ndarray
 
 
 def encode(
@@ -53,7 +49,8 @@ def writing_blocks(
     """Give a block per split whose vectors, zeros on disk, wait to be filled.
 
     `names` has a row per vector, in order, with its `split` and `label`; `shape` is one vector's.
-    The file appears at the end, byte for byte what six calls of `numpy.save` would write.
+    The file appears at the end, byte for byte what six calls of `numpy.save` would write. Raises
+    InputError where the disk has no room for it.
     """
     labels = {split: names["label"].to_numpy()[names["split"] == split] for split in SPLITS}
     layout = [
@@ -64,6 +61,8 @@ def writing_blocks(
     with replacing(path) as temporary:
         with temporary.open("wb") as file:
             offsets = [_write_header(file, *part) for part in layout]
+        with temporary.open("rb+") as file:
+            _reserve(path, file, os.fstat(file.fileno()).st_size)
         arrays = [
             _map(temporary, offset, *part) for offset, part in zip(offsets, layout, strict=True)
         ]
@@ -111,35 +110,35 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: str) -> int:
     return offset
 
 
+def _reserve(path: str | Path, file: BinaryIO, size: int) -> None:
+    """Take the room that a file of holes will need: a map that finds none kills the process."""
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+    except (AttributeError, OSError) as error:
+        code = getattr(error, "errno", None)
+        if code == errno.ENOSPC:
+            raise InputError(
+                path,
+                found=f"{shutil.disk_usage(Path(path).parent).free:,} bytes free on its disk",
+                expected=f"room for {size:,} bytes",
+                remedy="make room, then run it again",
+            ) from error
+        # Not every system or file system can reserve; quotas and other limits are errors there too.
+        if code not in (None, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+            raise
+        # The bytes as they are, written anew: holes take room then.
+        for start in range(0, size, 1 << 20):
+            file.seek(start)
+            content = file.read(1 << 20)
+            file.seek(start)
+            file.write(content)
+
+
 def _map(path: Path, offset: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     # An empty split has no bytes to map.
     if 0 in shape:
         return np.empty(shape, dtype)
     return np.memmap(path, dtype, "r+", offset, shape)
-
-
-def read_blocks(path: str | Path) -> dict[str, Block]:
-    """Read a file of six blocks, ours or the published ones, keyed train, validation, test.
-
-    Raises InputError for a missing file, fewer blocks, or rows and labels that disagree.
-    """
-    expected = "six consecutive numpy arrays: data and labels of train, validation, test"
-    remedy = "make it again with dvc repro"
-    arrays: list[np.ndarray] = []
-    try:
-        with Path(path).open("rb") as file:
-            arrays.extend(np.load(file, allow_pickle=False) for _ in range(2 * len(SPLITS)))
-    except (OSError, ValueError, EOFError) as error:
-        found = f"{len(arrays)} arrays, then {error}"
-        raise InputError(path, found=found, expected=expected, remedy=remedy) from error
-    blocks = {
-        split: Block(arrays[2 * place], arrays[2 * place + 1]) for place, split in enumerate(SPLITS)
-    }
-    for split, block in blocks.items():
-        if len(block.vectors) != len(block.labels):
-            found = f"{len(block.vectors)} {split} rows with {len(block.labels)} labels"
-            raise InputError(path, found=found, expected=expected, remedy=remedy)
-    return blocks
 
 
 def names_path(path: str | Path) -> Path:
@@ -155,6 +154,24 @@ def write_names(path: str | Path, names: pd.DataFrame) -> None:
 def read_names(path: str | Path) -> pd.DataFrame:
     """Read the table that names every row of the encoded file `path`.
 
-    Of series and objects, `attrs["classes"]` are the names of the labels.
+    Of series and objects, `attrs["classes"]` are the names of the labels. Raises InputError for a
+    table that is missing or broken, or that has other rows than the file.
     """
-    return read_frame(names_path(path))
+    table, remedy = names_path(path), "make both again with dvc repro"
+    try:
+        names = read_frame(table)
+        rows = {split: int((names["split"] == split).sum()) for split in SPLITS}
+    except FileNotFoundError as error:
+        raise InputError(
+            table, found="no such file", expected=f"a row for each of {path}", remedy=remedy
+        ) from error
+    except Exception as error:  # A broken table makes its reader raise almost anything.
+        found = f"no table that can be read ({' '.join(str(error)[:80].split())})"
+        raise InputError(
+            table, found=found, expected=f"a row for each of {path}", remedy=remedy
+        ) from error
+    if Path(path).exists() and (lengths := read_lengths(path)) != rows:
+        raise InputError(
+            table, found=f"rows {rows}", expected=f"those of {path}, {lengths}", remedy=remedy
+        )
+    return names

@@ -1,25 +1,79 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 import json
 import os
+import re
+import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from errno import EINVAL, ENOSPC, ENOTSUP
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ztfrep.errors import InputError
+from ztfrep.process import FULL_DISK, exit_if_dvc_ended
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+# The latter is DuckDB's.
+_FULL_DISK_WORDS = (os.strerror(ENOSPC), "failed to offload data block")
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; rename it to `path` on success, remove it on failure."""
+    """Yield a temporary path to write to, which takes the place of `path` when all went well.
+
+    No file is there yet. Its name, and so the suffix by which numpy and matplotlib choose a format,
+    is that of `path`. The bytes are on the disk itself before they have their name. Raises OSError
+    with `path` as its filename, and SystemExit if the dvc of this stage has ended.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: numpy and matplotlib choose a format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    with scratch_folder(path) as folder:
+        temporary = folder / path.name
         yield temporary
+        _sync(temporary)
+        exit_if_dvc_ended()
         os.replace(temporary, path)
+        _sync(path.parent)
+
+
+@contextmanager
+def replacing_folder(path: str | Path) -> Iterator[Path]:
+    """Yield the path of a folder to make, which takes the place of `path` when all went well."""
+    path = Path(path)
+    with scratch_folder(path) as folder:
+        temporary = folder / path.name
+        yield temporary
+        for part in sorted(temporary.rglob("*"), reverse=True):
+            _sync(part)
+        _sync(temporary)
+        exit_if_dvc_ended()
+        with suppress(FileNotFoundError):
+            os.rename(path, folder / f"{path.name}.before")
+        os.rename(temporary, path)
+        _sync(path.parent)
+
+
+@contextmanager
+def scratch_folder(path: str | Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`, for nobody else to read or write; remove it at the end.
+
+    Its name is not predictable. What a killed run left of the same `path` is removed first; what
+    another process uses is left. A full disk raises OSError with `path` as its filename.
+    """
+    path = Path(path)
+    with _blaming(path, path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
+        folder, lock = _make_folder(path)
+    try:
+        with _blaming(path, folder):
+            yield folder
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
 
 
 def write_json(path: str | Path, content: Any) -> None:
@@ -27,3 +81,90 @@ def write_json(path: str | Path, content: Any) -> None:
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _make_folder(path: Path) -> tuple[Path, "BaseFileLock"]:
+    from filelock import Timeout
+
+    while True:
+        # Made by this call, never followed through a link, and open to its owner alone.
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        lock = _lock_of(folder, path)
+        try:
+            lock.acquire(timeout=0)
+        except (Timeout, FileNotFoundError):
+            # Another run of the same output saw it before it was locked, and removes it.
+            continue
+        except (OSError, NotImplementedError):
+            # A file system without locks (or a full one, as writing will say); nothing can be
+            # removed there without them.
+            pass
+        return folder, lock
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the scratch folders of `path` that belong to this user and that no process has."""
+    from filelock import Timeout
+
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.tmp")
+    # A folder may be open for writing alone.
+    with suppress(PermissionError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            if not pattern.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
+                continue
+            # It may vanish, and another process may have it.
+            with suppress(OSError, Timeout, NotImplementedError):
+                status = entry.stat(follow_symlinks=False)
+                if status.st_uid != os.getuid() or status.st_mode & 0o077:
+                    continue
+                with _lock_of(Path(entry.path), path).acquire(timeout=0):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _lock_of(folder: Path, path: Path) -> "BaseFileLock":
+    from filelock import FileLock  # Slow to import.
+
+    return FileLock(folder / f"{path.name}.lock", thread_local=False)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the bytes of a file, or the names in a folder, are on the disk itself."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        # A folder may be open for writing alone.
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot.
+        if error.errno not in (EINVAL, ENOTSUP):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _blaming(path: Path, folder: Path) -> Iterator[None]:
+    """Raise errors of files in `folder`, and those of a full disk, as errors of writing `path`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        if error.filename is None:
+            ours = error.errno in FULL_DISK
+        else:
+            ours = str(error.filename).startswith(str(folder))
+        if not ours:
+            raise
+        raise _failed(path, error.errno or ENOSPC) from error
+    except Exception as error:
+        # Libraries of C++ and Rust have errors of their own.
+        if not any(words in str(error) for words in _FULL_DISK_WORDS):
+            raise
+        raise _failed(path, ENOSPC) from error
+
+
+def _failed(path: Path, code: int) -> OSError:
+    return OSError(code, f"writing failed: {os.strerror(code)}", str(path))

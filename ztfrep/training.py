@@ -7,21 +7,20 @@ it follows from the seed and the epoch alone, so that a resumed run repeats an u
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ztfrep.errors import InputError
-from ztfrep.files import replacing
 from ztfrep.filetypes import quote
+from ztfrep.resumption import Progress, Record, load_progress, save_progress
 
 Dataset = tuple[Tensor, ...]
 # Model and rows to named parts, each a mean and the number of things it is a mean of; the part
 # "loss" is the one to descend.
 Loss = Callable[[nn.Module, Dataset], dict[str, tuple[Tensor, Tensor]]]
-Record = dict[str, float]
 
 # More rows than fit in a processor's cache cost it more time each.
 _VALIDATION_BATCH = 128
@@ -59,20 +58,6 @@ class Recipe:
         """Rows per batch in an epoch, counted from 1."""
         final = epoch > self.epochs - self.final_epochs
         return self.final_batch_size if final else self.batch_size
-
-
-@dataclass
-class Progress:
-    """Where a fit stands: the history of its epochs and the best of them."""
-
-    history: list[Record] = field(default_factory=list)
-    best_epoch: int = 0
-    best_state: dict[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def best(self) -> Record:
-        """The record of the best epoch."""
-        return self.history[self.best_epoch]
 
 
 def choose_device() -> torch.device:
@@ -120,12 +105,18 @@ def fit(
     FloatingPointError, before anything is logged, for an epoch whose loss is not finite.
     """
     optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.learning_rate)  # type: ignore[call-arg]
-    progress = _resume(checkpoint, model, optimizer)
+    progress = Progress()
+    if checkpoint is not None:
+        progress = load_progress(checkpoint, model, optimizer, recipe.epochs)
     for earlier in progress.history:
         on_epoch(earlier)
     everything = torch.arange(len(validation[0]), device=train_rows.device)
 
     for epoch in range(len(progress.history), recipe.epochs + 1):
+        # stop? Here, because a run may be resumed after its last epoch.
+        if epoch > progress.best_epoch + recipe.patience:
+            break
+
         record: Record = {"epoch": epoch}
 
         # step: epoch 0 judges the weights as they came
@@ -152,12 +143,8 @@ def fit(
             progress.best_epoch = epoch
             progress.best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
         if checkpoint is not None:
-            _save(checkpoint, model, optimizer, progress)
+            save_progress(checkpoint, model, optimizer, progress)
         on_epoch(record)
-
-        # stop?
-        if epoch - progress.best_epoch >= recipe.patience:
-            break
 
     model.load_state_dict(progress.best_state)
     return progress
@@ -199,22 +186,3 @@ def run_epoch(
 def _seed_epoch(seed: int, epoch: int) -> None:
     # Two seeds' streams must not meet at shifted epochs, as seed + epoch would.
     torch.manual_seed(seed * 100_003 + epoch)
-
-
-def _resume(
-    checkpoint: Path | None, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> Progress:
-    if checkpoint is None or not checkpoint.is_file():
-        return Progress()
-    state = torch.load(checkpoint, weights_only=True)
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return Progress(state["history"], state["best_epoch"], state["best_state"])
-
-
-def _save(
-    checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
-) -> None:
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), **vars(progress)}
-    with replacing(checkpoint) as temporary:
-        torch.save(state, temporary)

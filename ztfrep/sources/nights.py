@@ -6,7 +6,6 @@ memory does not grow with the number of alerts.
 
 import glob
 import logging
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from tqdm import tqdm
 from ztfrep import curation
 from ztfrep.alerts import CLASSES, ROW_GROUP, SPLITS, UNLABELLED, AlertWriter
 from ztfrep.errors import InputError
-from ztfrep.files import replacing
+from ztfrep.files import replacing, scratch_folder
 from ztfrep.sources.label_matches import match_labels
 from ztfrep.sources.labels import Labels
 from ztfrep.sources.packets import MASKED, MISSING, Reader
@@ -114,9 +113,8 @@ def write_nights(
     if that is more than `max_bad_fraction` of the packets, or all of them, or if labels match none
     of the alerts; the CSV is there then, and the tables are not.
     """
-    stamps_path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".spool-", dir=stamps_path.parent) as name:
-        folder = Path(name)
+    # As large as the packets: what a killed run left is removed first.
+    with scratch_folder(stamps_path.with_name("spool")) as folder:
         settings: dict[str, str | bool | int | float | list[str]] = {
             "threads": threads,
             "memory_limit": _DATABASE_MEMORY,
@@ -126,7 +124,7 @@ def write_nights(
         read = fill_spool(readers, folder, threads, batch)
         with duckdb.connect(":memory:", config=settings) as database:
             for table in TABLES:
-                files = str(Path(glob.escape(name)) / f"{table}-*.parquet")
+                files = str(Path(glob.escape(str(folder))) / f"{table}-*.parquet")
                 database.read_parquet(files).create_view(table)
             bad = _list_failures(database, failures_path)
             _refuse_too_many(bad, read["alerts"], max_bad_fraction, source, failures_path)

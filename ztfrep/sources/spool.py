@@ -146,7 +146,8 @@ def _batches(items: Iterable[Packet | Failure], most: int) -> Iterator[list[Pack
 def _write_batch(folder: Path, number: int, items: list[Packet | Failure]) -> Counter[str]:
     found = read_packets([item for item in items if isinstance(item, Packet)])
     failures = [item for item in items if isinstance(item, Failure)] + found.failures
-    found.stamps.tofile(_pixels_path(folder, number))
+    # An error of `tofile` says neither the path nor that the disk is full.
+    _pixels_path(folder, number).write_bytes(np.ascontiguousarray(found.stamps).data)
     object_id = np.array(found.object_id, dtype=object)
     detected = found.history.candid >= 0
     tables = {
