@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.alert_packets import CANDID
@@ -16,6 +16,7 @@ NEAR_2_62 = st.integers(2**62 - 2000, 2**62 + 2000)
 CANDIDS = st.lists(NEAR_2_62, min_size=1, max_size=30, unique=True)
 
 
+@settings(deadline=None)  # It writes files, and waits until the disk has them.
 @given(CANDIDS, st.data())
 def test_identifiers_of_a_column_with_nulls_stay_exact(tmp_path_factory, candids, data):
     null = data.draw(st.lists(st.booleans(), min_size=len(candids), max_size=len(candids)))
