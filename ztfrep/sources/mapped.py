@@ -9,10 +9,12 @@ from ztfrep.errors import InputError
 from ztfrep.sources.standins import RefusedError
 
 # Bytes of memory that may be made of a file besides views of it, whatever the file says. The
-# published features, 73,710 x 26 Python objects, cost 94 MB as floats and 123 MB as anything else.
-ALLOWANCE = 1 << 27
-# A line of a pickle is a number or the two parts of a name.
-_LINE = 4096
+# published features, 73,710 x 26 Python objects, cost 107 million.
+ALLOWANCE = 120 << 20
+# A line of a pickle is a number, or the module or name of a function.
+_LINE = 512
+# Pages that were read are given back in such steps; the system would count them as ours.
+_STEP = 4 << 20
 
 
 class TruncatedError(Exception):
@@ -25,12 +27,13 @@ class MappedFile:
     Raises InputError for a path that is missing, no regular file or may not be read.
     """
 
-    __slots__ = ("_copies_left", "data", "left", "position", "view_of_all")
+    __slots__ = ("_copies_left", "data", "left", "position", "_released", "view_of_all")
 
     def __init__(self, path: str | Path, expected: str) -> None:
         self.data = _map(path, expected)
         self.view_of_all = memoryview(self.data)
         self.position = 0
+        self._released = 0
         self.left = ALLOWANCE
         # Legitimate copies are paid for by bytes of the file: an element of an object array, eight
         # bytes of pointer, takes one byte at least. A part recalled from the memo takes none.
@@ -51,9 +54,17 @@ class MappedFile:
         if self._copies_left < 0:
             raise RefusedError("parts repeated to many times the size of the file")
 
+    def release(self) -> None:
+        """Give the pages that were read back to the system, which reads them again if need be."""
+        if self.position - self._released > _STEP:
+            end = self.position - self.position % mmap.PAGESIZE
+            self.data.madvise(mmap.MADV_DONTNEED, self._released, end - self._released)
+            self._released = end
+
     def view(self, size: int) -> memoryview:
         """View the next bytes."""
         self._require(size)
+        self.release()
         self.position += size
         return self.view_of_all[self.position - size : self.position]
 

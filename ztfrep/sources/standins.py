@@ -168,6 +168,8 @@ def _shaped(content: Any, dtype: Any, shape: object, order: Any = "C", axes: Any
 def _scalar(dtype: DType, content: bytes) -> Any:
     if not isinstance(dtype, DType) or dtype.value.hasobject:
         raise RefusedError("a numpy scalar that is an object")
+    if dtype.value.itemsize > 4 * _MOST_TEXT:
+        raise RefusedError(f"a numpy scalar of {dtype.value}")
     if not isinstance(content, bytes) or len(content) != dtype.value.itemsize:
         raise RefusedError(f"a numpy scalar of {dtype.value} of another size")
     return np.frombuffer(content, dtype.value)[0]

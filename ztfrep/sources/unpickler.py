@@ -4,8 +4,6 @@ import pickle
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ztfrep.filetypes import quote
 from ztfrep.sources.mapped import MappedFile, TruncatedError
 from ztfrep.sources.runs import VALUE_CODES, read_run
@@ -35,26 +33,24 @@ _MOST_LINE = 1 << 24
 # what is slow or what pickle hardly ever writes for arrays.
 _COST = 48
 _COSTS_BY_NAME = {
-    "SHORT_BINUNICODE BINUNICODE BINUNICODE8 SHORT_BINBYTES BINBYTES BINBYTES8": 112,
-    "BYTEARRAY8 LONG1 LONG4 TUPLE1 TUPLE2 TUPLE3 BINPUT LONG_BINPUT MEMOIZE": 112,
-    "MARK TUPLE LIST DICT EMPTY_LIST EMPTY_DICT": 160,
+    "TUPLE1 TUPLE2 TUPLE3 BINPUT LONG_BINPUT MEMOIZE SHORT_BINBYTES": 128,
+    "SHORT_BINUNICODE BINUNICODE BINUNICODE8 BINBYTES BINBYTES8 BYTEARRAY8 LONG1 LONG4": 256,
+    "MARK TUPLE LIST DICT EMPTY_LIST EMPTY_DICT": 192,
     "GLOBAL STACK_GLOBAL REDUCE SETITEM SETITEMS": 512,
     "BUILD": 2048,
-    # Slow, and of protocol 0 alone.
-    "INT LONG FLOAT GET PUT UNICODE": 256,
+    "INT LONG FLOAT GET PUT UNICODE": 512,
     "PROTO FRAME POP POP_MARK DUP": 4096,
 }
 _KEY_COST = 4096
-_ARRAY_COST = 256
-_FLOAT_COST = 32
-# Shorter runs are read value by value.
-_SHORTEST_RUN = 8
+_MADE_COST = 256
+# After values that are no run, so many bytes are read before the next is looked for.
+_PAUSE = 32
 
 # Opcodes without a class, a call or a lookup in them, by pickletools' names.
 _PLAIN = (
     "PROTO STOP POP POP_MARK DUP INT LONG LONG1 FLOAT SHORT_BINBYTES SHORT_BINUNICODE TUPLE "
     "EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 LIST EMPTY_LIST EMPTY_DICT APPEND APPENDS GET BINPUT "
-    "LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL"
+    "LONG_BINGET LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL"
 )
 # Python 3 writes none of these; what Python 2 wrote must be written again.
 _PYTHON_2 = ("STRING", "BINSTRING", "SHORT_BINSTRING")
@@ -96,6 +92,7 @@ class _Unpickler(_Base):
         start = 0
         try:
             while True:
+                file.release()
                 if len(self.stack) > _MOST_VALUES:
                     raise RefusedError(f"more than {_MOST_VALUES} values outside of a container")
                 for _ in range(1000):
@@ -140,14 +137,13 @@ class _Unpickler(_Base):
         start = file.position - 1
         if start >= self._no_run_before:
             values, end = read_run(file.data, start, self.memo)
-            if len(values) >= _SHORTEST_RUN:
+            if values:
                 # The first is paid for.
-                is_floats = isinstance(values, tuple)
-                file.pay((_FLOAT_COST if is_floats else _COST) * (len(values) - 1))
+                file.pay(_COST * (len(values) - 1))
                 self.stack += values
                 file.position = end
                 return
-            self._no_run_before = end
+            self._no_run_before = end + _PAUSE
         _Base.dispatch[file.data[start]](self)
 
     def load_long4(self) -> None:
@@ -202,9 +198,8 @@ class _Unpickler(_Base):
 
     def _pay_copy(self, value: object) -> None:
         self._mapped.pay_copy(copied(value))
-        if isinstance(value, Array | np.generic):
-            # An array of objects is made of a list, which its owner paid for, and then checked.
-            self._mapped.pay(_ARRAY_COST + 2 * copied(value))
+        # Bytes that are made of a text take no more than the text does in the file.
+        self._mapped.pay(_MADE_COST if isinstance(value, bytes) else _MADE_COST + copied(value))
 
     def load_setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
