@@ -3,6 +3,7 @@
 import codecs
 import io
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -134,6 +135,14 @@ def _check_elements(content: list[Any]) -> None:
             raise RefusedError(f"an object array that holds a text of {longest} characters")
 
 
+def _check_letters(flat: np.ndarray) -> None:
+    """Refuse code points that Python's own text cannot hold: an element would raise when taken."""
+    if flat.dtype.kind == "U" and flat.size:
+        codes = flat.view(np.dtype("u4").newbyteorder(flat.dtype.byteorder))
+        if codes.max() > sys.maxunicode:
+            raise RefusedError("a text beyond Unicode")
+
+
 def _shaped(content: Any, dtype: Any, shape: object, order: Any = "C", axes: Any = None) -> Array:
     """Order K is a C-ordered array and the transposition that brings it to its order of axes."""
     lengths = _check_shape(shape)
@@ -155,6 +164,7 @@ def _shaped(content: Any, dtype: Any, shape: object, order: Any = "C", axes: Any
         if len(content) != size * dtype.value.itemsize:
             raise RefusedError(f"an array of shape {_brief(lengths)} with {len(content)} bytes")
         flat = np.frombuffer(content, dtype.value) if size else np.empty(0, dtype.value)
+        _check_letters(flat)
     if order not in ("C", "F", "K") or (order == "K") != (axes is not None):
         raise RefusedError(f"an array in the order {_brief(order)}")
     array = flat.reshape(lengths, order="F" if order == "F" else "C")
@@ -172,7 +182,9 @@ def _scalar(dtype: DType, content: bytes) -> Any:
         raise RefusedError(f"a numpy scalar of {dtype.value}")
     if not isinstance(content, bytes) or len(content) != dtype.value.itemsize:
         raise RefusedError(f"a numpy scalar of {dtype.value} of another size")
-    return np.frombuffer(content, dtype.value)[0]
+    flat = np.frombuffer(content, dtype.value)
+    _check_letters(flat)
+    return flat[0]
 
 
 def _encoded(text: str | Text, encoding: str) -> bytes:
