@@ -50,6 +50,17 @@ def test_the_first_data_set_is_read(tmp_path):
     assert found["Train"].features[0, 3] == content["Train"]["features"][0, 3]
 
 
+def test_features_stored_as_floats_are_read_alike(tmp_path):
+    content = stamps()
+    content["Train"]["features"][0, 0] = np.nan
+    floats = {name: dict(split) for name, split in content.items()}
+    for split in floats.values():
+        split["features"] = split["features"].astype(np.float64)
+    objects, numbers = (read_stamps_pickle(written(tmp_path, c)) for c in (content, floats))
+    for name in objects:
+        np.testing.assert_array_equal(numbers[name].features, objects[name].features)
+
+
 def test_the_second_data_set_is_read_in_either_precision(tmp_path):
     for dtype in (np.float32, np.float64):
         content = {k: v if k == "labels" else v.astype(dtype) for k, v in series().items()}
@@ -84,7 +95,7 @@ def drop(*keys):
 
 def put(row, value):
     def made(array):
-        array = array.astype(object) if isinstance(value, str) else array.copy()
+        array = array.astype(object) if isinstance(value, str | bytes) else array.copy()
         array[row] = value
         return array
 
@@ -100,6 +111,21 @@ def huge(array):
 def huge_key(content):
     content.clear()
     content[10**5000] = 1
+
+
+def small_key(content):
+    content.clear()
+    content[3] = 1
+
+
+def long_keys(content):
+    content.clear()
+    content |= {chr(letter) * 10_000: 1 for letter in range(107, 122)}
+
+
+def no_letters():
+    """Code points beyond Unicode, which numpy keeps and Python refuses."""
+    return np.full((6, 26), 0x7FFFFFFF, np.uint32).view("<U1")
 
 
 @pytest.mark.parametrize(
@@ -120,10 +146,16 @@ def huge_key(content):
         (change("Train", "images")(lambda a: (a * 255).astype(np.uint8)), "found dtype uint8"),
         (change("Train", "images")(lambda a: a.tolist()), "found a list"),
         # Integers that no float, and no message, can hold.
-        (change("Train", "labels")(put(0, "1" * 400)), "['Train']['labels']: found inf in row 0"),
+        (change("Train", "labels")(put(0, "1" * 99)), "['Train']['labels']: found 1.11111e+98 in"),
+        (change("Train", "labels")(put(0, "1" * 400)), "that holds a text of 400 characters"),
         (change("Train", "labels")(huge), "['Train']['labels']: found dtype object"),
-        (change("Train", "features")(huge), "['Train']['features']: found int too large"),
-        (huge_key, "the content: found keys 'int'"),
+        (
+            change("Train", "features")(huge),
+            "found too large a number in row 0, column 0 (sgscore1)",
+        ),
+        (huge_key, "found an integer of 2077 bytes"),
+        (small_key, "the content: found keys 'int'; expected key 'Train'"),
+        (long_keys, "found keys 'kkkkkkkkkkkkkkkkkkkkk...', "),
         # Rows that disagree.
         (change("Test", "labels")(lambda a: a[:5]), "6 images, 5 labels, 6 features"),
         (change("Test", "features")(lambda a: a[:4]), "4 features"),
@@ -133,7 +165,17 @@ def huge_key(content):
         (change("Train", "labels")(lambda a: a + 0.5), "found 0.5 in row 0"),
         (change("Train", "labels")(put(0, "AGN")), "['Train']['labels']: found dtype object"),
         (change("Train", "features")(lambda a: a[:, :23]), "found shape (6, 23)"),
-        (change("Train", "features")(put((0, 0), "high")), "['Train']['features']: found could"),
+        (
+            change("Train", "features")(put((0, 0), "high")),
+            "['features']: found 'high' in row 0, column 0",
+        ),
+        (
+            change("Train", "features")(put((5, 25), b"x" * 99)),
+            "xxx...' in row 5, column 25 (sharp",
+        ),
+        (change("Train", "features")(lambda _: no_letters()), "a text beyond Unicode"),
+        # One byte each in the file, eight when they are converted.
+        (change("Train", "labels")(lambda _: np.zeros(10**7, "i1")), "6 images, 10000000 labels"),
     ],
 )
 def test_a_wrong_part_of_the_first_data_set_is_named(tmp_path, spoil, told):
@@ -144,6 +186,7 @@ def test_a_wrong_part_of_the_first_data_set_is_named(tmp_path, spoil, told):
         read_stamps_pickle(path)
     assert told in str(error.value)
     assert str(error.value).startswith(str(path))
+    assert len(str(error.value)) < len(str(path)) + 300
     assert "\n" not in str(error.value)
 
 

@@ -47,14 +47,14 @@ def describe(head: bytes) -> str:
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
             return name
+    # A length in 8 bytes, then JSON; before pickles, since its length may begin as they do.
+    if head[4:8] == bytes(4) and head[8:10] == b'{"':
+        return "a safetensors file"
     # The number of a protocol stands in the second byte of a pickle of protocol 2 and later.
     if head[0] == 0x80 and len(head) > 1 and 2 <= head[1] <= 5:
         return f"a pickle of protocol {head[1]}"
     if head[257:262] == b"ustar":
         return "a tar archive"
-    # A length in 8 bytes, then JSON.
-    if head[4:8] == bytes(4) and head[8:10] == b'{"':
-        return "a safetensors file"
     text = head[:HEAD_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n")
     if re.match(rb"<(!doctype html|html|head|body|\?xml[^>]*>\s*<!doctype html)", text, re.I):
         return _describe_page(text)

@@ -1,5 +1,6 @@
 """The two published pickles as checked arrays: first alerts in three splits, and series."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ import numpy as np
 from ztfrep import features
 from ztfrep.alerts import CLASSES, SERIES_CLASSES
 from ztfrep.errors import InputError
+from ztfrep.filetypes import quote
 from ztfrep.sources.pickles import read_pickle
 from ztfrep.stamps import CROP
 
 SPLITS = ("Train", "Validation", "Test")
+# As much as an error quotes of a file.
+_QUOTED = 80
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,7 @@ class _Checked:
             if not isinstance(value, dict):
                 raise self.refused(where, f"a {type(value).__name__}", f"a dict with key {key!r}")
             if key not in value:
-                names = [k if isinstance(k, str) else type(k).__name__ for k in list(value)[:12]]
-                present = ", ".join(repr(name[:40]) for name in names) or "none"
-                raise self.refused(where, f"keys {present}", f"key {key!r}")
+                raise self.refused(where, f"keys {_names(value)}", f"key {key!r}")
             value, where = value[key], f"{'' if where == 'the content' else where}[{key!r}]"
         return value
 
@@ -79,7 +81,7 @@ class _Checked:
         )
         if not fits:
             least = f", H and W at least {CROP}, no empty side" if "H" in shape else ", not empty"
-            raise self.refused(where, f"shape {value.shape}", expected + least)
+            raise self.refused(where, f"shape {value.shape}"[:_QUOTED], expected + least)
         return value
 
     def stamps(self, *keys: str, shape: tuple[int | str, ...]) -> np.ndarray:
@@ -90,9 +92,8 @@ class _Checked:
             raise self.refused(where, f"dtype {value.dtype}", "floats")
         return value
 
-    def labels(self, *keys: str, classes: tuple[str, ...]) -> np.ndarray:
-        """Get labels, whatever number type they are stored in, as int64."""
-        stored = self.array(*keys, shape=("n",))
+    def labels(self, stored: np.ndarray, *keys: str, classes: tuple[str, ...]) -> np.ndarray:
+        """Return labels, whatever number type they are stored in, as int64."""
         where = "".join(f"[{key!r}]" for key in keys)
         expected = f"whole numbers from 0 to {len(classes) - 1} ({', '.join(classes)})"
         try:
@@ -105,12 +106,46 @@ class _Checked:
             raise self.refused(where, found, expected)
         return values.astype(np.int64)
 
+    def features(self, stored: np.ndarray, *keys: str) -> np.ndarray:
+        """Return features `(n, 26)` as float64, NaN for None, 'null' and what is not finite."""
+        try:
+            numbers = np.where(stored == "null", np.nan, stored).astype(np.float64)
+        except (TypeError, ValueError, OverflowError):
+            where = "".join(f"[{key!r}]" for key in keys)
+            found = _not_a_number(stored)
+            raise self.refused(where, found, "numbers, None or 'null'") from None
+        numbers[~np.isfinite(numbers)] = np.nan
+        return numbers
+
     def same_rows(self, where: str, **parts: np.ndarray) -> None:
         """Refuse parts that disagree in their number of rows."""
         rows = {name: len(part) for name, part in parts.items()}
         if len(set(rows.values())) > 1:
             found = ", ".join(f"{count} {name}" for name, count in rows.items())
             raise self.refused(where, found, "as many rows of each")
+
+
+def _names(content: dict[Any, Any]) -> str:
+    """List the first keys of a dict in at most 80 characters; keys that are no text by type."""
+    names = ""
+    for key in itertools.islice(content, 12):
+        name = quote(key, 24) if isinstance(key, str) else repr(type(key).__name__)
+        if len(names) + len(name) > _QUOTED - 5:
+            return f"{names}, ..."
+        names = f"{names}, {name}" if names else name
+    return names or "none"
+
+
+def _not_a_number(stored: np.ndarray) -> str:
+    """Describe the first element, row by row, that is no feature."""
+    for (row, column), value in np.ndenumerate(stored):
+        try:
+            float(np.nan if value is None or value == "null" else value)
+        except (TypeError, ValueError, OverflowError):
+            # An integer of hundreds of digits is not worth showing.
+            shown = quote(value) if isinstance(value, str | bytes) else "too large a number"
+            return f"{shown} in row {row}, column {column} ({features.NAMES[column]})"
+    return f"dtype {stored.dtype}"
 
 
 def read_stamps_pickle(path: str | Path) -> dict[str, StampSplit]:
@@ -123,16 +158,15 @@ def read_stamps_pickle(path: str | Path) -> dict[str, StampSplit]:
     splits = {}
     for name in SPLITS:
         images = file.stamps(name, "images", shape=("n", "H", "W", 3))
-        labels = file.labels(name, "labels", classes=CLASSES)
+        labels = file.array(name, "labels", shape=("n",))
         metadata = file.array(name, "features", shape=("n", len(features.NAMES)))
+        # Before they are converted: small types would take many times their bytes in the file.
         file.same_rows(f"[{name!r}]", images=images, labels=labels, features=metadata)
-        try:
-            metadata = np.where(metadata == "null", np.nan, metadata).astype(np.float64)
-        except (TypeError, ValueError, OverflowError) as error:
-            where = f"[{name!r}]['features']"
-            raise file.refused(where, str(error), "numbers, None or 'null'") from None
-        metadata[~np.isfinite(metadata)] = np.nan
-        splits[name] = StampSplit(images, labels, metadata)
+        splits[name] = StampSplit(
+            images,
+            file.labels(labels, name, "labels", classes=CLASSES),
+            file.features(metadata, name, "features"),
+        )
     return splits
 
 
@@ -142,8 +176,9 @@ def read_series_pickle(path: str | Path) -> SeriesArrays:
     template = file.stamps("template", shape=("n", "H", "W"))
     science = file.stamps("science", shape=("n", "k", *template.shape[1:]))
     difference = file.stamps("difference", shape=("n", *science.shape[1:]))
-    labels = file.labels("labels", classes=SERIES_CLASSES)
+    labels = file.array("labels", shape=("n",))
     file.same_rows(
         "the content", template=template, science=science, difference=difference, labels=labels
     )
-    return SeriesArrays(template, science, difference, labels)
+    numbers = file.labels(labels, "labels", classes=SERIES_CLASSES)
+    return SeriesArrays(template, science, difference, numbers)
