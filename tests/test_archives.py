@@ -7,7 +7,8 @@ import pytest
 from tests.alert_packets import archive
 from ztfrep.errors import InputError
 from ztfrep.sources import archives
-from ztfrep.sources.archives import find_files, read_files
+from ztfrep.sources.archives import read_files
+from ztfrep.sources.folders import find_files
 from ztfrep.sources.packets import Failure, Packet
 
 FILES = {f"{i}.avro": bytes([i]) * 30_000 for i in range(30)}
@@ -33,9 +34,9 @@ def test_a_folder_is_searched_with_its_folders_by_name(tmp_path):
     (tmp_path / "night" / "b.avro").write_bytes(b"b")
     archive(tmp_path / "a.tar.gz", {})
     (tmp_path / "labels.csv").write_text("candid,class\n")
-    assert [path.name for path in find_files(tmp_path)] == ["a.tar.gz", "b.avro"]
-    assert read(*find_files(tmp_path))[0] == [Packet("b.avro", b"b")]
-    assert find_files(tmp_path / "a.tar.gz") == [tmp_path / "a.tar.gz"]
+    assert [path.name for path in find_files(tmp_path).packets] == ["a.tar.gz", "b.avro"]
+    assert read(*find_files(tmp_path).packets)[0] == [Packet("b.avro", b"b")]
+    assert find_files(tmp_path / "a.tar.gz").packets == [tmp_path / "a.tar.gz"]
 
 
 def test_a_folder_without_packets_is_refused(tmp_path):

@@ -12,7 +12,8 @@ from tests.alert_packets import alert, epoch, image, packet, random_stamps
 from ztfrep import features
 from ztfrep.alerts import SPLITS, AlertTable
 from ztfrep.errors import InputError
-from ztfrep.sources.archives import find_files, readers
+from ztfrep.sources.archives import readers
+from ztfrep.sources.folders import find_files
 from ztfrep.sources.labels import no_labels, read_labels
 from ztfrep.sources.nights import Splitting, write_nights
 from ztfrep.sources.packets import Failure, Packet
@@ -270,7 +271,7 @@ def test_the_real_archives_go_through_with_every_alert_accounted_for(tmp_path):
     folder = Path(os.environ["ZTFREP_REAL_DATA"]) / "real-alerts"
     weak = read_labels(folder / "index.csv", "weak_class")
     path = tmp_path / "stamps.parquet"
-    files = readers(find_files(folder))
+    files = readers(find_files(folder).packets)
     told = write_nights(
         files,
         weak,

@@ -69,6 +69,7 @@ class Alerts(_Table):
     path: str
     labels: str
     label_column: str
+    broken_archives: Literal["stop", "keep"]
     max_bad_fraction: Annotated[float, Field(ge=0, le=1)]
 
 

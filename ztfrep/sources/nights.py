@@ -5,7 +5,6 @@ memory does not grow with the number of alerts.
 """
 
 import glob
-import logging
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,16 +21,27 @@ from tqdm import tqdm
 
 from ztfrep import curation
 from ztfrep.alerts import CLASSES, ROW_GROUP, SPLITS, UNLABELLED, AlertWriter
-from ztfrep.errors import InputError
-from ztfrep.files import replacing
+from ztfrep.sources.archives import Reader
+from ztfrep.sources.entries import Ignored
 from ztfrep.sources.labels import Labels
-from ztfrep.sources.packets import MASKED, MISSING, Reader
+from ztfrep.sources.packets import MASKED, MISSING
 from ztfrep.sources.spool import BATCH, INFO, TABLES, SpooledPixels, fill_spool
+from ztfrep.sources.unread import list_unread
 
 Counts = dict[str, Any]
 
 # What a packet can be refused for; see `packets` and `archives`.
-REASONS = ("archive", "too_large", "avro", "fields", "no_stamp", "gzip", "fits", "shape")
+REASONS = (
+    "archive",
+    "unreadable",
+    "too_large",
+    "avro",
+    "fields",
+    "no_stamp",
+    "gzip",
+    "fits",
+    "shape",
+)
 _DATABASE_MEMORY = "512MB"
 # An alert's first packet is kept, and of the epochs that packets tell of each once: a detection
 # unless it came as an alert, an upper limit unless there was a detection. `batch` and `row` are the
@@ -98,13 +108,16 @@ def write_nights(
     max_bad_fraction: float,
     threads: int,
     source: str,
+    broken_archives: str = "stop",
+    ignored: Sequence[Ignored] = (),
     batch: int = BATCH,
 ) -> Counts:
     """Write the alerts of packets as the stamps table and the series table, and count everything.
 
-    `failures_path` becomes a CSV of what could not be read: name, reason, detail. Raises InputError
-    if that is more than `max_bad_fraction` of the packets, or all of them; the CSV is there then,
-    and the tables are not.
+    `ignored` are the files that no reader reads. `failures_path` becomes a CSV of what was not
+    read: name, reason, detail. Raises InputError if an archive is broken and `broken_archives` is
+    `stop`, or if what cannot be read is more than `max_bad_fraction` of the packets, or all of
+    them; the CSV is there then, and the tables are not.
     """
     stamps_path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".spool-", dir=stamps_path.parent) as name:
@@ -120,8 +133,10 @@ def write_nights(
             for table in TABLES:
                 files = str(Path(glob.escape(name)) / f"{table}-*.parquet")
                 database.read_parquet(files).create_view(table)
-            bad = _list_failures(database, failures_path)
-            _refuse_too_many(bad, read["alerts"], max_bad_fraction, source, failures_path)
+            unread = list_unread(database, ignored, failures_path)
+            unread.refuse(
+                read["alerts"], source, stop=broken_archives == "stop", most=max_bad_fraction
+            )
             database.register("labels", labels.table)
             database.execute(_ORDER.format(key=labels.key))
             rare = _split(database, splitting)
@@ -132,41 +147,9 @@ def write_nights(
                 ]
                 for task in writing:
                     task.result()
-            counts = _counts(database, read, bad, labels)
+            counts = unread.account(read) | _counts(database, read, unread.bad, labels)
             counts["labels"]["objects_too_rare_to_hold_out"] = rare
             return counts
-
-
-def _list_failures(database: duckdb.DuckDBPyConnection, path: Path) -> Counter[str]:
-    """Write the CSV of what could not be read; count it by reason."""
-    listed = database.sql("SELECT name, reason, detail FROM failures ORDER BY batch, row")
-    with replacing(path) as temporary:
-        listed.write_csv(str(temporary), header=True)
-    reasons = database.sql("SELECT reason, count(*) FROM failures GROUP BY reason").fetchall()
-    return Counter(dict(reasons))
-
-
-def _refuse_too_many(
-    reasons: Counter[str], alerts: int, most: float, source: str, failures_path: Path
-) -> None:
-    bad = reasons.total()
-    listed = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items()))
-    if not alerts:
-        raise InputError(
-            source,
-            found=f"no alert that can be read ({listed or 'no packet at all'})",
-            expected="ZTF alert packets",
-            remedy=f"see {failures_path}",
-        )
-    if bad > most * (bad + alerts):
-        raise InputError(
-            source,
-            found=f"{bad} of {bad + alerts} packets that cannot be read ({listed})",
-            expected=f"at most {most:.2%}",
-            remedy=f"see {failures_path}, or raise sources.alerts.max_bad_fraction",
-        )
-    if bad:
-        logging.warning("%d packets cannot be read (%s); see %s", bad, listed, failures_path)
 
 
 def _split(database: duckdb.DuckDBPyConnection, how: Splitting) -> int:
