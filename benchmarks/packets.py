@@ -33,7 +33,8 @@ from ztfrep.sources.nights import Splitting, write_nights
 folder, out, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 counts = write_nights(
     readers(find_files(folder).packets), no_labels(),
-    out / "stamps.parquet", out / "series.parquet", out / "bad.csv", splitting=Splitting(0.05, 40, 7), max_bad_fraction=0.01, threads=threads,
+    out / "stamps.parquet", out / "series.parquet", out / "bad.csv",
+    splitting=Splitting(0.05, 40, 7), max_bad_fraction=0.01, threads=threads,
     source=str(folder),
 )
 assert counts["packets"]["bad"] == 0, counts["packets"]

@@ -63,7 +63,9 @@ def open_entry(name: str, stream: Stream, budget: Budget) -> tuple[str, Stream]:
     head = stream.peek(_HEAD)
     if head.startswith(b"Obj\1"):
         return "packet", stream
-    if is_tar(head) or (named == "archive" and head and not any(head)):
+    # The first header of a tar archive may be overwritten; zeros alone are an empty one.
+    zeros = bool(head) and not any(head)
+    if is_tar(head) or (zeros and named == "archive" and not name.lower().endswith(".zip")):
         return "tar", stream
     if head.startswith(_ZIP) and (named in ("packet", "archive") or not _DOCUMENT.search(name)):
         return "zip", stream

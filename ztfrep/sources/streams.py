@@ -32,29 +32,30 @@ class Budget:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._unpacked = self._members = 0
+        self._unpacked = self._members = self._of_members = 0
 
     @property
     def bytes_left(self) -> int:
         """So many bytes may still be unpacked."""
         return _FREE_BYTES + _MOST_RATIO * self._size - self._unpacked
 
-    @property
-    def most_members(self) -> int:
-        """So many members may the archives in it have."""
-        return _FREE_MEMBERS + (self._size + self._unpacked) // _BYTES_PER_MEMBER
-
     def spend(self, unpacked: int, where: str) -> None:
         """Count bytes that were unpacked; raises TooMuchError where they are too many."""
         self._unpacked += unpacked
         if self.bytes_left < 0:
-            raise TooMuchError(f"{self._size} bytes unpack to more than {self._unpacked}", where)
+            raise TooMuchError(f"{self._size} bytes unpack to over {self._unpacked}", where)
 
-    def count_member(self, where: str) -> None:
-        """Count a member of an archive; raises TooMuchError where they are too many."""
+    def count_member(self, size: int, where: str) -> None:
+        """Count a header, of a member of `size` bytes; raises TooMuchError where most are empty."""
         self._members += 1
-        if self._members > self.most_members:
-            raise TooMuchError(f"over {self.most_members} headers, too many for its size", where)
+        self._of_members += size
+        if self._members > most_members(self._of_members):
+            raise TooMuchError(f"{self._members} members, of {self._of_members} bytes", where)
+
+
+def most_members(size: int) -> int:
+    """Return how many members an archive of so many bytes may have."""
+    return _FREE_MEMBERS + size // _BYTES_PER_MEMBER
 
 
 class Stream:

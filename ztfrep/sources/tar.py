@@ -121,7 +121,6 @@ def read_tar(stream: Stream, budget: Budget) -> Iterator[Member | BreakError]:
 
 def _read_member(stream: Stream, header: _Header, budget: Budget) -> tuple[Member | None, int]:
     """Return a member, None for a folder, and how many bytes it has."""
-    budget.count_member(stream.where())
     name, link, pax, extra = header.name, header.link, dict[str, bytes](), 0
     long_name = long_link = b""
     while header.type in _EXTRA:
@@ -135,7 +134,7 @@ def _read_member(stream: Stream, header: _Header, budget: Budget) -> tuple[Membe
             long_name = data.split(b"\0", 1)[0]
         elif header.type == _LONG_LINK:
             long_link = data.split(b"\0", 1)[0]
-        budget.count_member(stream.where())
+        budget.count_member(header.size, stream.where())
         following = _parse(_exactly(stream, _BLOCK))
         if following is None:
             raise _DamagedError("a long header without a member")
@@ -157,6 +156,7 @@ def _read_member(stream: Stream, header: _Header, budget: Budget) -> tuple[Membe
     left = budget.bytes_left if stream.left is None else stream.left
     if size > left:
         raise _DamagedError(f"{quote(name)} claims {size} bytes, and {left} are left")
+    budget.count_member(size, stream.where())
     kind, detail = _WITHOUT_DATA.get(header.type, ("file", ""))
     if kind == "link":
         detail += quote(link)

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from isal import igzip_lib
 
 from ztfrep.sources.packings import Packing, Unpacked
-from ztfrep.sources.streams import BreakError, Budget, Checked, Plain, Stream
+from ztfrep.sources.streams import BreakError, Budget, Checked, Plain, Stream, most_members
 from ztfrep.sources.tar import Member
 
 # The largest directory, in bytes per member that a file of its size may have.
@@ -29,7 +29,7 @@ _LOCAL_HEADER = 30
 def read_zip(file: BinaryIO, size: int, budget: Budget) -> Iterator[Member | BreakError]:
     """Read the members of an archive of `size` bytes; raises BreakError where it cannot be read."""
     try:
-        directory = zipfile.ZipFile(_Bounded(file, _BYTES_PER_ENTRY * budget.most_members))
+        directory = zipfile.ZipFile(_Bounded(file, _BYTES_PER_ENTRY * most_members(size)))
     except MemoryError:
         raise
     except Exception as error:
@@ -38,7 +38,7 @@ def read_zip(file: BinaryIO, size: int, budget: Budget) -> Iterator[Member | Bre
     packed = 0
     for entry in directory.infolist():
         where = f"byte {entry.header_offset}"
-        budget.count_member(where)
+        budget.count_member(entry.compress_size, where)
         packed += entry.compress_size
         if packed > size:
             raise BreakError("members that overlap", where)
