@@ -91,7 +91,7 @@ def read_tar(stream: Stream, budget: Budget) -> Iterator[Member | BreakError]:
                 yield BreakError(f"{zeros} zeros in place of a member", mark)
             elif header is None:
                 lost = True
-                reason = "no archive behind the end mark" if zeros else "no header of a member"
+                reason = f"no member behind {zeros} zeros" if zeros else "no header of a member"
                 yield BreakError(reason, stream.where(len(block)))
         zeros = 0
         if header is None:
@@ -155,7 +155,7 @@ def _read_member(stream: Stream, header: _Header, budget: Budget) -> tuple[Membe
         size = 0
     left = budget.bytes_left if stream.left is None else stream.left
     if size > left:
-        raise _DamagedError(f"{quote(name)} claims {size} bytes, and {left} are left")
+        raise _DamagedError(f"{quote(name)} claims {size} bytes, {left} are left: cut or damaged")
     budget.count_member(size, stream.where())
     kind, detail = _WITHOUT_DATA.get(header.type, ("file", ""))
     if kind == "link":
