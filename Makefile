@@ -7,6 +7,8 @@ INSTALLED := .venv/installed
 .PHONY: repro test clean
 
 repro: $(INSTALLED)
+# Before DVC, which expands the aliases of a hostile params.yaml.
+	@python -m stages.check_params
 	dvc repro
 	@ztfrep summary
 	@echo

@@ -34,6 +34,7 @@ from ztfrep.alerts import AlertTable
 from ztfrep.checkpoints import load_model, read_card
 from ztfrep.encoding import encode
 from ztfrep.evaluation import METRICS
+from ztfrep.model_card import AutoencoderCard, FeatureScaling
 from ztfrep.models import autoencoder
 from ztfrep.models.alerts import AlertInput
 from ztfrep.params import NO_FILE
@@ -65,7 +66,7 @@ def main(
 
     vectors, cards = {}, {}
     for encoder, folder in folders.items():
-        cards[encoder] = read_card(folder)
+        cards[encoder] = read_card(folder, AutoencoderCard)
         if _was_taught(cards[encoder], alerts):
             sys.exit(
                 f"error: {folder}: found an encoder that may have learnt these labels; expected "
@@ -86,36 +87,36 @@ def main(
         {
             "alerts": len(labels),
             "objects": len(set(objects)),
-            "params": {encoder: card["params"] for encoder, card in cards.items()},
+            "params": {encoder: card.params.model_dump() for encoder, card in cards.items()},
             "folds": found,
         },
         shown=("alerts", "objects", "folds"),
     )
 
 
-def _was_taught(card: Mapping[str, Any], table: AlertTable) -> bool:
+def _was_taught(card: AutoencoderCard, table: AlertTable) -> bool:
     """Tell whether labels taught an encoder that knows this table by its scale, or may know it."""
-    params = card["params"]
-    taught = params["classification_weight"] > 0 or params["contrastive_weight"] > 0
-    taught |= params["sampling"] == "balanced"
+    params = card.params
+    taught = params.classification_weight > 0 or params.contrastive_weight > 0
+    taught |= params.sampling == "balanced"
     train = (table.identity()["split"] == "train").to_numpy()
-    same = feature_scaling(table, train, [])["mean"] == card["features"]["mean"]
+    same = feature_scaling(table, train, []).mean == card.features.mean
     # One that started from another's weights has that one's scale.
-    return bool(card["epochs"] and taught and (same or params["weights"] != NO_FILE))
+    return bool(card.epochs and taught and (same or params.weights != NO_FILE))
 
 
 def _inputs(table: AlertTable, chosen: np.ndarray, rescale: str) -> AlertInput:
     """Give the stamps of the chosen rows, and none of their metadata."""
-    nothing = {"unit": "none", "mean": [0.0] * 26, "std": [1.0] * 26, "left_out": []}
+    nothing = FeatureScaling(unit="none", mean=[0.0] * 26, std=[1.0] * 26, left_out=[])
     whole = gathered(alert_inputs(table, rescale, nothing, 512))
     place = np.cumsum(table.has_stamps())[chosen] - 1
     return AlertInput(*(part[torch.from_numpy(place)] for part in whole))
 
 
 def _encoded(folder: Path, table: AlertTable, chosen: np.ndarray) -> np.ndarray:
-    model, card = load_model(folder, autoencoder.build)
+    model, card = load_model(folder, autoencoder.build, AutoencoderCard)
     # Scaled over a crop or before it, published and raw stamps differ: real ones are cropped first.
-    rescale = "minmax" if card["rescale"] == "none" else card["rescale"]
+    rescale = "minmax" if card.rescale == "none" else card.rescale
     alerts = _inputs(table, chosen, rescale)
     batches = [
         encode(model, [part[rows] for part in alerts], torch.device("cpu"), "float32")

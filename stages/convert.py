@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from stages import run
+from stages.label_coverage import Labelled, count_packets, count_tables, unscored
 from stages.paths import BAD_PACKETS, MANIFEST, METRICS, SERIES, STAMPS
 from ztfrep import curation, features
 from ztfrep.alerts import SPLITS, AlertTable
@@ -51,7 +52,9 @@ def _convert_pickles(
         "stamps": write_stamps(stamps_table, stamps, held_out, source=str(stamps_path)),
         "series": write_series(series_table, series, dict(zip(SPLITS, rows, strict=True))),
     }
-    if AlertTable(stamps_table).info.feature_unit != features.PHYSICAL:
+    alerts = AlertTable(stamps_table)
+    _warn_of_unscored(*count_tables(alerts, AlertTable(series_table)))
+    if alerts.info.feature_unit != features.PHYSICAL:
         logging.warning(
             "%s: features were z-scored by other statistics than the published ones; they stay "
             "z-scores of unknown origin and never mix with physical units",
@@ -96,7 +99,13 @@ def _convert_packets(
             expected="objects in every split: three or more of a class, or without a label",
             remedy="give more alerts",
         )
+    _warn_of_unscored(*count_packets(counts))
     return counts
+
+
+def _warn_of_unscored(alerts: Labelled, objects: Labelled) -> None:
+    for sentence in unscored(alerts, objects):
+        logging.warning("%s", sentence)
 
 
 def _unchanged(described: dict[str, str | int]) -> Path:

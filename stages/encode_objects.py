@@ -7,6 +7,8 @@ from stages.series_inputs import series_inputs
 from ztfrep import checkpoints
 from ztfrep.curation import blocks as slices
 from ztfrep.encoding import encode, read_names, write_names, writing_blocks
+from ztfrep.errors import InputError
+from ztfrep.model_card import RecurrentCard
 from ztfrep.models import recurrent
 from ztfrep.params import Params
 
@@ -14,11 +16,19 @@ from ztfrep.params import Params
 def main(params: Params) -> None:
     """Write one vector per series, in the order of baseRecurrente.npy."""
     device = start(params)
-    model, card = checkpoints.load_model(RECURRENT, recurrent.build)
+    model, card = checkpoints.load_model(RECURRENT, recurrent.build, RecurrentCard)
     model.to(device)
     names = read_names(ENCODED_SERIES)
-    size = card["sizes"]["hidden"]
-    inputs = series_inputs(model.all_epochs, card["most_epochs"])
+    size = card.sizes.hidden
+    inputs = series_inputs(model.all_epochs, card.most_epochs)
+    found = inputs["test"].vectors.shape[2]
+    if found != card.sizes.input_dim:
+        raise InputError(
+            ENCODED_SERIES,
+            found=f"vectors of {found} numbers",
+            expected=f"{card.sizes.input_dim}, as {RECURRENT} was trained on",
+            remedy="run dvc repro, which trains it on these vectors",
+        )
     with writing_blocks(ENCODED_OBJECTS, names, (size,), "<f4", "<i8") as blocks:
         for split, series in inputs.items():
             for rows in slices(len(series.lengths), f"objects {split}"):

@@ -10,8 +10,15 @@ from stages.paths import ENCODED_SERIES, ENCODED_STAMPS, EPOCHS, SERIES
 from stages.vectors import Encoded, alert_vectors, noting
 from ztfrep import features
 from ztfrep.alerts import AlertTable
-from ztfrep.encoding import fill, read_blocks, read_names, write_names, writing_blocks
-from ztfrep.files import replacing
+from ztfrep.encoding import (
+    fill,
+    names_path,
+    read_blocks,
+    read_names,
+    write_names,
+    writing_blocks,
+)
+from ztfrep.frames import look_up, write_frame
 from ztfrep.params import Params
 
 
@@ -51,14 +58,15 @@ def _write_epochs(table: AlertTable, epochs: pd.DataFrame, rows: pd.Series) -> N
     values = table.features()
     for name in ("magpsf", "sigmapsf", "diffmaglim"):
         found[name] = values[:, features.NAMES.index(name)]
-    with replacing(EPOCHS) as temporary:
-        found.to_parquet(temporary, index=False, compression="zstd")
+    write_frame(EPOCHS, found)
 
 
 def _encoded_before(alerts: pd.DataFrame) -> tuple[int, Iterator[Encoded]]:
     """Give the vectors of alerts that the stamps table holds, as `alert_vectors` does."""
     blocks, names = read_blocks(ENCODED_STAMPS), read_names(ENCODED_STAMPS)
-    own = names.set_index("candid").loc[alerts["candid"]]
+    own = look_up(
+        alerts, "candid", names, same=["object_id", "split"], source=str(names_path(ENCODED_STAMPS))
+    )
     row = own["row"].to_numpy()
     vectors = np.empty((len(alerts), blocks["train"].vectors.shape[1]), np.float32)
     for split, block in blocks.items():

@@ -27,6 +27,8 @@ from stages.series_inputs import magnitude_scale, series_inputs
 from ztfrep import checkpoints, evaluation, figures, sampling
 from ztfrep.alerts import SERIES_CLASSES
 from ztfrep.encoding import Block, read_blocks, read_names
+from ztfrep.errors import InputError
+from ztfrep.model_card import RecurrentCard
 from ztfrep.models import recurrent
 from ztfrep.models.series import MAGNITUDE, MAGNITUDE_KNOWN, SeriesInput
 from ztfrep.models.temporal import TemporalRecurrent
@@ -48,9 +50,16 @@ def main(params: Params) -> None:
     start(params)
     chosen = params.evaluate
     published = chosen.encodings == "published"
-    model, card = checkpoints.load_model(RECURRENT, recurrent.build)
+    model, card = checkpoints.load_model(RECURRENT, recurrent.build, RecurrentCard)
     names = read_names(ENCODED_SERIES)
     classes = list(SERIES_CLASSES) if published else names.attrs["classes"]
+    if not published and card.classes != classes:
+        raise InputError(
+            RECURRENT,
+            found=f"a network of the classes {', '.join(card.classes)}",
+            expected=f"those of the series: {', '.join(classes)}",
+            remedy="train it on these series: dvc repro",
+        )
     series = published_blocks("base_recurrente") if published else read_blocks(ENCODED_SERIES)
     lengths = {
         split: np.full(len(block.labels), block.vectors.shape[1])
@@ -60,7 +69,7 @@ def main(params: Params) -> None:
     }
     # No network of ours has read the published series.
     objects = {} if published else read_blocks(ENCODED_OBJECTS)
-    inputs = {} if published else series_inputs(model.all_epochs, card["most_epochs"])
+    inputs = {} if published else series_inputs(model.all_epochs, card.most_epochs)
     early: dict[str, dict[str, float]] = {}
     vectors = _vectors(series, lengths, objects)
     labels = {split: block.labels.astype(np.int64) for split, block in series.items()}
@@ -130,7 +139,7 @@ def main(params: Params) -> None:
     )
     save_figure(
         folder / "loss.png",
-        figures.loss_curves(card["history"], "Recurrent network", best_epoch=card["best_epoch"]),
+        figures.loss_curves(card.history, "Recurrent network", best_epoch=card.best_epoch),
     )
 
 

@@ -29,6 +29,7 @@ from stages.reporting import (
 from ztfrep import checkpoints, evaluation, features, figures, representation, sampling
 from ztfrep.alerts import CHANNELS, CLASSES, ROW_GROUP, AlertTable
 from ztfrep.encoding import encode, read_blocks, read_names
+from ztfrep.model_card import AutoencoderCard, FeatureScaling
 from ztfrep.models import autoencoder
 from ztfrep.models.alerts import AlertInput
 from ztfrep.models.invariant import InvariantAutoencoder
@@ -62,10 +63,10 @@ def main(params: Params) -> None:
     chosen, seed = params.evaluate, params.seed
     # Our branch and decoder know nothing of the published vectors.
     own = chosen.encodings == "own"
-    model, card = checkpoints.load_model(AUTOENCODER, autoencoder.build)
+    model, card = checkpoints.load_model(AUTOENCODER, autoencoder.build, AutoencoderCard)
     table = AlertTable(STAMPS)
     split = table.identity()["split"].to_numpy()
-    alerts = gathered(alert_inputs(table, card["rescale"], card["features"], ROW_GROUP))
+    alerts = gathered(alert_inputs(table, card.rescale, card.features, ROW_GROUP))
     blocks = (
         read_blocks(ENCODED_STAMPS)
         if own
@@ -76,15 +77,15 @@ def main(params: Params) -> None:
     labels = np.concatenate([block.labels for block in blocks.values()])
     rows = sampling.draw_rows(blocks["train"].labels, chosen.max_train_rows, seed)
     pixels, observed = alerts.pixels.numpy(), alerts.observed.numpy()
-    pca = evaluation.fit_pca(pixels[rows], observed[rows], card["sizes"]["latent_dim"])
+    pca = evaluation.fit_pca(pixels[rows], observed[rows], card.sizes.latent_dim)
     pca_scores = pca.encode(pixels, observed)
 
     methods = _of_vectors(vectors, labels, rows, seed)
     methods["pca_linear_probe"] = Method("linear_probe", pca_scores, rows)
-    methods |= _of_features(table, card["features"], chosen.forest_without, rows)
+    methods |= _of_features(table, card.features, chosen.forest_without, rows)
     if own and len(model.modalities) > 1:
         used = np.concatenate([rows, np.flatnonzero(split != "train")])
-        alone = np.zeros((len(split), card["sizes"]["latent_dim"]), np.float32)
+        alone = np.zeros((len(split), card.sizes.latent_dim), np.float32)
         alone[used] = _stamps_alone(model, alerts, used, params)
         methods["stamps_alone_linear_probe"] = Method("linear_probe", alone, rows)
     probes: dict[str, Pipeline] = {}
@@ -154,7 +155,7 @@ def main(params: Params) -> None:
     )  # fmt: skip
     save_figure(
         folder / "loss.png",
-        figures.loss_curves(card["history"], "Autoencoder", best_epoch=card["best_epoch"]),
+        figures.loss_curves(card.history, "Autoencoder", best_epoch=card.best_epoch),
     )
 
 
@@ -169,10 +170,10 @@ def _of_vectors(
 
 
 def _of_features(
-    table: AlertTable, scaling: dict[str, Any], without: Sequence[str], rows: np.ndarray
+    table: AlertTable, scaling: FeatureScaling, without: Sequence[str], rows: np.ndarray
 ) -> dict[str, Method]:
     kept = [name not in without for name in features.NAMES]
-    statistics = np.array([scaling["mean"], scaling["std"]])[:, kept]
+    statistics = np.array([scaling.mean, scaling.std])[:, kept]
     scaled = features.standardise(table.clipped_features()[:, kept], *statistics)
     return {
         "forest_on_features": Method("forest", table.features()[:, kept], rows),
@@ -184,7 +185,7 @@ def _made_of(
     model: autoencoder.Autoencoder,
     vectors: np.ndarray,
     alerts: AlertInput,
-    card: dict[str, Any],
+    card: AutoencoderCard,
     seed: int,
 ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, Any]]:
     """Give what a network makes of vectors: logits, stamps, and how far told magnitudes are off."""
@@ -196,22 +197,22 @@ def _made_of(
             decoded["reconstruction_without_pose"] = model.decode(latent, None).numpy()
         told = model.described(latent).numpy() if isinstance(model, InvariantAutoencoder) else None
         logits = model.logits(latent).double().numpy()
-    off = {} if told is None else _magnitudes_off(told, alerts, card["features"])
+    off = {} if told is None else _magnitudes_off(told, alerts, card.features)
     return logits, decoded, {f"told_{m}": errors_of(e, seed) for m, e in off.items() if len(e)}
 
 
 def _magnitudes_off(
-    told: np.ndarray, alerts: AlertInput, scaling: dict[str, Any]
+    told: np.ndarray, alerts: AlertInput, scaling: FeatureScaling
 ) -> dict[str, np.ndarray]:
     """Give by how many magnitudes those told from vectors are off, where they are known."""
-    if scaling["unit"] != features.PHYSICAL:
+    if scaling.unit != features.PHYSICAL:
         return {}
     found = {}
     for name in _MAGNITUDES:
         place = features.NAMES.index(name)
         known = alerts.known.numpy()[:, place]
         off = (told - alerts.features.numpy())[known, place]
-        found[name] = np.abs(off) * scaling["std"][place]
+        found[name] = np.abs(off) * scaling.std[place]
     return found
 
 

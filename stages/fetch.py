@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,20 +57,24 @@ def _own(key: str, path: str, expected: str, *, folder: bool = False) -> Path:
 def _downloaded(chosen: Drive) -> dict[str, Path]:
     """Download the published files that are wanted, and link them into the raw data."""
     pickle, array = b"\x80", b"\x93NUMPY"
-    sha256 = chosen.sha256
-    folders: dict[str, Mapping[str, drive.Wanted]] = {
-        chosen.pickles: {
-            "stamps": drive.Wanted("td_ztf_stamp_17_06_20*.pkl", pickle, sha256.stamps),
-            "series": drive.Wanted("recurrent_dataset*.pk", pickle, sha256.series),
-        }
+    named, sha256 = drive.Wanted, chosen.sha256
+    folders: dict[str, dict[str, drive.Wanted]] = {chosen.pickles: {}, chosen.encodings: {}}
+    # The two may be one folder.
+    folders[chosen.pickles] |= {
+        "stamps": named("td_ztf_stamp_17_06_20*.pkl", pickle, sha256.stamps, "a pickle"),
+        "series": named("recurrent_dataset*.pk", pickle, sha256.series, "a pickle"),
     }
     if chosen.encoded:
-        folders[chosen.encodings] = {
-            "base": drive.Wanted("base[.-]*npy", array, sha256.base),
-            "base_recurrente": drive.Wanted("baseRecurrente*.npy", array, sha256.base_recurrente),
+        folders[chosen.encodings] |= {
+            "base": named("base[.-]*npy", array, sha256.base, "a numpy array"),
+            "base_recurrente": named(
+                "baseRecurrente*.npy", array, sha256.base_recurrente, "a numpy array"
+            ),
         }
     files = {}
     for folder, wanted in folders.items():
+        if not wanted:
+            continue
         found = drive.download(folder, wanted, CACHE / "drive", timeout=chosen.timeout)
         for name, cached in found.items():
             files[name] = RAW / cached.name

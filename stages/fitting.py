@@ -16,6 +16,7 @@ from stages.paths import CACHE
 from stages.reporting import write_metrics
 from ztfrep.checkpoints import load_weights, save_model
 from ztfrep.errors import InputError
+from ztfrep.model_card import Card
 from ztfrep.params import Params, given_file
 from ztfrep.training import (
     Dataset,
@@ -36,13 +37,17 @@ def fit_and_save(
     loss: Loss,
     params: Params,
     network: Network,
-    *,
+    kind: type[Card],
     card: Mapping[str, Any],
+    *,
     inputs: Sequence[Path],
     directory: Path,
     live: Path,
 ) -> None:
-    """Fit a model, log its curves with DVCLive, write its files and validation metrics."""
+    """Fit a model, log its curves with DVCLive, write its files and validation metrics.
+
+    `card` is what a card of that `kind` says beside how the training went.
+    """
     chosen = getattr(params, network)
     weights = given_file(f"{network}.weights", chosen.weights)
     if weights is not None:
@@ -94,20 +99,21 @@ def fit_and_save(
     save_model(
         directory,
         model,
-        {
-            "network": network,
-            "architecture": chosen.architecture,
-            **card,
-            **epochs,
-            "best": best,
-            "params": chosen.model_dump(),
-            "seed": params.seed,
-            "threads": params.threads,
-            "precision": params.precision,
-            "ztfrep": ztfrep.__version__,
-            "torch": torch.__version__,
-            "history": progress.history,
-        },
+        kind.model_validate(
+            {
+                "architecture": chosen.architecture,
+                **card,
+                **epochs,
+                "best": best,
+                "params": chosen,
+                "seed": params.seed,
+                "threads": params.threads,
+                "precision": params.precision,
+                "ztfrep": ztfrep.__version__,
+                "torch": str(torch.__version__),
+                "history": progress.history,
+            }
+        ),
     )
     checkpoint.unlink(missing_ok=True)
 

@@ -2,32 +2,32 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
 from ztfrep import features
 from ztfrep.alerts import AlertTable
+from ztfrep.model_card import FeatureScaling
 from ztfrep.models.alerts import AlertInput
 from ztfrep.stamps import prepare, two_scales
 
 
 def feature_scaling(
     table: AlertTable, train: np.ndarray, left_out: Sequence[str]
-) -> dict[str, Any]:
+) -> FeatureScaling:
     """Describe the features' unit, their statistics over the train rows, and what is left out."""
     mean, std = features.statistics(_measured(table)[train])
-    return {
-        "unit": table.info.feature_unit,
-        "mean": mean.tolist(),
-        "std": std.tolist(),
-        "left_out": list(left_out),
-    }
+    return FeatureScaling(
+        unit=table.info.feature_unit,
+        mean=mean.tolist(),
+        std=std.tolist(),
+        left_out=list(left_out),
+    )
 
 
 def alert_inputs(
-    table: AlertTable, rescale: str, scaling: dict[str, Any], rows: int
+    table: AlertTable, rescale: str, scaling: FeatureScaling, rows: int
 ) -> Iterator[AlertInput]:
     """Stream the alerts that have stamps, at most `rows` at a time, in table order.
 
@@ -35,12 +35,12 @@ def alert_inputs(
     another unit are left out, with a warning.
     """
     values = _measured(table)[table.has_stamps()]
-    values[:, [features.NAMES.index(name) for name in scaling["left_out"]]] = np.nan
-    if table.info.feature_unit != scaling["unit"]:
+    values[:, [features.NAMES.index(name) for name in scaling.left_out]] = np.nan
+    if table.info.feature_unit != scaling.unit:
         if np.isfinite(values).any():
             logging.warning(
                 "%s: features in %s, the network knows %s: stamps alone are used",
-                table.path, table.info.feature_unit, scaling["unit"],
+                table.path, table.info.feature_unit, scaling.unit,
             )  # fmt: skip
         values = np.full_like(values, np.nan)
     start = 0
@@ -50,7 +50,7 @@ def alert_inputs(
         pixels, observed = prepare(stamps, rescale)
         here = values[start : start + len(stamps)]
         start += len(stamps)
-        scaled = features.standardise(here, np.array(scaling["mean"]), np.array(scaling["std"]))
+        scaled = features.standardise(here, np.array(scaling.mean), np.array(scaling.std))
         yield AlertInput(
             torch.from_numpy(pixels),
             torch.from_numpy(observed),

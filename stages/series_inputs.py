@@ -6,6 +6,7 @@ import torch
 
 from stages.paths import ENCODED_SERIES, EPOCHS
 from ztfrep.encoding import Block, read_blocks
+from ztfrep.frames import read_frame
 from ztfrep.models.series import PHOTOMETRY, TIMES, SeriesInput
 
 # Magnitudes about those of a survey, so that a network need not learn their scale.
@@ -23,7 +24,7 @@ def series_inputs(all_epochs: bool, most: int) -> dict[str, SeriesInput]:
 
     Without `all_epochs` those that have a vector alone.
     """
-    blocks, epochs = read_blocks(ENCODED_SERIES), pd.read_parquet(EPOCHS)
+    blocks, epochs = read_blocks(ENCODED_SERIES), read_frame(EPOCHS)
     if not all_epochs:
         epochs = epochs[epochs["step"] >= 0]
     return {

@@ -12,15 +12,15 @@ from stages.device import start
 from stages.fitting import fit_and_save
 from stages.inputs import alert_inputs, feature_scaling, gathered
 from stages.paths import AUTOENCODER, METRICS, STAMPS
-from ztfrep.alerts import CHANNELS, CLASSES, ROW_GROUP, AlertTable
-from ztfrep.checkpoints import CARD, read_card
+from ztfrep.alerts import CLASSES, ROW_GROUP, AlertTable
+from ztfrep.checkpoints import CARD, WEIGHTS, read_card
+from ztfrep.model_card import AutoencoderCard
 from ztfrep.models import autoencoder
 from ztfrep.models.alerts import AlertInput
 from ztfrep.models.augmentation import augmented
 from ztfrep.models.invariant import InvariantAutoencoder
 from ztfrep.params import Autoencoder, Params, given_file
 from ztfrep.sampling import copies_for_balance
-from ztfrep.stamps import CROP
 from ztfrep.training import Dataset
 
 
@@ -41,9 +41,9 @@ def main(params: Params) -> None:
     split = names["split"].to_numpy()
     scaling = feature_scaling(table, split == "train", chosen.left_out)
     weights = given_file("autoencoder.weights", chosen.weights)
-    if weights is not None and (weights.parent / CARD).is_file():
+    if weights is not None and weights.name == WEIGHTS and (weights.parent / CARD).is_file():
         # A network of ours keeps the scale that it knows.
-        scaling = read_card(weights.parent)["features"]
+        scaling = read_card(weights.parent, AutoencoderCard).features
     inputs = gathered(alert_inputs(table, chosen.rescale, scaling, ROW_GROUP))
     data: Dataset = (*inputs, torch.tensor(names["label"].to_numpy()))
     train = tuple(part[split == "train"] for part in data)
@@ -56,11 +56,11 @@ def main(params: Params) -> None:
         partial(_losses, chosen=chosen),
         params,
         "autoencoder",
-        card={
+        AutoencoderCard,
+        {
+            "classes": list(CLASSES),
             "sizes": sizes,
             "rescale": chosen.rescale,
-            "crop": CROP,
-            "channels": CHANNELS,
             "features": scaling,
         },
         inputs=[STAMPS],

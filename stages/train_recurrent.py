@@ -13,6 +13,7 @@ from stages.fitting import fit_and_save
 from stages.paths import ENCODED_SERIES, EPOCHS, METRICS, RECURRENT
 from stages.series_inputs import series_inputs
 from ztfrep.encoding import names_path, read_blocks, read_names
+from ztfrep.model_card import RecurrentCard
 from ztfrep.models import recurrent
 from ztfrep.models.series import SeriesInput
 from ztfrep.models.temporal import TemporalRecurrent
@@ -69,7 +70,8 @@ def main(params: Params) -> None:
         partial(_losses, class_weights=weights, next_weight=chosen.next_weight),
         params,
         "recurrent",
-        card={"sizes": sizes, "most_epochs": chosen.most_epochs},
+        RecurrentCard,
+        {"classes": list(classes), "sizes": sizes, "most_epochs": chosen.most_epochs},
         inputs=[ENCODED_SERIES, names_path(ENCODED_SERIES), EPOCHS],
         directory=RECURRENT,
         live=METRICS / "recurrent",

@@ -12,6 +12,7 @@ from stages.paths import AUTOENCODER
 from ztfrep import checkpoints
 from ztfrep.alerts import AlertTable
 from ztfrep.encoding import encode
+from ztfrep.model_card import AutoencoderCard
 from ztfrep.models import autoencoder
 from ztfrep.params import Params
 
@@ -29,11 +30,11 @@ def alert_vectors(table: AlertTable, params: Params) -> tuple[int, Iterator[Enco
     Rows without stamps have no vector.
     """
     device = start(params)
-    model, card = checkpoints.load_model(AUTOENCODER, autoencoder.build)
+    model, card = checkpoints.load_model(AUTOENCODER, autoencoder.build, AutoencoderCard)
     model.to(device)
 
     def stream() -> Iterator[Encoded]:
-        inputs = alert_inputs(table, card["rescale"], card["features"], params.encode.batch_size)
+        inputs = alert_inputs(table, card.rescale, card.features, params.encode.batch_size)
         with tqdm(
             total=int(table.has_stamps().sum()), desc="encode", unit=" alerts", disable=None
         ) as bar:
@@ -44,7 +45,7 @@ def alert_vectors(table: AlertTable, params: Params) -> tuple[int, Iterator[Enco
                 )
                 bar.update(len(vectors))
 
-    return card["sizes"]["latent_dim"], stream()
+    return card.sizes.latent_dim, stream()
 
 
 def noting(encoded: Iterator[Encoded], poses: list[np.ndarray]) -> Iterator[np.ndarray]:

@@ -13,6 +13,9 @@ NUMBERS = [
     "magnr", "chinr", "sharpnr", "xpos", "ypos",
 ]
 # fmt: on
+# Identifiers are of real size: of one exposure they differ in their last digits alone, and as
+# float64 they would meet.
+CANDID = 3_367_504_081_715_010_000
 OF_THE_FIELD = ["sgscore1", "distpsnr1", "sgscore2", "distpsnr2", "sgscore3", "distpsnr3"]
 
 
@@ -90,7 +93,9 @@ def epoch(jd=2459000.5, candid=None, **values):
     return found | values
 
 
-def alert(object_id="ZTF20aaaaaaa", candid=1, jd=2459010.5, history=(), stamps=None, **values):
+def alert(
+    object_id="ZTF20aaaaaaa", candid=CANDID + 1, jd=2459010.5, history=(), stamps=None, **values
+):
     """An alert as fastavro writes it; `stamps` are the three cutouts' bytes."""
     if stamps is None:
         stamps = [image(pixels) for pixels in random_stamps(candid)]

@@ -3,6 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.alert_packets import CANDID
 from ztfrep import features
 from ztfrep.alerts import AlertTable, AlertWriter, TableInfo
 from ztfrep.errors import InputError
@@ -66,6 +67,26 @@ def test_what_a_source_lacks_is_null_not_invented(tmp_path):
         np.testing.assert_array_equal(stamps, part["stamps"][present])
     assert table.identity()["label"][3] == -1
     assert np.isnan(table.features()[4, features.NAMES.index("magpsf")])
+
+
+@pytest.mark.parametrize(
+    "candid",
+    [
+        np.array([float(CANDID)] * 5),
+        [float(CANDID)] * 5,
+        pa.array([float(CANDID), None] + [0.0] * 3),
+    ],
+)
+def test_a_candid_of_floats_is_refused(tmp_path, candid):
+    with pytest.raises(ValueError, match="candid is double"):
+        write(tmp_path / "t.parquet", rows(5) | {"candid": candid})
+
+
+def test_candids_beside_nulls_are_exact_in_a_frame(tmp_path):
+    candids = [CANDID, None, CANDID + 1, None, CANDID + 2]
+    frame = write(tmp_path / "t.parquet", rows(5) | {"candid": candids}).identity()
+    assert frame["candid"].dtype == "Int64"
+    assert (frame["candid"] - CANDID).fillna(-1).tolist() == [0, -1, 1, -1, 2]
 
 
 def test_the_order_of_channels_is_checked(tmp_path):

@@ -8,26 +8,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEAVES = {"errors", "files", "filetypes", "features", "stamps"}
+# What any module may build on.
+BASE = {"errors", "files", "filetypes"}
+LEAVES = {"features", "frames", "stamps", *BASE}
 # What a module or package of ours may import of ours; the stages and cli may import anything.
 ALLOWED = {
-    "__init__": set(),
-    "errors": set(),
-    "files": set(),
-    "filetypes": set(),
-    "features": set(),
-    "stamps": set(),
-    "curation": set(),
+    **dict.fromkeys(("__init__", "errors", "filetypes", "features", "stamps"), set()),
+    **dict.fromkeys(("curation", "evaluation", "figures", "representation", "sampling"), set()),
     "models": set(),
-    "evaluation": set(),
-    "figures": set(),
-    "representation": set(),
-    "sampling": set(),
-    "params": {"errors", "features"},
-    "alerts": {"errors", "files", "features"},
-    "training": {"files"},
-    "encoding": {"errors", "files"},
-    "checkpoints": {"errors", "files"},
+    "files": {"errors"},
+    "frames": BASE,
+    "schema_errors": BASE,
+    "strict_yaml": BASE,
+    "params": {"features", "schema_errors", "strict_yaml", *BASE},
+    "alerts": LEAVES,
+    "training": BASE,
+    "encoding": {"frames", *BASE},
+    "model_card": {"alerts", "params", *LEAVES},
+    "card_files": {"model_card", *BASE},
+    "torch_files": BASE,
+    "state_dicts": {"torch_files", *BASE},
+    "checkpoints": {"card_files", "model_card", "state_dicts", *BASE},
     "sources": {"alerts", "curation", *LEAVES},
 }
 

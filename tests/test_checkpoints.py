@@ -3,10 +3,12 @@ import pickle
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
+from tests.model_folders import load, save
 from ztfrep import checkpoints
 from ztfrep.errors import InputError
+from ztfrep.model_card import AutoencoderCard
 from ztfrep.models import autoencoder, recurrent
 
 SIZES = {"latent_dim": 128, "dropout": 0.8, "classes": 5}
@@ -21,15 +23,14 @@ def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_a_model_comes_back_from_its_files_alone(tmp_path):
-    model = published(latent_dim=16)
-    card = {"architecture": "published", "sizes": SIZES | {"latent_dim": 16}}
-    checkpoints.save_model(tmp_path, model, card)
+def test_a_model_is_two_files(tmp_path):
+    save(tmp_path, "published")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.json", "weights.safetensors"]
-    loaded, read = checkpoints.load_model(tmp_path, autoencoder.build)
-    assert read == card
-    assert same(loaded, model)
-    assert not loaded.training
+    loaded, card = load(tmp_path, "published")
+    assert (card.architecture, card.sizes.latent_dim) == ("published", 6)
+    # Another program reads the weights without ours.
+    state = load_file(tmp_path / checkpoints.WEIGHTS)
+    assert all(torch.equal(state[name], value) for name, value in loaded.state_dict().items())
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -96,4 +97,4 @@ def test_a_file_that_is_none_is_refused(tmp_path, name, content):
 
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(InputError, match="train it with dvc repro"):
-        checkpoints.load_model(tmp_path, autoencoder.build)
+        checkpoints.load_model(tmp_path, autoencoder.build, AutoencoderCard)

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import logging
 import os
 import subprocess
@@ -12,8 +13,10 @@ import gdown
 import pytest
 import requests
 
+from stages import fetch as fetch_stage
 from tests.drive_server import Drive, redirect, serve
 from ztfrep.errors import InputError
+from ztfrep.params import read_params
 from ztfrep.sources.drive import Wanted, download
 
 GDOWN = sys.modules["gdown.download"]  # The function of that name hides the module.
@@ -26,8 +29,8 @@ CONTENT = {
 }
 SHA256 = {key: hashlib.sha256(content).hexdigest() for key, content in CONTENT.items()}
 WANTED = {
-    "stamps": Wanted("td_ztf_stamp_17_06_20*.pkl", b"\x80", None),
-    "series": Wanted("recurrent_dataset*.pk", b"\x80", None),
+    "stamps": Wanted("td_ztf_stamp_17_06_20*.pkl", b"\x80", None, "a pickle"),
+    "series": Wanted("recurrent_dataset*.pk", b"\x80", None, "a pickle"),
 }
 CHUNK = 512 * 1024
 KEPT = 2 * CHUNK
@@ -117,7 +120,7 @@ FAILURES = [
     # Tried by gdown as a Google document before.
     (STAMPS, "500", "found an error of the server (500)", "later, or download it with a browser"),
     # A page announced as a download, which gdown takes for the file.
-    (STAMPS, "html", "found an HTML page in its place", "download it with a browser"),
+    (STAMPS, "html", "found an HTML page; expected a pickle", "download it with a browser"),
     (STAMPS, "stall", "found no answer in time", "raise sources.drive.timeout"),
     # Here requests raises a ConnectionError, which must not be called offline.
     (STAMPS, f"stall:{CHUNK}", "found no answer in time", "raise sources.drive.timeout"),
@@ -303,9 +306,26 @@ def test_files_put_there_by_hand_are_taken(drive, tmp_path):
     ("files", "told"),
     [
         # What a browser saves of a page.
-        ({STAMPS_NAME: b"<!DOCTYPE html><html>"}, "an HTML page in its place"),
-        ({STAMPS_NAME: b"PK\x03\x04"}, r"a file that begins b'PK\x03\x04'; expected"),
-        ({STAMPS_NAME: b""}, "a file that begins b''"),
+        ({STAMPS_NAME: b"<!DOCTYPE html><html>"}, "found an HTML page; expected a pickle"),
+        ({STAMPS_NAME: b"PK\x03\x04"}, "found a zip archive; expected a pickle"),
+        ({STAMPS_NAME: b"\x93NUMPY\x01"}, "found a numpy array; expected a pickle"),
+        ({STAMPS_NAME: b""}, "found an empty file; expected a pickle"),
+        (
+            {STAMPS_NAME: b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"},
+            "found a Git LFS pointer, in place of the file; run git lfs pull",
+        ),
+        (
+            {STAMPS_NAME: b"<html><title>Google Drive - Quota exceeded</title>"},
+            "Google Drive refused the download, its download quota is used up; expected a pickle",
+        ),
+        (
+            {STAMPS_NAME: b"<html><title>Google Drive - Virus scan warning</title>"},
+            "it asks to confirm a file that is too large for its virus scan; expected a pickle",
+        ),
+        (
+            {STAMPS_NAME: b"<html><base href='https://accounts.google.com/v3/signin/'>"},
+            "it asks to sign in; expected a pickle",
+        ),
         # Which one is meant is not ours to guess.
         (
             {STAMPS_NAME: b"\x80", "td_ztf_stamp_17_06_20-003.pkl": b"\x80"},
@@ -410,3 +430,109 @@ download({FOLDER!r}, {WANTED!r}, Path(sys.argv[2]), timeout=5.0)
     assert sum(request.path == "/embeddedfolderview" for request in drive.requests) == 1
     assert (tmp_path / "cache" / FOLDER / STAMPS_NAME).read_bytes() == CONTENT["stamps"]
     assert not list(home.rglob("*"))
+
+
+def everything_below(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "folder_id",
+    ["../..", "..", ".", "", "/", "a/b" * 5, "a" * 9, "a" * 101, "a" * 20 + "\n", "a" * 20 + "\0",
+     "é" * 20, "١" * 20, "a b" * 5, "https://drive.google.com/drive/folders/" + FOLDER],
+)  # fmt: skip
+def test_a_folder_id_of_another_form_makes_no_path(drive, tmp_path, folder_id):
+    cache = tmp_path / "a" / "b"
+    with pytest.raises(InputError, match="take the last part of the folder's address") as caught:
+        download(folder_id, WANTED, cache, timeout=5.0)
+    assert str(caught.value).isprintable()
+    assert everything_below(tmp_path) == []
+    assert drive.requests == []
+
+
+@pytest.mark.parametrize("folder_id", ["0AMoSTLpUKDHGUk9PVA", FOLDER, "0B" + "x-_" * 8 + "xx"])
+def test_the_forms_of_folder_ids_that_drive_has_are_known(drive, tmp_path, folder_id):
+    drive.folder = folder_id
+    assert contents(download(folder_id, WANTED, tmp_path, timeout=5.0, retries=0)) == CONTENT
+
+
+class Listed:
+    """A file as gdown lists it."""
+
+    def __init__(self, path):
+        self.id, self.path = STAMPS, path
+
+
+HOSTILE = [
+    "td_ztf_stamp_17_06_20\0.pkl",
+    "td_ztf_stamp_17_06_20\n.pkl",
+    "td_ztf_stamp_17_06_20\x1b[2J.pkl",
+    "td_ztf_stamp_17_06_20\u202e.pkl",
+    "td_ztf_stamp_17_06_20\ud800.pkl",
+    "td_ztf_stamp_17_06_20\\.pkl",
+    f"td_ztf_stamp_17_06_20{'x' * 300}.pkl",
+    f"td_ztf_stamp_17_06_20{'é' * 100}.pkl",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_a_listed_name_that_cannot_be_a_file_is_refused(drive, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(gdown, "download_folder", lambda **_: [Listed(name)])
+    text = failure(tmp_path, {"stamps": WANTED["stamps"]})
+    assert "found a file named 'td_ztf_stamp_17_06_20" in text
+    assert text.isprintable()
+    assert everything_below(tmp_path) == [FOLDER, f"{FOLDER}/.lock"]
+
+
+@pytest.mark.parametrize("name", [".lock", "files.json", ".hidden"])
+def test_a_listed_name_of_our_own_is_refused(drive, tmp_path, monkeypatch, name):
+    fetch(tmp_path)
+    record = (tmp_path / FOLDER / "files.json").read_bytes()
+    monkeypatch.setattr(gdown, "download_folder", lambda **_: [Listed(name)])
+    text = failure(tmp_path, {"other": Wanted(name, b"\x80", None)})
+    assert f"found a file named '{name}'" in text
+    assert (tmp_path / FOLDER / "files.json").read_bytes() == record
+
+
+@pytest.mark.parametrize("path", ["../../td_ztf_stamp_17_06_20.pkl", "/td_ztf_stamp_17_06_20.pkl"])
+def test_a_listed_path_stays_in_the_cache(drive, tmp_path, monkeypatch, path):
+    monkeypatch.setattr(gdown, "download_folder", lambda **_: [Listed(path)])
+    cache = tmp_path / "a" / "b"
+    (file,) = download(FOLDER, {"stamps": WANTED["stamps"]}, cache, timeout=5.0).values()
+    assert file == cache / FOLDER / "td_ztf_stamp_17_06_20.pkl"
+    assert {path.split("/")[0] for path in everything_below(tmp_path)} == {"a"}
+
+
+@pytest.mark.parametrize("name", ["td_ztf_stamp_17_06_20/../../victim.pkl", *HOSTILE[:2], 3, None])
+def test_a_recorded_name_that_leaves_the_cache_is_not_followed(drive, tmp_path, name):
+    fetch(tmp_path)
+    victim = tmp_path / "victim.pkl"
+    victim.write_bytes(b"mine")
+    (tmp_path / FOLDER / "td_ztf_stamp_17_06_20").mkdir()
+    path = tmp_path / FOLDER / "files.json"
+    record = json.loads(path.read_text())
+    record["stamps"] |= {"name": name}
+    path.write_text(json.dumps(record))
+    assert contents(fetch(tmp_path)) == CONTENT
+    assert victim.read_bytes() == b"mine"
+
+
+def test_a_folder_with_a_wanted_name_is_said(drive, tmp_path):
+    (tmp_path / FOLDER / "td_ztf_stamp_17_06_20.pkl").mkdir(parents=True)
+    assert "found a folder; expected a pickle" in failure(tmp_path)
+
+
+def test_pickles_and_encodings_may_be_in_one_folder(drive, tmp_path, monkeypatch):
+    asked = {}
+
+    def recorded(folder_id, wanted, cache, timeout):
+        asked[folder_id] = sorted(wanted)
+        return {}
+
+    monkeypatch.setattr("ztfrep.sources.drive.download", recorded)
+    chosen = read_params(Path(__file__).parents[1] / "params.yaml").sources.drive
+    fetch_stage._downloaded(chosen)
+    assert asked == {chosen.pickles: ["series", "stamps"]}
+    one = chosen.model_copy(update={"encoded": True, "encodings": chosen.pickles})
+    fetch_stage._downloaded(one)
+    assert asked == {chosen.pickles: ["base", "base_recurrente", "series", "stamps"]}

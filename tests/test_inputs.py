@@ -28,7 +28,7 @@ def test_what_upstream_clipped_to_minus_one_is_not_known_and_counts_in_no_statis
     alerts, scaling = inputs(write(tmp_path / "t.parquet", part))
     known = alerts.known.numpy()
     assert known[:, place("distpsnr1")].tolist() == [True, False, True, False, True, False]
-    assert scaling["mean"][place("distpsnr1")] == pytest.approx(4)
+    assert scaling.mean[place("distpsnr1")] == pytest.approx(4)
     # A sharpness of -1 is one, where the source that it is measured on is there.
     assert known[:, place("sharpnr")].tolist() == [True, False, True, True, True, True]
     assert (alerts.features.numpy()[~known] == 0).all()

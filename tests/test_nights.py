@@ -7,11 +7,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.alert_packets import alert, epoch, image, packet, random_stamps
+from tests.alert_packets import CANDID, alert, epoch, image, packet, random_stamps
 from ztfrep import features
-from ztfrep.alerts import SPLITS, AlertTable
+from ztfrep.alerts import CLASSES, SPLITS, AlertTable
 from ztfrep.errors import InputError
 from ztfrep.sources.archives import readers
 from ztfrep.sources.entries import IGNORED_FILES, IGNORED_MEMBERS, Ignored
@@ -19,7 +23,7 @@ from ztfrep.sources.folders import find_files
 from ztfrep.sources.labels import no_labels, read_labels
 from ztfrep.sources.nights import Splitting, write_nights
 from ztfrep.sources.packets import Failure, Packet
-from ztfrep.sources.spool import fill_spool
+from ztfrep.sources.spool import INFO, fill_spool
 
 
 class Written:
@@ -55,27 +59,33 @@ def labels(folder, text):
 
 def many(n):
     """One alert each of n objects."""
-    return [alert(f"ZTF{i:04d}", candid=1000 + i, jd=2459000.5 + i) for i in range(n)]
+    return [alert(f"ZTF{i:04d}", candid=CANDID + 1000 + i, jd=2459000.5 + i) for i in range(n)]
+
+
+def by_last_digits(table):
+    """The labels of a table's alerts."""
+    frame = table.identity()
+    return frame.set_index(frame["candid"] - CANDID)["label"]
 
 
 def test_alerts_become_two_tables_of_one_schema(tmp_path):
-    told = [epoch(2459001.5), epoch(2459002.5, candid=5, magpsf=19.5)]
-    one = alert("A", candid=9, jd=2459010.5, magpsf=17.0, history=told)
-    two = alert("A", candid=10, jd=2459020.5, fid=2)
+    told = [epoch(2459001.5), epoch(2459002.5, candid=CANDID + 5, magpsf=19.5)]
+    one = alert("A", candid=CANDID + 9, jd=2459010.5, magpsf=17.0, history=told)
+    two = alert("A", candid=CANDID + 10, jd=2459020.5, fid=2)
     found = Written(tmp_path, packets(two, one))
     alerts = found.stamps.identity()
-    assert alerts["candid"].tolist() == [9, 10]
+    assert alerts["candid"].tolist() == [CANDID + 9, CANDID + 10]
     assert alerts["detection"].tolist() == [2, 3]
     assert alerts["has_stamps"].all()
     series = found.series.identity()
     assert series["mjd"].tolist() == [59001, 59002, 59010, 59020]
-    assert series["candid"].fillna(-1).tolist() == [-1, 5, 9, 10]
+    assert (series["candid"] - CANDID).fillna(-1).tolist() == [-1, 5, 9, 10]
     assert series["detection"].tolist() == [0, 1, 2, 3]
     assert series["has_stamps"].tolist() == [False, False, True, True]
     magnitude = found.series.features()[:, features.NAMES.index("magpsf")]
     np.testing.assert_array_equal(magnitude, [np.nan, 19.5, 17.0, 1.0])
     stamps = np.concatenate(list(found.stamps.stamps()))
-    np.testing.assert_array_equal(stamps, [random_stamps(9), random_stamps(10)])
+    np.testing.assert_array_equal(stamps, [random_stamps(CANDID + n) for n in (9, 10)])
     with pytest.raises(ValueError, match="stamps stand in the alerts' table, by candid"):
         next(found.series.stamps())
     for table in (found.stamps, found.series):
@@ -83,22 +93,64 @@ def test_alerts_become_two_tables_of_one_schema(tmp_path):
         assert table.info.feature_unit == features.PHYSICAL
 
 
+def test_every_table_on_the_way_keeps_identifiers_as_integers(tmp_path):
+    fill_spool(
+        [partial(list, packets(alert(history=[epoch(), epoch(candid=CANDID)])))], tmp_path, 1
+    )
+    written = {path.name.split("-")[0]: pq.read_schema(path) for path in tmp_path.glob("*.parquet")}
+    assert {name for name, schema in written.items() if "candid" in schema.names} == {
+        "alerts",
+        "detections",
+    }
+    for schema in [*written.values(), INFO.schema()]:
+        if "candid" in schema.names:
+            assert schema.field("candid").type == pa.int64()
+    of_alerts = labels(tmp_path, f"candid,class\n{CANDID},SN\n").alerts
+    assert of_alerts["candid"].type == pa.int64()
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.sets(st.integers(2**62 - 600, 2**62 + 600), min_size=3, max_size=8))
+def test_ids_near_2_to_the_62_are_the_same_in_both_tables_and_in_frames(tmp_path_factory, candids):
+    stamps = [image(pixels) for pixels in random_stamps(1)]
+    alerts = [
+        alert(f"ZTF{i}", candid=c, stamps=stamps, history=[epoch()]) for i, c in enumerate(candids)
+    ]
+    found = Written(tmp_path_factory.mktemp("nights"), packets(*alerts))
+    for table in (found.stamps, found.series):
+        frame = table.identity()
+        assert set(frame["candid"].dropna().tolist()) == candids
+        assert {f"ZTF{i}": c for i, c in enumerate(candids)} == {
+            row.object_id: row.candid for row in frame[frame["has_stamps"]].itertuples()
+        }
+
+
 def test_every_epoch_is_there_once_however_often_packets_tell_of_it(tmp_path):
-    limit, detection = epoch(2459001.5), epoch(2459002.5, candid=5)
+    limit, detection = epoch(2459001.5), epoch(2459002.5, candid=CANDID + 5)
     # The detection came as an alert as well; a limit was told where there was a detection.
     wrong = epoch(2459002.5)
     alerts = [
-        alert("A", candid=5, jd=2459002.5, history=[limit, limit]),
-        alert("A", candid=9, history=[limit, detection]),
-        alert("A", candid=10, jd=2459020.5, history=[limit, wrong, epoch(2459003.5, candid=6)]),
-        alert("A", candid=11, jd=2459021.5, history=[epoch(2459003.5, candid=6), epoch(2459003.5)]),
+        alert("A", candid=CANDID + 5, jd=2459002.5, history=[limit, limit]),
+        alert("A", candid=CANDID + 9, history=[limit, detection]),
+        alert(
+            "A",
+            candid=CANDID + 10,
+            jd=2459020.5,
+            history=[limit, wrong, epoch(2459003.5, candid=CANDID + 6)],
+        ),
+        alert(
+            "A",
+            candid=CANDID + 11,
+            jd=2459021.5,
+            history=[epoch(2459003.5, candid=CANDID + 6), epoch(2459003.5)],
+        ),
         # The same night of another object is another epoch.
-        alert("B", candid=12, history=[limit]),
+        alert("B", candid=CANDID + 12, history=[limit]),
     ]
     found = Written(tmp_path, packets(*alerts))
     series = found.series.identity()
     of_a = series[series["object_id"] == "A"]
-    assert of_a["candid"].fillna(-1).tolist() == [-1, 5, 6, 9, 10, 11]
+    assert (of_a["candid"] - CANDID).fillna(-1).tolist() == [-1, 5, 6, 9, 10, 11]
     assert len(series) == 8
     assert found.counts["history"] == {
         "read": 10,
@@ -109,18 +161,21 @@ def test_every_epoch_is_there_once_however_often_packets_tell_of_it(tmp_path):
 
 
 def test_an_alert_that_comes_twice_is_written_once_the_first_of_them(tmp_path):
-    first, again = alert("A", candid=7, magpsf=18.0), alert("A", candid=7, magpsf=15.0)
+    first, again = (
+        alert("A", candid=CANDID + 7, magpsf=18.0),
+        alert("A", candid=CANDID + 7, magpsf=15.0),
+    )
     # The last of one batch, and the first of the next.
     found = Written(tmp_path, packets(*many(511), first, again, *many(600)[511:]))
     counts = found.counts["packets"]
     assert (counts["read"], counts["written"], counts["duplicates"]) == (602, 601, 1)
     alerts = found.stamps.identity()
-    row = int(np.flatnonzero(alerts["candid"] == 7)[0])
+    row = int(np.flatnonzero(alerts["candid"] == CANDID + 7)[0])
     assert found.stamps.features()[row, features.NAMES.index("magpsf")] == 18.0
 
 
 def test_every_packet_is_accounted_for_and_bad_ones_are_named(tmp_path):
-    bad = packet(alert(candid=3, stamps=[b"no", b"gzip", b"here"]))
+    bad = packet(alert(candid=CANDID + 3, stamps=[b"no", b"gzip", b"here"]))
     given = [
         *packets(*many(300)),
         Packet("b.avro", bad),
@@ -215,13 +270,14 @@ def test_no_alert_at_all_is_refused_whatever_the_fraction(tmp_path, given):
 def test_labels_reach_their_alerts_and_their_objects(tmp_path):
     alerts = [
         *many(40),
-        alert("ZTF0000", candid=1, jd=2459500.5),
-        alert("ZTF0001", candid=2, jd=2459500.5),
+        alert("ZTF0000", candid=CANDID + 1, jd=2459500.5),
+        alert("ZTF0001", candid=CANDID + 2, jd=2459500.5),
     ]
-    rows = [f"{1000 + i},{'SN' if i % 2 else 'bogus'}" for i in range(30)]
-    text = "\n".join(["candid,class", *rows, "2,AGN", "77,SN", "1035,kilonova", "1036,"])
+    rows = [f"{CANDID + 1000 + i},{'SN' if i % 2 else 'bogus'}" for i in range(30)]
+    others = [(2, "AGN"), (77, "SN"), (1035, "kilonova"), (1036, "")]
+    text = "\n".join(["candid,class", *rows, *(f"{CANDID + n},{name}" for n, name in others)])
     found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
-    stamps = found.stamps.identity().set_index("candid")["label"]
+    stamps = by_last_digits(found.stamps)
     assert stamps[1000] == 4
     assert stamps[1001] == 1
     assert stamps[1] == -1  # its object has a label, it has none
@@ -231,31 +287,139 @@ def test_labels_reach_their_alerts_and_their_objects(tmp_path):
     assert series.loc["ZTF0000"].tolist() == [4, 4]
     assert series.loc["ZTF0001"].tolist() == [-1, -1]  # two classes are none
     assert found.counts["labels"] == {
+        "rows": 34,
+        "rows_malformed": 0,
+        "rows_without_class": 1,
+        "rows_without_id": 0,
+        "rows_with_bad_id": 0,
+        "rows_labelled": 32,
+        "other_classes": 1,
+        "comment_lines": 0,
+        "respelled_ids": 0,
+        "contradictory_ids": 0,
+        "rows_matched": 31,
+        "rows_unmatched": 1,
+        "alerts_unlike_their_object": 0,
+        "other_classes_by_name": {"kilonova": 1},
         "alerts": 31,
         "objects": 29,
         "contradictory_objects": 1,
-        "contradictory_rows": 0,
-        "of_alerts_not_here": 1,
-        "other_classes": 1,
         "objects_too_rare_to_hold_out": 0,
     }
+    by_class = [f"kept_objects_{name}" for name in CLASSES]
+    series = [found.counts["series"][split] for split in SPLITS]
+    # An object whose alerts contradict each other counts for no class.
+    assert [sum(each[name] for each in series) for name in by_class] == [0, 14, 0, 0, 15]
+
+
+def test_no_labels_have_the_same_counts_all_zero(tmp_path):
+    first = Written(tmp_path, packets(*many(5)), labels=labels(tmp_path, "oid,class\nZTF0001,SN"))
+    second = Written(tmp_path, packets(*many(5)))
+    assert first.counts["labels"].keys() == second.counts["labels"].keys()
+    names = second.counts["labels"].pop("other_classes_by_name")
+    assert (names, set(second.counts["labels"].values())) == ({}, {0})
 
 
 def test_labels_of_objects_reach_all_their_alerts(tmp_path):
-    alerts = [*many(20), alert("ZTF0003", candid=1)]
+    alerts = [*many(20), alert("ZTF0003", candid=CANDID + 1)]
     text = "\n".join(["object_id,class", *(f"ZTF{i:04d},VS" for i in range(10))])
     found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
-    assert found.stamps.identity().set_index("candid")["label"][[1, 1003, 1015]].tolist() == [
-        2,
-        2,
-        -1,
-    ]
+    assert by_last_digits(found.stamps)[[1, 1003, 1015]].tolist() == [2, 2, -1]
     assert found.counts["labels"]["objects"] == 10
+
+
+def test_an_alerts_own_label_comes_before_that_of_its_object(tmp_path, caplog):
+    alerts = [
+        *many(20),
+        alert("ZTF0003", candid=CANDID + 1, jd=2459500.5),
+        alert("ZTF0003", candid=CANDID + 2, jd=2459501.5),
+    ]
+    text = f"""candid,object_id,class
+,ZTF0003,SN
+{CANDID + 1},ZTF0003,bogus
+{CANDID + 2},ZTF0003,SN
+{CANDID + 2},ZTF0003,AGN
+{CANDID + 1004},,VS
+,ZTF0004,VS
+"""
+    found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
+    # Of the second alert's own rows one contradicts the other.
+    assert by_last_digits(found.stamps)[[1003, 1, 2, 1004]].tolist() == [1, 4, -1, 2]
+    series = found.series.identity().set_index("object_id")["label"]
+    assert set(series["ZTF0003"]) == {1}
+    counts = found.counts["labels"]
+    assert counts["alerts_unlike_their_object"] == 1
+    assert (counts["rows_matched"], counts["contradictory_objects"]) == (6, 0)
+    assert "1 alerts have a label of their own, unlike their object's" in caplog.text
+
+
+def test_labels_that_match_no_alert_are_refused_before_a_table_is_written(tmp_path):
+    text = f"candid,class\n{CANDID + 1},SN\n{CANDID + 3},VS\n"
+    with pytest.raises(InputError) as caught:
+        Written(tmp_path, packets(*many(20)), labels=labels(tmp_path, text))
+    message = str(caught.value)
+    assert message.startswith(str(tmp_path / "labels.csv"))
+    assert "none of 2 rows with a class" in message
+    assert f"line 2: candid '{CANDID + 1}', where the alerts have candid '{CANDID + 1000}'" in (
+        message
+    )
+    assert not (tmp_path / "stamps.parquet").exists()
+
+
+def test_labels_of_which_fewer_than_half_match_are_used_with_a_warning(tmp_path, caplog):
+    text = "\n".join(["oid,class", "Z1,SN", "ZTF0001,SN", "ZTF0002,SN", "Z2,SN", "Z3,SN"])
+    found = Written(tmp_path, packets(*many(20)), labels=labels(tmp_path, text))
+    assert found.counts["labels"]["rows_unmatched"] == 3
+    assert "only 2 of 5 rows with a class" in caplog.text
+    assert "line 2: object_id 'Z1', where the alerts have object_id 'ZTF0000'" in caplog.text
+    caplog.clear()
+    text = "\n".join(["oid,class", "Z1,SN", "ZTF0001,SN", "ZTF0002,SN", "Z2,SN"])
+    Written(tmp_path, packets(*many(20)), labels=labels(tmp_path, text))
+    assert not caplog.records
+
+
+def exposures(n):
+    """Candids as ZTF's, one of each exposure: a time, a quadrant, and a number within it."""
+    return [CANDID + 1_000_000 * i + 15_003 + i % 7 for i in range(n)]
+
+
+@pytest.mark.parametrize("exact", [0, 6, 24])
+def test_candids_that_went_through_a_float_are_refused_or_named(tmp_path, caplog, exact):
+    candids = exposures(40)
+    stamps = [image(pixels) for pixels in random_stamps(1)]
+    alerts = [alert(f"ZTF{i}", candid=c, stamps=stamps) for i, c in enumerate(candids)]
+    rows = [c if i < exact else int(float(c)) for i, c in enumerate(candids)]
+    text = "\n".join(["candid,class", *(f"{c},SN" for c in rows)])
+    given = labels(tmp_path, text)
+    caplog.clear()
+    rounded = "these candids were rounded by a spreadsheet or a float64 column"
+    if not exact:
+        with pytest.raises(InputError, match=rf"none of 40 rows.*{rounded}.*as text"):
+            Written(tmp_path, packets(*alerts), labels=given)
+        return
+    found = Written(tmp_path, packets(*alerts), labels=given)
+    assert found.counts["labels"]["rows_matched"] == exact
+    # Most of them match in the last case: 16 others are too few to tell.
+    assert (rounded in caplog.text) == (exact == 6)
+
+
+def test_rounded_candids_of_which_some_meet_alerts_are_refused(tmp_path):
+    candids = exposures(40)
+    stamps = [image(pixels) for pixels in random_stamps(1)]
+    # Three alerts have the very candids that others are rounded to.
+    alerts = [
+        alert(f"ZTF{i}", candid=c, stamps=stamps)
+        for i, c in enumerate([*candids, *{int(float(c)) for c in candids[:3]}])
+    ]
+    text = "\n".join(["candid,class", *(f"{int(float(c))},SN" for c in candids)])
+    # Each label would be that of another alert.
+    with pytest.raises(InputError, match=r"only \d+ of 40 rows.*rounded"):
+        Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text.replace(",SN", ",VS")))
 
 
 def test_an_object_stands_in_one_split_of_both_tables_and_classes_are_held_out_alike(tmp_path):
     alerts = many(120) + [
-        alert(f"ZTF{i:04d}", candid=5000 + i, jd=2459900.5) for i in range(0, 120, 3)
+        alert(f"ZTF{i:04d}", candid=CANDID + 5000 + i, jd=2459900.5) for i in range(0, 120, 3)
     ]
     rows = [f"ZTF{i:04d},{('SN', 'VS')[i % 2]}" for i in range(60)]
     text = "\n".join(["object_id,class", *rows, "ZTF0100,AGN"])
@@ -276,14 +440,15 @@ def test_an_object_stands_in_one_split_of_both_tables_and_classes_are_held_out_a
 def test_neither_processes_nor_batches_change_a_byte(tmp_path):
     # More rows than a row group has: a database hands them out by its threads.
     told = [[epoch(2458000.5 + i, fid=1 + i % 3) for i in range(40)] for _ in range(70)]
-    alerts = [alert(f"ZTF{i:04d}", candid=i, history=epochs) for i, epochs in enumerate(told)]
+    alerts = [
+        alert(f"ZTF{i:04d}", candid=CANDID + i, history=epochs) for i, epochs in enumerate(told)
+    ]
     # Told twice, and otherwise the second time: the first is kept, whoever read it.
-    again = [alert(f"ZTF{i:04d}", candid=i, magpsf=15.0) for i in range(70)]
+    again = [alert(f"ZTF{i:04d}", candid=CANDID + i, magpsf=15.0) for i in range(70)]
     # What is not read lies scattered, so that batches differ in it.
     unread = [Ignored(f"i{i}", "other", "x") for i in range(9)]
-    unread += [Packet(f"b{i}", b"") for i in range(9)] + [
-        Failure(f"f{i}", "gzip", "") for i in range(9)
-    ]
+    unread += [Packet(f"b{i}", b"") for i in range(9)]
+    unread += [Failure(f"f{i}", "gzip", "") for i in range(9)]
     scattered = [*packets(*alerts), *unread, Counter({"files": 1, "members.seen": 3})]
     scattered = [scattered[i] for i in np.random.default_rng(1).permutation(len(scattered))]
     given = [scattered, packets(*again), [*packets(*many(3)), Counter({"files": 2})]]

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from ztfrep import features
 from ztfrep.errors import InputError
 from ztfrep.files import replacing
+from ztfrep.frames import to_frame
 
 CLASSES = ("AGN", "SN", "VS", "asteroid", "bogus")
 # The published series hold these three, and their network has as many outputs.
@@ -133,11 +134,16 @@ class AlertWriter:
         alone becomes null. With `has_stamps`, bool `(n,)`, it holds those of the rows so marked
         alone; none where they stand in the alerts' table. `label` -1 becomes null, and so does NaN
         in a feature or `mjd`. A nullable column left out is null. The arrays are still read after
-        this returns: leave them as they are. Raises ValueError for a missing or unknown column.
+        this returns: leave them as they are. Raises ValueError for a missing or unknown column, and
+        for a `candid` of floats: they cannot hold its 19 digits.
         """
         unknown = set(columns) - set(self._schema.names)
         if unknown:
             raise ValueError(f"no such column: {sorted(unknown)}")
+        candid = pa.array(columns.get("candid", []), from_pandas=True)
+        if pa.types.is_floating(candid.type):
+            # Whole numbers in a float column would pass, rounded.
+            raise ValueError(f"candid is {candid.type}: its 19 digits do not fit in a float")
         rows = len(columns["object_id"])
         shape = (0, len(CHANNELS), self.info.height, self.info.width)
         stamps = np.asarray(columns.get("stamps", np.empty(shape, np.float32)))
@@ -244,9 +250,12 @@ class AlertTable:
         return info
 
     def identity(self) -> pd.DataFrame:
-        """Read every identity column but the features; `label` is -1 where null."""
+        """Read every identity column but the features; `label` is -1 where null.
+
+        `candid` is int64, or pandas' Int64 where some rows have none: never a float.
+        """
         names = [name for name, _, _ in _IDENTITY]
-        frame: pd.DataFrame = pq.read_table(self.path, columns=names).to_pandas()
+        frame = to_frame(pq.read_table(self.path, columns=names))
         frame["label"] = frame["label"].fillna(UNLABELLED).astype(np.int64)
         return frame
 

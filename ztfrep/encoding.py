@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ztfrep.errors import InputError
 from ztfrep.files import replacing
+from ztfrep.frames import read_frame, write_frame
 
 SPLITS = ("train", "validation", "test")
 
@@ -148,8 +149,7 @@ def names_path(path: str | Path) -> Path:
 
 def write_names(path: str | Path, names: pd.DataFrame) -> None:
     """Write the table that names every row of the encoded file `path`, in its order."""
-    with replacing(names_path(path)) as temporary:
-        names.to_parquet(temporary, index=False, compression="zstd")
+    write_frame(names_path(path), names)
 
 
 def read_names(path: str | Path) -> pd.DataFrame:
@@ -157,4 +157,4 @@ def read_names(path: str | Path) -> pd.DataFrame:
 
     Of series and objects, `attrs["classes"]` are the names of the labels.
     """
-    return pd.read_parquet(names_path(path))
+    return read_frame(names_path(path))

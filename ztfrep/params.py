@@ -1,28 +1,51 @@
 """The parameters: `params.yaml`, typed, and checked before anything runs."""
 
-import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ztfrep import features
 from ztfrep.errors import InputError
+from ztfrep.filetypes import quote
+from ztfrep.schema_errors import explain
+from ztfrep.strict_yaml import read_yaml
 
+# Characters of a path that a message shows: most paths whole, none by the page.
+_SHOWN = 300
 # The file that stands for "no file": DVC needs every dependency to exist.
 NO_FILE = "data/none"
 
-Positive = Annotated[int, Field(ge=1)]
-# A vector of one number has no plane to be drawn on.
-Several = Annotated[int, Field(ge=2)]
-Count = Annotated[int, Field(ge=0)]
+# Values of the three colour planes of a stamp of 21 x 21 pixels: no vector needs more numbers, and
+# there are no more principal components.
+_PIXELS = 3 * 21 * 21
+# Heads of the attention among epochs, which share the numbers of a vector.
+_HEADS = 4
+
+# Bounds are far beyond what is of use, and below what exhausts a machine before anything is said.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Threads = Annotated[int, Field(ge=1, le=256)]
+Epochs = Annotated[int, Field(ge=0, le=10_000)]
+Patience = Annotated[int, Field(ge=1, le=10_000)]
+BatchSize = Annotated[int, Field(ge=1, le=65_536)]
+Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+# The inverse strength of a probe's regularisation.
+Slack = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+# Fewer rows than these do not hold one of each class.
+Rows = Annotated[int, Field(ge=10, le=1_000_000)]
 FeatureName = Literal[features.NAMES]  # type: ignore[valid-type]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+FilePath = Annotated[str, Field(max_length=4096)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits")]
+# `ztfrep.sources.drive` checks the same form before it makes a path of an id.
+DriveId = Annotated[
+    str,
+    Field(
+        pattern="^[A-Za-z0-9_-]{10,100}$",
+        description="the last part of the folder's address: 10 to 100 letters, digits, - and _",
+    ),
+]
 
 
 class _Table(BaseModel):
@@ -40,8 +63,8 @@ class Sample(_Table):
 class Local(_Table):
     """The user's own pickles, as absolute paths."""
 
-    stamps: str
-    series: str
+    stamps: FilePath
+    series: FilePath
 
 
 class Checksums(_Table):
@@ -56,19 +79,19 @@ class Checksums(_Table):
 class Drive(_Table):
     """The published files on Google Drive, by the ids of their folders."""
 
-    pickles: str
-    encodings: str
+    pickles: DriveId
+    encodings: DriveId
     encoded: bool
-    timeout: PositiveFloat
+    timeout: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
     sha256: Checksums
 
 
 class Alerts(_Table):
     """Alert packets, and a table of labels, as absolute paths."""
 
-    path: str
-    labels: str
-    label_column: str
+    path: FilePath
+    labels: FilePath
+    label_column: Annotated[str, Field(min_length=1, max_length=200)]
     broken_archives: Literal["stop", "keep"]
     max_bad_fraction: Annotated[float, Field(ge=0, le=1)]
 
@@ -85,8 +108,8 @@ class Sources(_Table):
 class Budget(_Table):
     """Epochs that suit a source."""
 
-    autoencoder_epochs: Count
-    recurrent_epochs: Count
+    autoencoder_epochs: Epochs
+    recurrent_epochs: Epochs
 
 
 class Budgets(_Table):
@@ -102,7 +125,7 @@ class Convert(_Table):
     """How series are split."""
 
     held_out: Annotated[float, Field(gt=0, le=1 / 3)]
-    held_out_at_least: Count
+    held_out_at_least: Annotated[int, Field(ge=0, le=1_000_000)]
     seed: Seed
 
 
@@ -110,24 +133,25 @@ class Fit(_Table):
     """How a network is trained, whichever it is."""
 
     optimizer: Literal["adam", "adamw", "sgd"]
-    learning_rate: PositiveFloat
+    learning_rate: Rate
     schedule: Literal["constant", "cosine"]
-    epochs: Count | None
-    batch_size: Positive
-    final_batch_size: Positive
-    final_epochs: Count
-    patience: Positive
+    epochs: Epochs | None
+    batch_size: BatchSize
+    final_batch_size: BatchSize
+    final_epochs: Epochs
+    patience: Patience
 
 
 class Autoencoder(Fit):
     """The vector of an alert."""
 
     architecture: Literal["published", "invariant"]
-    latent_dim: Several
+    # A vector of one number has no plane to be drawn on.
+    latent_dim: Annotated[int, Field(ge=2, le=_PIXELS)]
     detail: Annotated[float, Field(gt=0, lt=1)]
-    left_out: list[FeatureName]
+    left_out: Annotated[list[FeatureName], Field(max_length=len(features.NAMES))]
     dropout: Share
-    weights: str
+    weights: FilePath
     rescale: Literal["none", "minmax", "asinh"]
     loss: Literal["cross_entropy", "published"]
     reconstruction_weight: Weight
@@ -139,7 +163,7 @@ class Autoencoder(Fit):
     without_stamps: Share
     without_wide: Share
     without_features: Share
-    noise: Weight
+    noise: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
     shift: Annotated[int, Field(ge=0, le=5)]
     rotation: Annotated[float, Field(ge=0, le=180)]
     sampling: Literal["copies", "distinct", "balanced"]
@@ -156,7 +180,7 @@ class Autoencoder(Fit):
 class Encode(_Table):
     """How vectors are written."""
 
-    batch_size: Positive
+    batch_size: BatchSize
 
 
 class Recurrent(Fit):
@@ -164,18 +188,22 @@ class Recurrent(Fit):
 
     architecture: Literal["published", "temporal"]
     cell: Literal["gru", "lstm", "attention"]
-    hidden: Several
-    layers: Positive
+    hidden: Annotated[int, Field(ge=2, le=2048)]
+    layers: Annotated[int, Field(ge=1, le=16)]
     dropout: Share
-    weights: str
+    weights: FilePath
     balance: Literal["sampler", "weights", "undersample", "none"]
     next_weight: Weight
-    most_epochs: Positive
+    most_epochs: Annotated[int, Field(ge=1, le=10_000)]
 
     @model_validator(mode="after")
     def _has_such_a_cell(self) -> "Recurrent":
         if self.architecture == "published" and self.cell == "attention":
             raise ValueError("architecture published with cell attention; expected gru or lstm")
+        if self.cell == "attention" and self.hidden % _HEADS:
+            raise ValueError(
+                f"hidden {self.hidden} with cell attention; expected a multiple of {_HEADS}"
+            )
         return self
 
 
@@ -183,13 +211,19 @@ class Evaluate(_Table):
     """The protocol's constants."""
 
     encodings: Literal["own", "published"]
-    max_train_rows: Positive
-    knn_neighbours: Positive
-    linear_c: PositiveFloat
-    svm_c: PositiveFloat
-    forest_trees: Positive
-    forest_without: list[FeatureName]
-    map_rows: Annotated[int, Field(ge=10)]
+    max_train_rows: Rows
+    knn_neighbours: Annotated[int, Field(ge=1, le=10_000)]
+    linear_c: Slack
+    svm_c: Slack
+    forest_trees: Annotated[int, Field(ge=1, le=10_000)]
+    forest_without: Annotated[list[FeatureName], Field(max_length=len(features.NAMES))]
+    map_rows: Annotated[int, Field(ge=10, le=100_000)]
+
+    @model_validator(mode="after")
+    def _leaves_a_feature(self) -> "Evaluate":
+        if len(set(self.forest_without)) == len(features.NAMES):
+            raise ValueError("forest_without of every feature; expected one left; shorten the list")
+        return self
 
 
 class Params(_Table):
@@ -197,7 +231,7 @@ class Params(_Table):
 
     source: Literal["sample", "local", "drive", "alerts"]
     seed: Seed
-    threads: Positive
+    threads: Threads
     precision: Literal["float32", "bf16"]
     sources: Sources
     budget: Budgets
@@ -206,6 +240,17 @@ class Params(_Table):
     encode: Encode
     recurrent: Recurrent
     evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _has_what_it_evaluates(self) -> "Params":
+        published = self.evaluate.encodings == "published"
+        if published and not (self.source == "drive" and self.sources.drive.encoded):
+            raise ValueError(
+                f"evaluate.encodings published with source {self.source} and sources.drive.encoded "
+                f"{str(self.sources.drive.encoded).lower()}; expected the downloaded encodings; "
+                "add -S source=drive -S sources.drive.encoded=true"
+            )
+        return self
 
     def epochs(self, network: Literal["autoencoder", "recurrent"]) -> int:
         """Epochs to train a network: its own number, or its source's budget."""
@@ -219,18 +264,11 @@ def read_params(path: str | Path = "params.yaml") -> Params:
 
     Raises InputError that names the first wrong key by its path, what was found and expected.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        remedy = "run from the repository's root"
-        raise InputError(path, found=str(error), expected="a file", remedy=remedy) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        remedy = "mend the syntax"
-        raise InputError(path, found=str(error), expected="YAML", remedy=remedy) from error
+    content = read_yaml(path)
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise _explained(path, error) from error
+        raise explain(path, Params, error) from error
 
 
 def given_file(key: str, path: str, *, folder: bool = False) -> Path | None:
@@ -243,46 +281,19 @@ def given_file(key: str, path: str, *, folder: bool = False) -> Path | None:
     if not Path(path).is_absolute():
         raise InputError(
             f"params.yaml: {key}",
-            found=f"the relative path {path!r}",
+            found=f"the relative path {quote(path, _SHOWN)}",
             expected="an absolute path",
             remedy="experiments run in other folders, so write the whole path",
         )
-    if not (Path(path).is_file() or (folder and Path(path).is_dir())):
+    try:
+        there = Path(path).is_file() or (folder and Path(path).is_dir())
+    except OSError:  # A name of more than 255 bytes.
+        there = False
+    if not there:
         raise InputError(
             f"params.yaml: {key}",
-            found=f"no file at {path}",
+            found=f"no file at {quote(path, _SHOWN)}",
             expected="a file or a folder" if folder else "a file",
-            remedy=f"correct {key}",
+            remedy=f"correct {key}; docs/parameters.md shows how to quote a path after -S",
         )
     return Path(path)
-
-
-def _explained(path: str | Path, error: ValidationError) -> InputError:
-    problems = error.errors()
-    # An unknown key explains a missing one: it is most often its misspelling.
-    first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    key = ".".join(str(part) for part in first["loc"])
-    where = f"{path}: {key}" if key else str(path)
-    if first["type"] == "extra_forbidden":
-        siblings = _keys_at(first["loc"][:-1])
-        near = difflib.get_close_matches(str(first["loc"][-1]), siblings, n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else "remove it or correct its name"
-        return InputError(
-            where, found="an unknown key", expected=f"one of {', '.join(siblings)}", remedy=remedy
-        )
-    if first["type"] == "missing":
-        remedy = "add the key; params.yaml in Git has every key"
-        return InputError(where, found="nothing", expected="a value", remedy=remedy)
-    if first["type"] == "value_error":
-        found, _, expected = first["msg"].removeprefix("Value error, ").partition("; expected ")
-        return InputError(where, found=found, expected=expected, remedy="change one of them")
-    message = first["msg"].removeprefix("Input should be ")
-    found = f"{first['input']!r} ({type(first['input']).__name__})" if key else "no such table"
-    return InputError(where, found=found, expected=message, remedy="correct this value")
-
-
-def _keys_at(location: tuple[Any, ...]) -> list[str]:
-    table: Any = Params
-    for part in location:
-        table = table.model_fields[part].annotation
-    return list(table.model_fields)

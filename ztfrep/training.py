@@ -13,7 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ztfrep.errors import InputError
 from ztfrep.files import replacing
+from ztfrep.filetypes import quote
 
 Dataset = tuple[Tensor, ...]
 # Model and rows to named parts, each a mean and the number of things it is a mean of; the part
@@ -74,9 +76,21 @@ class Progress:
 
 
 def choose_device() -> torch.device:
-    """Take `ZTFREP_DEVICE` if it is set, else a GPU if there is one, else the CPU."""
-    default = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(os.environ.get("ZTFREP_DEVICE", default))
+    """Return the device that `ZTFREP_DEVICE` names, else a GPU if there is one, else the CPU.
+
+    Raises InputError unless it is `cpu`, `cuda`, or `cuda:N` of a GPU that is there.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    known = ["cpu", *(["cuda"] if gpus else []), *(f"cuda:{n}" for n in range(gpus))]
+    name = os.environ.get("ZTFREP_DEVICE", "cuda" if gpus else "cpu")
+    if name not in known:
+        raise InputError(
+            "the environment variable ZTFREP_DEVICE",
+            found=quote(name),
+            expected=" or ".join(known) + ("" if gpus else ", as torch sees no GPU"),
+            remedy=f"set it to {known[-1]}, or unset it",
+        )
+    return torch.device(name)
 
 
 def make_deterministic(threads: int) -> None:

@@ -86,11 +86,13 @@ class InvariantAutoencoder(nn.Module):
         self.register_buffer("components", torch.zeros(details, _PIXELS))
         # Of the meaning, whose numbers have a deviation of one.
         self.register_buffer("loudness", torch.ones(()))
-        self.register_buffer("mixing", _mixing(latent_dim))
+        mixing = torch.empty(latent_dim, latent_dim)
+        # On the meta device a network is its shapes alone, and must cost nothing.
+        self.register_buffer("mixing", mixing if mixing.is_meta else _mixing(latent_dim))
         self.register_buffer("mean_shapes", torch.zeros(SHAPES))
         self.register_buffer("spread_shapes", torch.ones(SHAPES))
         # No two poses of an image weigh alike, unless it is symmetric.
-        place = torch.linspace(-1, 1, _SIDE)
+        place = torch.linspace(-1, 1, _SIDE, device="cpu")
         tilt = place * math.cos(math.pi / 8) + place[:, None] * math.sin(math.pi / 8)
         self.register_buffer("tilt", tilt.flatten(), persistent=False)
 

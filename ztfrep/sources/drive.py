@@ -9,6 +9,7 @@ import glob
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,17 +22,26 @@ from tqdm import tqdm
 
 from ztfrep.errors import InputError
 from ztfrep.files import write_json
+from ztfrep.filetypes import HEAD_BYTES, describe, quote
 
+# `ztfrep.params` has the same form for the parameters that are ids.
+_ID = re.compile(r"[A-Za-z0-9_-]{10,100}")
+# gdown adds 13 bytes to a name for a part of a file; a name may have 255.
+_LONGEST_NAME = 200
 _RECORD, _LOCK = "files.json", ".lock"
 _AGAIN = "run the same command again later"
 
 
 class Wanted(NamedTuple):
-    """A file of a folder: a pattern of its name, its first bytes, its sha256 where it is known."""
+    """A file of a folder: a pattern of its name, its first bytes, its sha256 where it is known.
+
+    `kind` names what it is, for messages.
+    """
 
     pattern: str
     magic: bytes
     sha256: str | None
+    kind: str = ""
 
 
 def download(
@@ -43,6 +53,14 @@ def download(
     A file that was put into that folder by hand is taken as it is. `timeout` is in seconds without
     a byte. Raises InputError for every failure; what was down before it is kept.
     """
+    # Before a path is made of it.
+    if not _ID.fullmatch(folder_id):
+        raise InputError(
+            "sources.drive",
+            found=f"the folder id {quote(folder_id)}",
+            expected="10 to 100 letters, digits, - and _",
+            remedy="take the last part of the folder's address",
+        )
     folder = cache / folder_id
     with _explained(f"Drive folder {folder_id}", folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,8 +95,10 @@ class _Store:
         self.record: dict[str, _Known] = {}
         try:
             entries = json.loads((folder / _RECORD).read_text("utf-8")).items()
-            self.record = {key: _Known(**entry) for key, entry in entries}
-        except (OSError, ValueError, TypeError, AttributeError):
+            record = {key: _Known(**entry) for key, entry in entries}
+            if all(_is_name(known.name) for known in record.values()):
+                self.record = record
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             pass  # Without a record, files are hashed again, as if they had been put here by hand.
 
     def has(self, key: str, want: Wanted) -> bool:
@@ -92,7 +112,7 @@ class _Store:
             logging.warning("%s is not what was downloaded: fetched again", known.name)
             (self.folder / known.name).unlink()
         self._write(key, None)
-        by_hand = _fitting((path.name for path in self.folder.iterdir()), want.pattern)
+        by_hand = _fitting(filter(_is_name, os.listdir(self.folder)), want.pattern)
         if len(by_hand) > 1:
             raise _ambiguous(self.folder, by_hand, want, "remove all but one of them")
         if by_hand:
@@ -102,16 +122,18 @@ class _Store:
     def take(self, key: str, want: Wanted, name: str, *, fetched: bool) -> None:
         """Record a complete file; refuse one of another kind, and remove it if it was fetched."""
         path = self.folder / name
-        with path.open("rb") as file:
-            head = file.read(512)
+        head = b""
+        if path.is_file():
+            with path.open("rb") as file:
+                head = file.read(HEAD_BYTES)
         if not head.startswith(want.magic):
-            page = re.match(rb"\s*<(!doctype html|html)", head, re.IGNORECASE)
+            found = "a folder" if path.is_dir() else describe(head)
             if fetched:
                 path.unlink()
             raise InputError(
                 f"Drive file {path}",
-                found="an HTML page in its place" if page else f"a file that begins {head[:8]!r}",
-                expected=f"a file that begins {want.magic!r}",
+                found=found,
+                expected=want.kind or f"a file that begins with the bytes {want.magic.hex(' ')}",
                 remedy=_by_browser(self.folder, name) + ("" if fetched else ", or remove it"),
             )
         self._write(key, _look(path, None))
@@ -162,6 +184,18 @@ def _listed(folder_id: str, timeout: float) -> list[tuple[str, str]]:
     return [(file.id, Path(file.path).name) for file in files if not isinstance(file, str)]
 
 
+def _is_name(name: object) -> bool:
+    """Tell whether a name, from elsewhere, may become the name of a file in the cache."""
+    return (
+        isinstance(name, str)
+        and name.isprintable()
+        and not name.startswith(".")
+        and not set("/\\") & set(name)
+        and name not in (_RECORD, "")
+        and len(name.encode("utf-8")) <= _LONGEST_NAME
+    )
+
+
 def _fitting(names: Iterable[str], pattern: str) -> list[str]:
     """Of names that fit, the plain one: Drive and browsers put numbers into names of copies."""
     fitting = sorted(name for name in names if fnmatchcase(name, pattern))
@@ -172,6 +206,14 @@ def _fitting(names: Iterable[str], pattern: str) -> list[str]:
 def _chosen(listed: list[tuple[str, str]], want: Wanted, folder: Path) -> tuple[str, str]:
     names = [name for _, name in listed]
     fitting = _fitting(names, want.pattern)
+    for name in fitting:
+        if not _is_name(name):
+            raise InputError(
+                f"Drive folder {folder.name}",
+                found=f"a file named {quote(name, 80)}",
+                expected=f"a name of at most {_LONGEST_NAME} bytes that can be printed",
+                remedy=_by_browser(folder, want.pattern),
+            )
     if len(fitting) != 1:
         remedy = f"correct the folder's id in sources.drive, or {_by_browser(folder, want.pattern)}"
         raise _ambiguous(f"Drive folder {folder.name}", fitting or names[:12], want, remedy)
@@ -179,7 +221,7 @@ def _chosen(listed: list[tuple[str, str]], want: Wanted, folder: Path) -> tuple[
 
 
 def _ambiguous(where: str | Path, names: list[str], want: Wanted, remedy: str) -> InputError:
-    found = ", ".join(repr(name)[1:-1] for name in names) or "no file"
+    found = ", ".join(quote(name, 80)[1:-1] for name in names) or "no file"
     return InputError(where, found=found, expected=f"one file named {want.pattern}", remedy=remedy)
 
 
@@ -285,7 +327,7 @@ def _cause(error: BaseException, folder: Path, name: str) -> tuple[str, str]:
     if "permission" in text:
         return "a page that asks for permission", share
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        return said[0], f"see that {folder} can be written, then run it again"
+        return said[0][:300], f"see that {folder} can be written, then run it again"
     odd = f"an answer that cannot be used ({type(error).__name__}: {said[0][:160]})"
     return odd, f"{_AGAIN}, or {browser}"
 

@@ -23,6 +23,7 @@ from ztfrep import curation
 from ztfrep.alerts import CLASSES, ROW_GROUP, SPLITS, UNLABELLED, AlertWriter
 from ztfrep.sources.archives import Reader
 from ztfrep.sources.entries import Ignored
+from ztfrep.sources.label_matches import match_labels
 from ztfrep.sources.labels import Labels
 from ztfrep.sources.packets import MASKED, MISSING
 from ztfrep.sources.spool import BATCH, INFO, TABLES, SpooledPixels, fill_spool
@@ -58,12 +59,19 @@ CREATE TABLE undetected AS
   WHERE NOT EXISTS (FROM kept AS k WHERE k.object_id = l.object_id AND k.mjd = l.mjd)
     AND NOT EXISTS (FROM told AS t WHERE t.object_id = l.object_id AND t.mjd = l.mjd)
   QUALIFY row_number() OVER (PARTITION BY object_id, mjd, fid ORDER BY batch, row) = 1;
-CREATE TABLE labelled AS
-  SELECT candid, object_id, label FROM kept JOIN labels ON labels.key = kept.{key};
+"""
+# Once the alerts have their labels. An object has the label that the table gives it, or else that
+# on which its alerts agree.
+_OBJECTS = """
 CREATE TABLE objects AS
-  SELECT object_id, count(DISTINCT label) AS classes, min(label) AS label
-  FROM (SELECT DISTINCT object_id FROM kept) LEFT JOIN labelled USING (object_id)
-  GROUP BY object_id;
+  SELECT object_id,
+    CASE own.label WHEN -1 THEN 2 ELSE if(own.label IS NULL, agreed.classes, 1) END AS classes,
+    coalesce(own.label, agreed.label) AS label
+  FROM (
+    SELECT object_id, count(DISTINCT label) AS classes, min(label) AS label
+    FROM (SELECT DISTINCT object_id FROM kept) LEFT JOIN labelled USING (object_id)
+    GROUP BY object_id
+  ) AS agreed LEFT JOIN object_labels AS own USING (object_id);
 CREATE TABLE epochs AS
   SELECT *, row_number() OVER (
     PARTITION BY object_id ORDER BY mjd, candid NULLS LAST, fid
@@ -116,8 +124,8 @@ def write_nights(
 
     `ignored` are the files that no reader reads. `failures_path` becomes a CSV of what was not
     read: name, reason, detail. Raises InputError if an archive is broken and `broken_archives` is
-    `stop`, or if what cannot be read is more than `max_bad_fraction` of the packets, or all of
-    them; the CSV is there then, and the tables are not.
+    `stop`, if what cannot be read is more than `max_bad_fraction` of the packets, or all of them,
+    or if labels match none of the alerts; the CSV is there then, and the tables are not.
     """
     stamps_path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".spool-", dir=stamps_path.parent) as name:
@@ -137,8 +145,9 @@ def write_nights(
             unread.refuse(
                 read["alerts"], source, stop=broken_archives == "stop", most=max_bad_fraction
             )
-            database.register("labels", labels.table)
-            database.execute(_ORDER.format(key=labels.key))
+            database.execute(_ORDER)
+            matched = match_labels(database, labels)
+            database.execute(_OBJECTS)
             rare = _split(database, splitting)
             with ThreadPoolExecutor(threads) as pool:
                 writing = [
@@ -147,7 +156,7 @@ def write_nights(
                 ]
                 for task in writing:
                     task.result()
-            counts = unread.account(read) | _counts(database, read, unread.bad, labels)
+            counts = unread.account(read) | _counts(database, read, unread.bad, matched)
             counts["labels"]["objects_too_rare_to_hold_out"] = rare
             return counts
 
@@ -225,7 +234,7 @@ def _even(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _counts(
-    database: duckdb.DuckDBPyConnection, read: Counter[str], bad: Counter[str], labels: Labels
+    database: duckdb.DuckDBPyConnection, read: Counter[str], bad: Counter[str], matched: Counts
 ) -> Counts:
     def rows(query: str) -> list[tuple[Any, ...]]:
         return database.sql(query).fetchall()
@@ -237,7 +246,6 @@ def _counts(
         "SELECT count(*) FILTER (classes = 1), count(*) FILTER (classes > 1) FROM objects"
     )
     ((labelled_alerts,),) = rows("SELECT count(*) FROM labelled")
-    ((matched,),) = rows(f"SELECT count(DISTINCT {labels.key}) FROM labelled")
 
     counts: Counts = {
         "packets": {
@@ -257,12 +265,10 @@ def _counts(
         "masked_pixels": {reason: read[f"pixels.{reason}"] for reason in MASKED},
         "missing_features": {reason: read[f"features.{reason}"] for reason in MISSING},
         "labels": {
+            **matched,
             "alerts": labelled_alerts,
             "objects": labelled,
             "contradictory_objects": contradictory,
-            "contradictory_rows": labels.contradictory,
-            "of_alerts_not_here": len(labels.table) - matched,
-            "other_classes": sum(labels.other.values()),
         },
         "stamps": {},
         "series": {},
@@ -274,6 +280,10 @@ def _counts(
             f"SELECT count(DISTINCT object_id), count(*) FROM epochs {in_split}"
         )
         classes = dict(rows(f"SELECT labelled.label, count(*) FROM labelled {in_split} GROUP BY 1"))
+        # An object is in the series table by the one label that its alerts agree on.
+        of_objects = dict(
+            rows(f"SELECT label, count(*) FROM splits WHERE split = {place} GROUP BY 1")
+        )
         counts["stamps"][split] = {
             "kept": alerts,
             **{f"kept_{name}": classes.get(label, 0) for label, name in enumerate(CLASSES)},
@@ -282,5 +292,6 @@ def _counts(
             "kept_objects": objects,
             "kept_epochs": epochs,
             "kept_alerts": alerts,
+            **{f"kept_objects_{name}": of_objects.get(n, 0) for n, name in enumerate(CLASSES)},
         }
     return counts
