@@ -19,19 +19,22 @@ import fastavro
 from tqdm import tqdm
 
 from benchmarks.measuring import measure, save
-from ztfrep.sources.archives import find_files, read_files
+from ztfrep.sources.archives import read_files
+from ztfrep.sources.folders import find_files
 from ztfrep.sources.packets import Packet
 
 OURS = """
 import sys, logging
 from pathlib import Path
-from ztfrep.sources.archives import find_files, readers
+from ztfrep.sources.archives import readers
+from ztfrep.sources.folders import find_files
 from ztfrep.sources.labels import no_labels
 from ztfrep.sources.nights import Splitting, write_nights
 folder, out, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 counts = write_nights(
-    readers(find_files(folder)), no_labels(), out / "stamps.parquet", out / "series.parquet",
-    out / "bad.csv", splitting=Splitting(0.05, 40, 7), max_bad_fraction=0.01, threads=threads,
+    readers(find_files(folder).packets), no_labels(),
+    out / "stamps.parquet", out / "series.parquet", out / "bad.csv",
+    splitting=Splitting(0.05, 40, 7), max_bad_fraction=0.01, threads=threads,
     source=str(folder),
 )
 assert counts["packets"]["bad"] == 0, counts["packets"]
@@ -107,7 +110,7 @@ def _repeat(archives: Path, folder: Path, copies: int) -> int:
     written = 0
     for copy in range(copies):
         with tarfile.open(folder / f"ztf_public_{copy}.tar.gz", "w:gz", compresslevel=1) as archive:
-            packets = (p for p in read_files(find_files(archives)) if isinstance(p, Packet))
+            packets = (p for p in read_files(find_files(archives).packets) if isinstance(p, Packet))
             for packet in tqdm(packets, desc=f"copy {copy + 1} of {copies}", disable=None):
                 data = _renamed(packet.data, copy)
                 member = tarfile.TarInfo(Path(packet.name.rpartition(":")[2]).name)

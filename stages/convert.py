@@ -68,6 +68,7 @@ def _convert_packets(
 ) -> dict[str, Any]:
     # Slow to import, and needed by this source alone.
     from ztfrep.sources.archives import readers
+    from ztfrep.sources.entries import Ignored
     from ztfrep.sources.labels import no_labels, read_labels
     from ztfrep.sources.nights import Splitting, write_nights
 
@@ -87,6 +88,8 @@ def _convert_packets(
         max_bad_fraction=chosen.max_bad_fraction,
         threads=params.threads,
         source=chosen.path,
+        broken_archives=chosen.broken_archives,
+        ignored=[Ignored(**file) for file in manifest["ignored"]],
     )
     objects = {split: counts["series"][split]["kept_objects"] for split in SPLITS}
     if not all(objects.values()):

@@ -33,10 +33,12 @@ def main(params: Params) -> None:
             files[table] = _own(f"local.{table}", getattr(chosen.local, table), "a pickle")
     else:
         # Slow to import, and needed by this source alone.
-        from ztfrep.sources.archives import find_files
+        from ztfrep.sources.folders import find_files
 
         path = _own("alerts.path", chosen.alerts.path, "alert packets", folder=True)
-        manifest["packets"] = [_described(file) for file in find_files(path)]
+        found = find_files(path)
+        manifest["packets"] = [_described(file) for file in found.packets]
+        manifest["ignored"] = [file._asdict() for file in found.ignored]
         labels = given_file("sources.alerts.labels", chosen.alerts.labels)
         if labels is not None:
             files["labels"] = labels

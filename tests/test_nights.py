@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from tests.alert_packets import CANDID, alert, epoch, image, packet, random_stam
 from ztfrep import features
 from ztfrep.alerts import CLASSES, SPLITS, AlertTable
 from ztfrep.errors import InputError
-from ztfrep.sources.archives import find_files, readers
+from ztfrep.sources.archives import readers
+from ztfrep.sources.entries import IGNORED_FILES, IGNORED_MEMBERS, Ignored
+from ztfrep.sources.folders import find_files
 from ztfrep.sources.labels import no_labels, read_labels
 from ztfrep.sources.nights import Splitting, write_nights
 from ztfrep.sources.packets import Failure, Packet
@@ -178,7 +181,7 @@ def test_every_packet_is_accounted_for_and_bad_ones_are_named(tmp_path):
         Packet("b.avro", bad),
         Failure("a.tar.gz", "archive", "cut\nshort"),
     ]
-    found = Written(tmp_path, given)
+    found = Written(tmp_path, given, broken_archives="keep")
     counts = found.counts["packets"]
     assert counts["read"] == counts["written"] + counts["duplicates"] + counts["bad"] == 302
     assert (counts["bad_gzip"], counts["bad_archive"], counts["bad"]) == (1, 1, 2)
@@ -186,6 +189,68 @@ def test_every_packet_is_accounted_for_and_bad_ones_are_named(tmp_path):
         rows = list(csv.reader(file))
     assert sorted(row[:2] for row in rows[1:]) == [["a.tar.gz", "archive"], ["b.avro", "gzip"]]
     assert found.stamps.rows == 300
+
+
+def test_a_broken_archive_stops_unless_it_is_to_be_kept(tmp_path, caplog):
+    given = [
+        *packets(*many(300)),
+        Failure("b.tar", "archive", "cut"),
+        Failure("a.tar", "archive", "x"),
+    ]
+    match = (
+        r"2 broken archives, the first is a\.tar: x; .*bad\.csv.*sources\.alerts\.broken_archives"
+    )
+    with pytest.raises(InputError, match=match):
+        Written(tmp_path, given)
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
+    found = Written(tmp_path, given, broken_archives="keep")
+    assert found.counts["packets"]["bad_archive"] == 2
+    assert "the first is a.tar: x" in caplog.text
+    # They are bad packets too.
+    with pytest.raises(InputError, match=r"2 of 302 packets.*2 archive"):
+        Written(tmp_path, given, broken_archives="keep", max_bad_fraction=0.001)
+    with pytest.raises(InputError, match=r"no alert that can be read.*a\.tar: x"):
+        Written(tmp_path, given[300:], broken_archives="keep", max_bad_fraction=1.0)
+
+
+def test_what_is_ignored_is_named_and_counted_and_is_no_bad_packet(tmp_path, caplog):
+    given = [
+        *packets(*many(60)),
+        *(Ignored(f"n.tar:{i}.txt", "other", "text") for i in range(50)),
+        Ignored("n.tar:in.tar", "nested", "too deep"),
+        Counter({"files": 2, "members.seen": 61, "members.read": 10}),
+    ]
+    files = [Ignored("x.7z", "format", "a 7z archive"), Ignored("notes.txt", "other", "text")]
+    found = Written(tmp_path, given, ignored=files, max_bad_fraction=0.0)
+    assert found.counts["files"] == {
+        **{"seen": 4, "read": 2, "ignored": 2},
+        **{f"ignored_{kind}": int(kind in ("format", "other")) for kind in IGNORED_FILES},
+    }
+    assert found.counts["members"] == {
+        **{"seen": 61, "read": 10, "ignored": 51},
+        **{f"ignored_{kind}": 0 for kind in IGNORED_MEMBERS},
+        **{"ignored_other": 50, "ignored_nested": 1},
+    }
+    assert found.counts["packets"]["bad"] == 0
+    with (tmp_path / "bad.csv").open() as file:
+        rows = list(csv.reader(file))
+    assert len(rows) == 1 + 51 + 2
+    assert ["n.tar:in.tar", "ignored_nested", "too deep"] in rows
+    assert rows[-2:] == [
+        ["notes.txt", "ignored_other", "text"],
+        ["x.7z", "ignored_format", "a 7z archive"],
+    ]
+    assert "53 files and members of archives are ignored" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.avro", "\ud800", "a\x1b[31m\nb", "x" * 100_000])
+def test_a_name_of_any_kind_can_be_listed(tmp_path, name):
+    given = [*packets(*many(5)), Failure(name, "avro", name), Ignored(name, "other", name)]
+    Written(tmp_path, given, max_bad_fraction=0.5)
+    with (tmp_path / "bad.csv").open(encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert len(rows) == 3
+    assert all(cell.isprintable() and len(cell) <= 1000 for row in rows for cell in row)
 
 
 def test_too_many_bad_packets_stop_with_the_count_and_leave_the_list(tmp_path):
@@ -380,12 +445,20 @@ def test_neither_processes_nor_batches_change_a_byte(tmp_path):
     ]
     # Told twice, and otherwise the second time: the first is kept, whoever read it.
     again = [alert(f"ZTF{i:04d}", candid=CANDID + i, magpsf=15.0) for i in range(70)]
-    given = [[*packets(*alerts), Packet("b", b"")], packets(*again), [*packets(*many(3))]]
+    # What is not read lies scattered, so that batches differ in it.
+    unread = [Ignored(f"i{i}", "other", "x") for i in range(9)]
+    unread += [Packet(f"b{i}", b"") for i in range(9)]
+    unread += [Failure(f"f{i}", "gzip", "") for i in range(9)]
+    scattered = [*packets(*alerts), *unread, Counter({"files": 1, "members.seen": 3})]
+    scattered = [scattered[i] for i in np.random.default_rng(1).permutation(len(scattered))]
+    given = [scattered, packets(*again), [*packets(*many(3)), Counter({"files": 2})]]
     tables = []
     for threads, batch in ((1, 512), (1, 7), (4, 11)):
         folder = tmp_path / f"{batch}"
         folder.mkdir()
-        found = Written(folder, *given, threads=threads, batch=batch)
+        found = Written(folder, *given, threads=threads, batch=batch, max_bad_fraction=0.2)
+        assert found.counts["files"]["seen"] == 3
+        assert found.counts["members"]["ignored"] == 9
         assert found.counts["packets"]["duplicates"] == 70
         files = [*found.paths, folder / "bad.csv"]
         tables.append(([path.read_bytes() for path in files], found.counts))
@@ -436,7 +509,7 @@ def test_the_real_archives_go_through_with_every_alert_accounted_for(tmp_path):
     folder = Path(os.environ["ZTFREP_REAL_DATA"]) / "real-alerts"
     weak = read_labels(folder / "index.csv", "weak_class")
     path = tmp_path / "stamps.parquet"
-    files = readers(find_files(folder))
+    files = readers(find_files(folder).packets)
     told = write_nights(
         files,
         weak,

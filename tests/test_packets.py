@@ -181,10 +181,11 @@ def test_real_packets_are_what_fastavro_and_astropy_read():
 
     from astropy.io import fits
 
-    from ztfrep.sources.archives import find_files, read_files
+    from ztfrep.sources.archives import read_files
+    from ztfrep.sources.folders import find_files
 
-    files = find_files(Path(os.environ["ZTFREP_REAL_DATA"]) / "real-alerts")
-    chosen = list(read_files(files))[::20]
+    files = find_files(Path(os.environ["ZTFREP_REAL_DATA"]) / "real-alerts").packets
+    chosen = [item for item in read_files(files) if isinstance(item, Packet)][::20]
     batch = read_packets(chosen)
     assert batch.failures == []
     row = 0

@@ -387,7 +387,11 @@ def test_alert_packets_go_through_the_whole_pipeline(clean, tmp_path):
     clean.run("dvc", "repro", "convert")
     assert clean.json("metrics/data.json")["packets"]["read"] == 96 + 6
     second.write_bytes(second.read_bytes()[:-100])
-    clean.set(sources__alerts__max_bad_fraction=0.001)
+    done = clean.try_("dvc", "repro", "convert")
+    assert done.returncode != 0
+    assert "a broken archive, ztf_public_2.tar.gz: broken at byte" in done.stderr
+    assert "sources.alerts.broken_archives" in done.stderr
+    clean.set(sources__alerts__broken_archives="keep", sources__alerts__max_bad_fraction=0.001)
     done = clean.try_("dvc", "repro", "convert")
     assert done.returncode != 0
     assert "1 archive" in done.stderr

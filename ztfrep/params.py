@@ -92,6 +92,7 @@ class Alerts(_Table):
     path: FilePath
     labels: FilePath
     label_column: Annotated[str, Field(min_length=1, max_length=200)]
+    broken_archives: Literal["stop", "keep"]
     max_bad_fraction: Annotated[float, Field(ge=0, le=1)]
 
 

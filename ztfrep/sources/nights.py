@@ -5,7 +5,6 @@ memory does not grow with the number of alerts.
 """
 
 import glob
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,17 +20,29 @@ from tqdm import tqdm
 
 from ztfrep import curation
 from ztfrep.alerts import CLASSES, ROW_GROUP, SPLITS, UNLABELLED, AlertWriter
-from ztfrep.errors import InputError
-from ztfrep.files import replacing, scratch_folder
+from ztfrep.files import scratch_folder
+from ztfrep.sources.archives import Reader
+from ztfrep.sources.entries import Ignored
 from ztfrep.sources.label_matches import match_labels
 from ztfrep.sources.labels import Labels
-from ztfrep.sources.packets import MASKED, MISSING, Reader
+from ztfrep.sources.packets import MASKED, MISSING
 from ztfrep.sources.spool import BATCH, INFO, TABLES, SpooledPixels, fill_spool
+from ztfrep.sources.unread import list_unread
 
 Counts = dict[str, Any]
 
 # What a packet can be refused for; see `packets` and `archives`.
-REASONS = ("archive", "too_large", "avro", "fields", "no_stamp", "gzip", "fits", "shape")
+REASONS = (
+    "archive",
+    "unreadable",
+    "too_large",
+    "avro",
+    "fields",
+    "no_stamp",
+    "gzip",
+    "fits",
+    "shape",
+)
 _DATABASE_MEMORY = "512MB"
 # An alert's first packet is kept, and of the epochs that packets tell of each once: a detection
 # unless it came as an alert, an upper limit unless there was a detection. `batch` and `row` are the
@@ -105,13 +116,16 @@ def write_nights(
     max_bad_fraction: float,
     threads: int,
     source: str,
+    broken_archives: str = "stop",
+    ignored: Sequence[Ignored] = (),
     batch: int = BATCH,
 ) -> Counts:
     """Write the alerts of packets as the stamps table and the series table, and count everything.
 
-    `failures_path` becomes a CSV of what could not be read: name, reason, detail. Raises InputError
-    if that is more than `max_bad_fraction` of the packets, or all of them, or if labels match none
-    of the alerts; the CSV is there then, and the tables are not.
+    `ignored` are the files that no reader reads. `failures_path` becomes a CSV of what was not
+    read: name, reason, detail. Raises InputError if an archive is broken and `broken_archives` is
+    `stop`, if what cannot be read is more than `max_bad_fraction` of the packets, or all of them,
+    or if labels match none of the alerts; the CSV is there then, and the tables are not.
     """
     # As large as the packets: what a killed run left is removed first.
     with scratch_folder(stamps_path.with_name("spool")) as folder:
@@ -126,8 +140,10 @@ def write_nights(
             for table in TABLES:
                 files = str(Path(glob.escape(str(folder))) / f"{table}-*.parquet")
                 database.read_parquet(files).create_view(table)
-            bad = _list_failures(database, failures_path)
-            _refuse_too_many(bad, read["alerts"], max_bad_fraction, source, failures_path)
+            unread = list_unread(database, ignored, failures_path)
+            unread.refuse(
+                read["alerts"], source, stop=broken_archives == "stop", most=max_bad_fraction
+            )
             database.execute(_ORDER)
             matched = match_labels(database, labels)
             database.execute(_OBJECTS)
@@ -139,41 +155,9 @@ def write_nights(
                 ]
                 for task in writing:
                     task.result()
-            counts = _counts(database, read, bad, matched)
+            counts = unread.account(read) | _counts(database, read, unread.bad, matched)
             counts["labels"]["objects_too_rare_to_hold_out"] = rare
             return counts
-
-
-def _list_failures(database: duckdb.DuckDBPyConnection, path: Path) -> Counter[str]:
-    """Write the CSV of what could not be read; count it by reason."""
-    listed = database.sql("SELECT name, reason, detail FROM failures ORDER BY batch, row")
-    with replacing(path) as temporary:
-        listed.write_csv(str(temporary), header=True)
-    reasons = database.sql("SELECT reason, count(*) FROM failures GROUP BY reason").fetchall()
-    return Counter(dict(reasons))
-
-
-def _refuse_too_many(
-    reasons: Counter[str], alerts: int, most: float, source: str, failures_path: Path
-) -> None:
-    bad = reasons.total()
-    listed = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items()))
-    if not alerts:
-        raise InputError(
-            source,
-            found=f"no alert that can be read ({listed or 'no packet at all'})",
-            expected="ZTF alert packets",
-            remedy=f"see {failures_path}",
-        )
-    if bad > most * (bad + alerts):
-        raise InputError(
-            source,
-            found=f"{bad} of {bad + alerts} packets that cannot be read ({listed})",
-            expected=f"at most {most:.2%}",
-            remedy=f"see {failures_path}, or raise sources.alerts.max_bad_fraction",
-        )
-    if bad:
-        logging.warning("%d packets cannot be read (%s); see %s", bad, listed, failures_path)
 
 
 def _split(database: duckdb.DuckDBPyConnection, how: Splitting) -> int:

@@ -5,7 +5,7 @@ physical units and before any clipping.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -62,10 +62,6 @@ class Failure(NamedTuple):
     name: str
     reason: str
     detail: str
-
-
-# Gives packets, and what is none, when it is called, which may be in another process.
-Reader = Callable[[], Iterable[Packet | Failure]]
 
 
 class Epochs(NamedTuple):

@@ -26,12 +26,15 @@ from tqdm import tqdm
 from ztfrep import features
 from ztfrep.alerts import CHANNELS, CLASSES, TableInfo
 from ztfrep.errors import InputError
+from ztfrep.sources.archives import Item, Reader
 from ztfrep.sources.cutouts import SIZE
-from ztfrep.sources.packets import Epochs, Failure, Packet, Reader, read_packets
+from ztfrep.sources.entries import Ignored, printable
+from ztfrep.sources.packets import Epochs, Failure, Packet, read_packets
 
 # A batch is so many packets, or so many bytes of them: memory is bounded, whatever they hold.
 BATCH, _BATCH_BYTES = 512, 1 << 26
 INFO = TableInfo(SIZE, SIZE, "counts", features.PHYSICAL, CLASSES)
+IGNORED = "ignored_"
 _STAMPS = (len(CHANNELS), SIZE, SIZE)
 _SCHEMA = INFO.schema()
 
@@ -56,7 +59,8 @@ def fill_spool(
 ) -> Counter[str]:
     """Read packets by `processes` into batches in `folder`, at most `batch` packets each.
 
-    Returns how many `alerts` and `epochs` before them were read, and what `read_packets` counts.
+    Returns how many `alerts` and `epochs` before them were read, and what `read_packets` and the
+    readers count. The reason of what is ignored begins with IGNORED.
     """
     # Where there are fewer readers than processes, several go through the same packets, and each
     # reads its share of them.
@@ -129,8 +133,8 @@ def _read(
     return counts
 
 
-def _batches(items: Iterable[Packet | Failure], most: int) -> Iterator[list[Packet | Failure]]:
-    batch: list[Packet | Failure] = []
+def _batches(items: Iterable[Item], most: int) -> Iterator[list[Item]]:
+    batch: list[Item] = []
     size, first = 0, True
     for item in items:
         batch.append(item)
@@ -143,9 +147,14 @@ def _batches(items: Iterable[Packet | Failure], most: int) -> Iterator[list[Pack
         yield batch
 
 
-def _write_batch(folder: Path, number: int, items: list[Packet | Failure]) -> Counter[str]:
+def _write_batch(folder: Path, number: int, items: list[Item]) -> Counter[str]:
     found = read_packets([item for item in items if isinstance(item, Packet)])
     failures = [item for item in items if isinstance(item, Failure)] + found.failures
+    failures += [
+        Failure(item.name, f"{IGNORED}{item.kind}", item.detail)
+        for item in items
+        if isinstance(item, Ignored)
+    ]
     # An error of `tofile` says neither the path nor that the disk is full.
     _pixels_path(folder, number).write_bytes(np.ascontiguousarray(found.stamps).data)
     object_id = np.array(found.object_id, dtype=object)
@@ -155,7 +164,7 @@ def _write_batch(folder: Path, number: int, items: list[Packet | Failure]) -> Co
         "detections": _epochs(found.history, object_id, detected),
         "limits": _epochs(found.history, object_id, ~detected),
         "failures": {
-            name: [" ".join(failure[place].split()) for failure in failures]
+            name: [printable(failure[place]) for failure in failures]
             for place, name in enumerate(Failure._fields)
         },
     }
@@ -168,7 +177,11 @@ def _write_batch(folder: Path, number: int, items: list[Packet | Failure]) -> Co
             schema=schema,
         )
         pq.write_table(table, folder / f"{name}-{number}.parquet", compression="none")
-    return found.counts + Counter(alerts=len(object_id), epochs=len(detected))
+    counts = Counter(alerts=len(object_id), epochs=len(detected))
+    for item in items:
+        if isinstance(item, Counter):
+            counts.update(item)
+    return found.counts + counts
 
 
 def _epochs(epochs: Epochs, object_id: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
