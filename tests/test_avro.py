@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ztfrep.sources import avro
-from ztfrep.sources.containers import open_container
+from ztfrep.sources.containers import MOST_RECORDS, open_container
+from ztfrep.sources.schemas import INTEGER, NUMBER, TEXT, Field, compile_schema
 
 SCALARS = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"]
 
@@ -63,6 +64,13 @@ def schemas(draw, depth=2):
     return {"type": "record", "name": f"r{number}", "fields": named}
 
 
+def compiled(schema, *fields, rows=()):
+    """A schema's program; of a field that is named only, any number or text is wanted."""
+    known = [field if isinstance(field, Field) else Field(field) for field in fields]
+    names = [field if isinstance(field, Field) else Field(field) for field in rows]
+    return compile_schema(json.dumps(schema).encode(), known, "rows", names)
+
+
 def written(schema, record):
     file = io.BytesIO()
     fastavro.schemaless_writer(file, fastavro.parse_schema(schema), record)
@@ -107,7 +115,7 @@ def test_wanted_fields_are_what_fastavro_reads_between_any_others(data):
         return  # Two drawn types of one name.
     block = written(schema, record)
     fields = ("number", "text", "last", "absent")
-    program = avro.compile_schema(json.dumps(schema).encode(), fields, "rows", ("value",))
+    program = compiled(schema, *fields, rows=("value",))
     reader = avro.Reader(len(fields), 1)
     assert reader.read(program, block, 0) == len(block)
     numbers, spans = (part[0] for part in reader.alerts)
@@ -146,7 +154,7 @@ ROWS = {
 
 
 def test_room_grows_with_the_rows_and_with_the_records():
-    program = avro.compile_schema(json.dumps(EPOCHS).encode(), (), "rows", ("v",))
+    program = compiled(EPOCHS, rows=("v",))
     reader = avro.Reader(0, 1)
     for first in range(0, 30_000, 100):
         block = written(EPOCHS, {"rows": [{"v": first + i} for i in range(100)]})
@@ -156,7 +164,7 @@ def test_room_grows_with_the_rows_and_with_the_records():
 
 
 def test_a_record_of_far_more_rows_than_any_packet_has_is_refused():
-    program = avro.compile_schema(json.dumps(EPOCHS).encode(), (), "rows", ("v",))
+    program = compiled(EPOCHS, rows=("v",))
     reader = avro.Reader(0, 1)
     with pytest.raises(ValueError, match="do not follow"):
         reader.read(program, written(EPOCHS, {"rows": [{"v": 1}] * 200_000}), 0)
@@ -171,7 +179,7 @@ def test_damaged_bytes_are_refused_or_read_within_bounds(data):
     for _ in range(data.draw(st.integers(1, 5))):
         block[data.draw(st.integers(0, len(block) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(block[: data.draw(st.integers(0, len(block)))])
-    program = avro.compile_schema(json.dumps(ROWS).encode(), ("a", "text"))
+    program = compiled(ROWS, "a", "text")
     reader = avro.Reader(2, 0)
     try:
         end = reader.read(program, cut, 0)
@@ -198,14 +206,14 @@ def varint(value):
     ],
 )
 def test_hostile_lengths_are_refused(block):
-    program = avro.compile_schema(json.dumps(ROWS).encode(), ("a",))
+    program = compiled(ROWS, "a")
     with pytest.raises(ValueError, match="do not follow"):
         avro.Reader(1, 0).read(program, block, 0)
 
 
 def test_items_without_bytes_are_not_counted_for_ever():
     schema = {"type": "array", "items": "null"}
-    program = avro.compile_schema(json.dumps(schema).encode(), ())
+    program = compiled(schema)
     with pytest.raises(ValueError, match="do not follow"):
         avro.Reader(0, 0).read(program, varint(20) + bytes(40), 0)
 
@@ -237,7 +245,7 @@ def doubling(levels):
 )
 def test_what_is_no_schema_is_refused(schema):
     with pytest.raises(ValueError, match="no Avro schema"):
-        avro.compile_schema(schema, ())
+        compile_schema(schema, ())
 
 
 @pytest.mark.parametrize("codec", ["null", "deflate"])
@@ -246,7 +254,7 @@ def test_a_container_gives_its_blocks(codec):
     records = [{"a": i, "rows": [], "text": ""} for i in range(3)]
     fastavro.writer(file, fastavro.parse_schema(ROWS), records, codec)
     schema, blocks = open_container(file.getvalue())
-    program = avro.compile_schema(schema, ("a",))
+    program = compile_schema(schema, [Field("a")])
     reader = avro.Reader(1, 0)
     for count, block in blocks:
         end = 0

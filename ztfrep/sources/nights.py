@@ -25,13 +25,25 @@ from ztfrep.alerts import CLASSES, ROW_GROUP, SPLITS, UNLABELLED, AlertWriter
 from ztfrep.errors import InputError
 from ztfrep.files import replacing
 from ztfrep.sources.labels import Labels
-from ztfrep.sources.packets import MASKED, MISSING, Reader
+from ztfrep.sources.packets import LEFT_OUT, MASKED, MISSING, Reader
 from ztfrep.sources.spool import BATCH, INFO, TABLES, SpooledPixels, fill_spool
 
 Counts = dict[str, Any]
 
 # What a packet can be refused for; see `packets` and `archives`.
-REASONS = ("archive", "too_large", "avro", "fields", "no_stamp", "gzip", "fits", "shape")
+REASONS = (
+    "archive",
+    "too_large",
+    "wire",
+    "survey",
+    "avro",
+    "fields",
+    "no_stamp",
+    "gzip",
+    "fits",
+    "shape",
+    "error",
+)
 _DATABASE_MEMORY = "512MB"
 # An alert's first packet is kept, and of the epochs that packets tell of each once: a detection
 # unless it came as an alert, an upper limit unless there was a detection. `batch` and `row` are the
@@ -256,7 +268,9 @@ def _counts(
     ((labelled_alerts,),) = rows("SELECT count(*) FROM labelled")
     ((matched,),) = rows(f"SELECT count(DISTINCT {labels.key}) FROM labelled")
 
+    left_out = {f"left_out_{reason}": read[f"epochs.{reason}"] for reason in LEFT_OUT}
     counts: Counts = {
+        # An alert is one, and so is a file that gives none because it is damaged.
         "packets": {
             "read": read["alerts"] + bad.total(),
             "written": kept,
@@ -265,7 +279,8 @@ def _counts(
             **{f"bad_{reason}": bad[reason] for reason in REASONS},
         },
         "history": {
-            "read": read["epochs"],
+            "read": read["epochs"] + sum(left_out.values()),
+            **left_out,
             "repeated": read["epochs"] - detections - limits,
             "kept_detections": detections,
             "kept_upper_limits": limits,

@@ -27,7 +27,7 @@ from ztfrep import features
 from ztfrep.alerts import CHANNELS, CLASSES, TableInfo
 from ztfrep.errors import InputError
 from ztfrep.sources.cutouts import SIZE
-from ztfrep.sources.packets import Epochs, Failure, Packet, Reader, read_packets
+from ztfrep.sources.packets import Batch, Epochs, Failure, Packet, Reader, read_batches
 
 # A batch is so many packets, or so many bytes of them: memory is bounded, whatever they hold.
 BATCH, _BATCH_BYTES = 512, 1 << 26
@@ -125,7 +125,12 @@ def _read(
     counts: Counter[str] = Counter()
     for place, items in enumerate(_batches(reader(), size)):
         if place % shares == share:
-            counts.update(_write_batch(folder, number << 32 | place, items))
+            failures = [item for item in items if isinstance(item, Failure)]
+            packets = [item for item in items if isinstance(item, Packet)]
+            # Files of many alerts are more than one batch.
+            for part, read in enumerate(read_batches(packets)):
+                read.failures[:0] = failures if part == 0 else []
+                counts.update(_write_batch(folder, number << 32 | place << 10 | part, read))
     return counts
 
 
@@ -143,9 +148,8 @@ def _batches(items: Iterable[Packet | Failure], most: int) -> Iterator[list[Pack
         yield batch
 
 
-def _write_batch(folder: Path, number: int, items: list[Packet | Failure]) -> Counter[str]:
-    found = read_packets([item for item in items if isinstance(item, Packet)])
-    failures = [item for item in items if isinstance(item, Failure)] + found.failures
+def _write_batch(folder: Path, number: int, found: Batch) -> Counter[str]:
+    failures = found.failures
     found.stamps.tofile(_pixels_path(folder, number))
     object_id = np.array(found.object_id, dtype=object)
     detected = found.history.candid >= 0
