@@ -99,6 +99,8 @@ def test_every_epoch_is_there_once_however_often_packets_tell_of_it(tmp_path):
     assert len(series) == 8
     assert found.counts["history"] == {
         "read": 10,
+        "left_out_jd": 0,
+        "left_out_candid": 0,
         "repeated": 7,
         "kept_detections": 1,
         "kept_upper_limits": 2,
@@ -211,9 +213,9 @@ def test_an_object_stands_in_one_split_of_both_tables_and_classes_are_held_out_a
 def test_neither_processes_nor_batches_change_a_byte(tmp_path):
     # More rows than a row group has: a database hands them out by its threads.
     told = [[epoch(2458000.5 + i, fid=1 + i % 3) for i in range(40)] for _ in range(70)]
-    alerts = [alert(f"ZTF{i:04d}", candid=i, history=epochs) for i, epochs in enumerate(told)]
+    alerts = [alert(f"ZTF{i:04d}", candid=1 + i, history=epochs) for i, epochs in enumerate(told)]
     # Told twice, and otherwise the second time: the first is kept, whoever read it.
-    again = [alert(f"ZTF{i:04d}", candid=i, magpsf=15.0) for i in range(70)]
+    again = [alert(f"ZTF{i:04d}", candid=1 + i, magpsf=15.0) for i in range(70)]
     given = [[*packets(*alerts), Packet("b", b"")], packets(*again), [*packets(*many(3))]]
     tables = []
     for threads, batch in ((1, 512), (1, 7), (4, 11)):
@@ -250,7 +252,7 @@ def test_masks_and_missing_features_are_counted(tmp_path):
     outside = 3 * 63 * 13
     masked = {"outside": outside, "nan": 0, "infinite": 0, "no_data": 0}
     assert found.counts["masked_pixels"] == masked
-    missing = {"sentinel": 1, "absent": 0, "out_of_range": 0}
+    missing = {"sentinel": 1, "absent": 0, "unreadable": 0, "out_of_range": 0}
     assert found.counts["missing_features"] == missing
 
 

@@ -34,7 +34,7 @@ _JD_OF_MJD_0 = 2_400_000.5
 _FIRST_JD, _LAST_JD = 2_457_754.5, 2_500_000.0
 _FILTERS = (1, 2, 3)
 # A batch is handed over when it is as large as this, whatever its files hold.
-_MOST_ALERTS, _MOST_EPOCHS = 1024, 50_000
+_MOST_ALERTS, _MOST_EPOCHS = 1024, 20_000
 
 _COMPUTED = ("ecl_lat", "ecl_long", "gal_lat", "gal_long", "non_detections")
 _MEASURED = tuple(name for name in features.NAMES if name not in _COMPUTED)
