@@ -78,7 +78,7 @@ class Values(NamedTuple):
 def word_code(text: str) -> float:
     """Return the number that stands for a short text in `Values.numbers`.
 
-    Blanks and the case of letters make no difference; NaN of more than 6 other bytes, 0 of none.
+    Blanks and the case of letters make no difference; NaN of more than 6 other bytes.
     """
     data = np.frombuffer(text.encode(), dtype=np.uint8)
     return float(_word(data, 0, len(data)))
@@ -156,8 +156,8 @@ def _varint(data, position):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _word(data, position, size):  # type: ignore[no-untyped-def]
-    """Return a text's bytes as one number, without blanks and in lower case."""
-    value, length = np.int64(0), 0
+    """Return a text's bytes as one number, behind a 1, without blanks and in lower case."""
+    value, length = np.int64(1), 0
     for place in range(position, position + size):
         byte = np.int64(data[place])
         if byte == 32:

@@ -378,7 +378,7 @@ def _read_signs(values: avro.Values, slot: int) -> tuple[np.ndarray, np.ndarray]
             signs[where & (stored == code)] = sign
     # A number that is none and a text of blanks are absent, the sentinel is one.
     signs[~text & (stored == SENTINEL)] = SENTINEL
-    absent = np.where(text, stored == 0, np.isnan(stored))
+    absent = np.where(text, stored == avro.word_code(""), np.isnan(stored))
     return signs, np.isnan(signs) & ~absent
 
 
