@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import json
 import tarfile
+import zlib
 
 import fastavro
 import numpy as np
@@ -19,22 +21,36 @@ CANDID = 3_367_504_081_715_010_000
 OF_THE_FIELD = ["sgscore1", "distpsnr1", "sgscore2", "distpsnr2", "sgscore3", "distpsnr3"]
 
 
+# The first of a night's identifiers, of real size: a float would round them.
+CANDID = 1_572_468_143_015_015_000
+
+
 def optional(kind):
     return [kind, "null"]
 
 
-def schema(extra=()):
-    """A writer's schema in the manner of ZTF's; `extra` fields come first in a candidate."""
-    epoch = [
-        *extra,
-        {"name": "jd", "type": "double"},
-        {"name": "fid", "type": "int"},
-        {"name": "candid", "type": optional("long")},
-        {"name": "isdiffpos", "type": optional("string")},
-        *({"name": name, "type": optional("float")} for name in NUMBERS[1:]),
-    ]
+def schema(extra=(), types=None):
+    """A writer's schema in the manner of ZTF's; `extra` fields come first in a candidate.
+
+    `types` are other types than ZTF's, by path, such as `candidate.isdiffpos`.
+    """
+    types = types or {}
+
+    def field(path, kind):
+        return {"name": path.split(".")[-1], "type": types.get(path, kind)}
+
+    def epoch(where):
+        return [
+            *extra,
+            field(f"{where}.jd", "double"),
+            field(f"{where}.fid", "int"),
+            field(f"{where}.candid", optional("long")),
+            field(f"{where}.isdiffpos", optional("string")),
+            *(field(f"{where}.{name}", optional("float")) for name in NUMBERS[1:]),
+        ]
+
     candidate = [
-        *epoch,
+        *epoch("candidate"),
         *({"name": name, "type": optional("float")} for name in OF_THE_FIELD),
         {"name": "ndethist", "type": "int"},
         {"name": "ncovhist", "type": "int"},
@@ -47,13 +63,14 @@ def schema(extra=()):
             {"name": "stampData", "type": optional("bytes")},
         ],
     }
-    history = {"type": "array", "items": {"type": "record", "name": "prv", "fields": epoch}}
+    before = {"type": "record", "name": "prv", "fields": epoch("prv_candidates")}
+    history = {"type": "array", "items": before}
     return {
         "type": "record",
         "name": "alert",
         "fields": [
-            {"name": "objectId", "type": "string"},
-            {"name": "candid", "type": "long"},
+            field("objectId", "string"),
+            field("candid", "long"),
             {
                 "name": "candidate",
                 "type": {"type": "record", "name": "candidate", "fields": candidate},
@@ -116,11 +133,35 @@ def random_stamps(seed, shape=(63, 63)):
     return np.random.default_rng(abs(seed)).normal(100, 10, (3, *shape)).astype(np.float32)
 
 
-def packet(*alerts, codec="null", extra=()):
+def packet(*alerts, codec="null", extra=(), types=None):
     """An Avro file of alerts."""
     file = io.BytesIO()
-    fastavro.writer(file, fastavro.parse_schema(schema(extra)), alerts, codec)
+    fastavro.writer(file, fastavro.parse_schema(schema(extra, types)), alerts, codec)
     return file.getvalue()
+
+
+def written(kind, value):
+    """A value of an Avro type, without a file around it."""
+    file = io.BytesIO()
+    fastavro.schemaless_writer(file, fastavro.parse_schema(kind), value)
+    return file.getvalue()
+
+
+def container(kind, *blocks, packed=False):
+    """An Avro file whose blocks say what they like: numbers of records, and bytes.
+
+    `kind` is the schema, or the bytes in its place.
+    """
+    text = kind if isinstance(kind, bytes) else json.dumps(kind).encode()
+    metadata = {"avro.schema": text, "avro.codec": b"deflate" if packed else b"null"}
+    sync = bytes(range(16))
+    parts = [b"Obj\x01", written({"type": "map", "values": "bytes"}, metadata), sync]
+    for count, data in blocks:
+        if packed:
+            packer = zlib.compressobj(wbits=-15)
+            data = packer.compress(data) + packer.flush()
+        parts += [written("long", count), written("long", len(data)), data, sync]
+    return b"".join(parts)
 
 
 def archive(path, files):

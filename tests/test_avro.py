@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.alert_packets import container, written
 from ztfrep.sources import avro
-from ztfrep.sources.containers import open_container
+from ztfrep.sources.containers import MOST_RECORDS, open_container
+from ztfrep.sources.schemas import INTEGER, NUMBER, TEXT, Field, compile_schema
 
 SCALARS = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"]
 
@@ -63,10 +65,11 @@ def schemas(draw, depth=2):
     return {"type": "record", "name": f"r{number}", "fields": named}
 
 
-def written(schema, record):
-    file = io.BytesIO()
-    fastavro.schemaless_writer(file, fastavro.parse_schema(schema), record)
-    return file.getvalue()
+def compiled(schema, *fields, rows=()):
+    """A schema's program; of a field that is named only, any number or text is wanted."""
+    known = [field if isinstance(field, Field) else Field(field) for field in fields]
+    names = [field if isinstance(field, Field) else Field(field) for field in rows]
+    return compile_schema(json.dumps(schema).encode(), known, "rows", names)
 
 
 @settings(max_examples=150, deadline=None)
@@ -107,7 +110,7 @@ def test_wanted_fields_are_what_fastavro_reads_between_any_others(data):
         return  # Two drawn types of one name.
     block = written(schema, record)
     fields = ("number", "text", "last", "absent")
-    program = avro.compile_schema(json.dumps(schema).encode(), fields, "rows", ("value",))
+    program = compiled(schema, *fields, rows=("value",))
     reader = avro.Reader(len(fields), 1)
     assert reader.read(program, block, 0) == len(block)
     numbers, spans = (part[0] for part in reader.alerts)
@@ -146,7 +149,7 @@ ROWS = {
 
 
 def test_room_grows_with_the_rows_and_with_the_records():
-    program = avro.compile_schema(json.dumps(EPOCHS).encode(), (), "rows", ("v",))
+    program = compiled(EPOCHS, rows=("v",))
     reader = avro.Reader(0, 1)
     for first in range(0, 30_000, 100):
         block = written(EPOCHS, {"rows": [{"v": first + i} for i in range(100)]})
@@ -156,9 +159,9 @@ def test_room_grows_with_the_rows_and_with_the_records():
 
 
 def test_a_record_of_far_more_rows_than_any_packet_has_is_refused():
-    program = avro.compile_schema(json.dumps(EPOCHS).encode(), (), "rows", ("v",))
+    program = compiled(EPOCHS, rows=("v",))
     reader = avro.Reader(0, 1)
-    with pytest.raises(ValueError, match="do not follow"):
+    with pytest.raises(ValueError, match="far more epochs"):
         reader.read(program, written(EPOCHS, {"rows": [{"v": 1}] * 200_000}), 0)
     assert reader.n_rows == 0
     assert len(reader.rows.numbers) < 50_000
@@ -171,13 +174,13 @@ def test_damaged_bytes_are_refused_or_read_within_bounds(data):
     for _ in range(data.draw(st.integers(1, 5))):
         block[data.draw(st.integers(0, len(block) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(block[: data.draw(st.integers(0, len(block)))])
-    program = avro.compile_schema(json.dumps(ROWS).encode(), ("a", "text"))
+    program = compiled(ROWS, "a", "text")
     reader = avro.Reader(2, 0)
     try:
         end = reader.read(program, cut, 0)
     except ValueError:
         assert reader.n_alerts == 0
-        assert np.isnan(reader.alerts.numbers).all()
+        assert reader.n_rows == 0
     else:
         start, size = reader.alerts.spans[0, 1]
         assert 0 <= start <= start + size <= end <= len(cut)
@@ -198,14 +201,14 @@ def varint(value):
     ],
 )
 def test_hostile_lengths_are_refused(block):
-    program = avro.compile_schema(json.dumps(ROWS).encode(), ("a",))
+    program = compiled(ROWS, "a")
     with pytest.raises(ValueError, match="do not follow"):
         avro.Reader(1, 0).read(program, block, 0)
 
 
 def test_items_without_bytes_are_not_counted_for_ever():
     schema = {"type": "array", "items": "null"}
-    program = avro.compile_schema(json.dumps(schema).encode(), ())
+    program = compiled(schema)
     with pytest.raises(ValueError, match="do not follow"):
         avro.Reader(0, 0).read(program, varint(20) + bytes(40), 0)
 
@@ -233,11 +236,146 @@ def doubling(levels):
         b'{"type": "record", "name": "a", "fields": [{"name": "a", "type": "a"}]}',
         b'{"type": "array"}',
         b"\xff\xfe",
+        b'["int", 5]',
+        b'{"type": "fixed", "name": "a", "size": -1}',
+        b'{"type": "fixed", "name": "a", "size": 1180591620717411303424}',
+        b'{"type": "fixed", "name": "a", "size": 1e400}',
+        b'{"type": "fixed", "name": "a", "size": Infinity}',
+        b'{"type": "fixed", "name": "a", "size": NaN}',
+        b'{"type": "fixed", "name": "a", "size": true}',
+        b'{"type": "fixed", "name": "a", "size": "5"}',
+        b'{"type": "fixed", "name": "a", "size": ' + b"9" * 5000 + b"}",
+        b'{"type": "enum", "name": "a", "symbols": 5}',
+        # Two types of one name, two fields of one name.
+        json.dumps(
+            {
+                "type": "record",
+                "name": "a",
+                "fields": [{"name": "x", "type": {"type": "fixed", "name": "a", "size": 1}}],
+            }
+        ).encode(),
+        json.dumps(
+            {
+                "type": "record",
+                "name": "a",
+                "fields": [{"name": "x", "type": "int"}, {"name": "x", "type": "int"}],
+            }
+        ).encode(),
+        b'{"__fastavro_parsed": true, "type": "record", "name": "a", "fields": 3}',
+        b'"int"' + b" " * 1_000_000,
     ],
 )
 def test_what_is_no_schema_is_refused(schema):
-    with pytest.raises(ValueError, match="no Avro schema"):
-        avro.compile_schema(schema, ())
+    with pytest.raises(ValueError, match="schema|fixed type whose size|a field twice"):
+        compile_schema(schema, ())
+
+
+TYPES = {
+    "a boolean": ("boolean", True),
+    "an integer": ("int", 5),
+    "a float": ("float", 5.0),
+    "a double": ("double", 5.0),
+    "a string": ("string", "5"),
+    "a string of bytes": ("bytes", b"5"),
+    "a string of bytes of fixed length": ({"type": "fixed", "name": "f", "size": 1}, b"5"),
+    "an enum": ({"type": "enum", "name": "e", "symbols": ["t", "f"]}, "t"),
+    "an array": ({"type": "array", "items": "long"}, [5]),
+    "a map": ({"type": "map", "values": "long"}, {"x": 5}),
+    "a record": ({"type": "record", "name": "r", "fields": []}, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted", [INTEGER, NUMBER, TEXT])
+@pytest.mark.parametrize("optional", [False, True])
+@pytest.mark.parametrize("stored", TYPES)
+def test_a_value_of_another_type_is_refused_by_name_or_marked_never_misread(
+    stored, optional, wanted
+):
+    kind, value = TYPES[stored]
+    schema = {"type": "record", "name": "top", "fields": [
+        {"name": "a", "type": ["null", kind] if optional else kind},
+        {"name": "b", "type": "long"},
+    ]}  # fmt: skip
+    block = written(schema, {"a": value, "b": 77})
+    name = kind if isinstance(kind, str) else kind["type"]
+    reader = avro.Reader(2, 0)
+    if name in wanted.names:
+        reader.read(compiled(schema, Field("a", wanted, required=True), "b"), block, 0)
+        number, (start, size) = reader.alerts.numbers[0, 0], reader.alerts.spans[0, 0]
+        if wanted is TEXT:
+            assert block[start : start + size] == b"5"
+        else:
+            assert (number, size) == (5, -1)
+        return
+    with pytest.raises(avro.RefusedError, match=f"^a is {stored}, not {wanted.words}$"):
+        reader.read(compiled(schema, Field("a", wanted, required=True), "b"), block, 0)
+    assert reader.n_alerts == 0
+    # Of a field that is not required the value is marked, and what follows is read.
+    reader.read(compiled(schema, Field("a", wanted), "b"), block, 0)
+    assert np.isnan(reader.alerts.numbers[0, 0])
+    assert reader.alerts.spans[0, 0].tolist() == [-1, avro.UNREADABLE]
+    assert reader.alerts.numbers[0, 1] == 77
+
+
+def test_a_union_is_refused_by_the_value_that_is_there():
+    schema = {"type": "record", "name": "top", "fields": [
+        {"name": "a", "type": ["null", "string", "long"]}]}  # fmt: skip
+    program = compiled(schema, Field("a", INTEGER, required=True))
+    reader = avro.Reader(1, 0)
+    for value in (None, 2**62 + 1):
+        reader.read(program, written(schema, {"a": value}), 0)
+    assert reader.alerts.spans[:2, 0, 0].tolist() == [-1, 2**62 + 1]
+    with pytest.raises(avro.RefusedError, match="a is a string, not a 64-bit integer"):
+        reader.read(program, written(schema, {"a": "7"}), 0)
+
+
+def test_only_items_of_the_wanted_array_are_rows():
+    inner = {"type": "record", "name": "row", "fields": [{"name": "v", "type": "long"}]}
+    for kind, value in (
+        (inner, {"v": 5}),
+        ({"type": "map", "values": inner}, {"x": {"v": 5}}),
+        ({"type": "array", "items": {"type": "array", "items": inner}}, [[{"v": 5}]]),
+    ):
+        schema = {"type": "record", "name": "top", "fields": [{"name": "rows", "type": kind}]}
+        reader = avro.Reader(1, 1)
+        reader.read(compiled(schema, "a", rows=("v",)), written(schema, {"rows": value}), 0)
+        assert np.isnan(reader.alerts.numbers[0, 0])
+        assert np.isnan(reader.rows.numbers[: reader.n_rows]).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "same"), [("True", "true"), (" t ", "t"), ("FALSE", "false"), ("-1", "-1")]
+)
+def test_a_short_text_has_a_code_whatever_its_case_and_blanks(text, same):
+    reader = avro.Reader(1, 0)
+    schema = {"type": "record", "name": "top", "fields": [{"name": "a", "type": "string"}]}
+    reader.read(compiled(schema, "a"), written(schema, {"a": text}), 0)
+    assert reader.alerts.numbers[0, 0] == avro.word_code(same) == avro.word_code(text)
+    assert np.isnan(avro.word_code("a longer text"))
+    assert avro.word_code("t") != avro.word_code("f")
+
+
+def test_what_a_file_asks_for_is_limited_by_the_file():
+    nothing = {"type": "record", "name": "top", "fields": [
+        {"name": "rows", "type": {"type": "array", "items": {
+            "type": "record", "name": "row", "fields": [{"name": "v", "type": ["null", "long"]}]}}},
+    ]}  # fmt: skip
+    block = varint(9_000) + bytes(9_000) + varint(0)
+    program = compiled(nothing, rows=("v",))
+    reader = avro.Reader(0, 1)
+    with pytest.raises(ValueError, match="far more epochs"):
+        for _ in range(100):
+            reader.read(program, block, 0)
+    assert reader.n_rows == 99_000
+    reader.drop(0, 0)
+    reader.begin_file()
+    assert reader.read(program, block, 0) == len(block)
+    # Values that are stepped over count too.
+    long = {"type": "array", "items": ["null", "long"]}
+    block, program = varint(5_000_000) + bytes(5_000_000) + varint(0), compiled(long)
+    with pytest.raises(ValueError, match="far more epochs or values"):
+        for _ in range(10):
+            reader.read(program, block, 0)
 
 
 @pytest.mark.parametrize("codec", ["null", "deflate"])
@@ -246,7 +384,7 @@ def test_a_container_gives_its_blocks(codec):
     records = [{"a": i, "rows": [], "text": ""} for i in range(3)]
     fastavro.writer(file, fastavro.parse_schema(ROWS), records, codec)
     schema, blocks = open_container(file.getvalue())
-    program = avro.compile_schema(schema, ("a",))
+    program = compile_schema(schema, [Field("a")])
     reader = avro.Reader(1, 0)
     for count, block in blocks:
         end = 0
@@ -263,6 +401,47 @@ def test_a_small_file_that_unpacks_to_far_more_is_refused():
     _, blocks = open_container(file.getvalue())
     with pytest.raises(ValueError, match="too long"):
         list(blocks)
+
+
+def test_a_container_of_far_more_records_than_any_is_refused_before_one_is_read():
+    one = written(ROWS, {"a": 1, "rows": [], "text": ""})
+    for blocks in ([(MOST_RECORDS + 1, one * (MOST_RECORDS + 1))], [(1, one)] * (MOST_RECORDS + 1)):
+        with pytest.raises(ValueError, match="1001 records or more.*may have 1000; split it"):
+            open_container(container(ROWS, *blocks, packed=True))
+    _, blocks = open_container(container(ROWS, (MOST_RECORDS, one * MOST_RECORDS), packed=True))
+    assert sum(count for count, _ in blocks) == MOST_RECORDS
+    with pytest.raises(ValueError, match="records"):
+        open_container(container(ROWS, *[(0, b"")] * 10_000))
+
+
+def test_all_blocks_together_are_limited():
+    _, blocks = open_container(container(ROWS, *[(1, bytes(30_000_000))] * 3, packed=True))
+    with pytest.raises(ValueError, match="more than 64 MB of records; split the file"):
+        list(blocks)
+
+
+def test_a_container_damaged_behind_its_records_is_refused_with_the_place():
+    whole = container(ROWS, (1, written(ROWS, {"a": 1, "rows": [], "text": ""})))
+    with pytest.raises(ValueError, match=rf"at byte {len(whole)} of {len(whole) + 7}, behind 1 re"):
+        open_container(whole + b"rubbish")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        varint(2**62) + b"x" * 1000,
+        varint(-5) + varint(2**62) + b"x" * 1000,
+        varint(1) + varint(-7) + b"x" * 1000,
+        varint(1) + varint(2**62) + b"x" * 1000,
+        varint(100_000) + b"".join(b"\6%3d\0" % i for i in range(1000)) + varint(0),
+        varint(2) + (varint(1) + b"a" + varint(0)) * 2 + varint(0),
+        varint(0),
+        b"\xff" * 1000,
+    ],
+)
+def test_hostile_metadata_of_a_container_are_refused(entries):
+    with pytest.raises(ValueError, match="header is damaged or cut short"):
+        open_container(b"Obj\x01" + entries + bytes(16))
 
 
 def test_a_broken_container_is_refused():

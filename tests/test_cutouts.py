@@ -1,6 +1,7 @@
 """Stamps out of packets: plain ones fast, odd ones right, broken ones refused by their reason."""
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,10 +41,33 @@ def test_a_plain_image_is_read_as_astropy_reads_it():
         (image(PIXELS, [f"{'BSCALE':8}= {2.0:>20}", f"{'BZERO':8}= {1.0:>20}"]), PIXELS * 2 + 1),
     ],
 )
-def test_any_other_fits_goes_through_astropy(packed, expected):
+def test_any_other_plain_image_is_read(packed, expected):
     if expected is None:
         expected = np.arange(63 * 63).reshape(63, 63)
     np.testing.assert_allclose(read_cutout(packed), expected, rtol=1e-6)
+
+
+def test_a_compressed_image_is_refused_by_name_whatever_its_bytes():
+    from io import BytesIO
+
+    file = BytesIO()
+    unit = fits.CompImageHDU(PIXELS, compression_type="HCOMPRESS_1")
+    fits.HDUList([fits.PrimaryHDU(), unit]).writeto(file)
+    with pytest.raises(AlertError, match="a compressed FITS image") as caught:
+        read_cutout(gzip.compress(file.getvalue()))
+    assert caught.value.reason == "fits"
+
+
+def test_no_bytes_of_a_stranger_reach_astropys_reader():
+    for path in (Path(__file__).parents[1] / "ztfrep").rglob("*.py"):
+        assert "astropy.io" not in path.read_text(), path
+
+
+@pytest.mark.parametrize("keyword", ["NAXIS1", "BITPIX", "NAXIS"])
+def test_a_card_that_is_there_twice_is_refused(keyword):
+    value = {"NAXIS1": 62, "BITPIX": -64, "NAXIS": 2}[keyword]
+    with pytest.raises(AlertError, match=f"{keyword} twice"):
+        read_cutout(image(PIXELS, [f"{keyword:8}= {value:>20}"]))
 
 
 whole = image(PIXELS)

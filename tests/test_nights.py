@@ -154,6 +154,8 @@ def test_every_epoch_is_there_once_however_often_packets_tell_of_it(tmp_path):
     assert len(series) == 8
     assert found.counts["history"] == {
         "read": 10,
+        "left_out_jd": 0,
+        "left_out_candid": 0,
         "repeated": 7,
         "kept_detections": 1,
         "kept_upper_limits": 2,
@@ -489,7 +491,7 @@ def test_masks_and_missing_features_are_counted(tmp_path):
     outside = 3 * 63 * 13
     masked = {"outside": outside, "nan": 0, "infinite": 0, "no_data": 0}
     assert found.counts["masked_pixels"] == masked
-    missing = {"sentinel": 1, "absent": 0, "out_of_range": 0}
+    missing = {"sentinel": 1, "absent": 0, "unreadable": 0, "out_of_range": 0}
     assert found.counts["missing_features"] == missing
 
 

@@ -1,7 +1,9 @@
 """Alert packets to rows: the features, the series before them, and what is wrong with a packet."""
 
+import gzip
 import io
 import os
+import re
 from pathlib import Path
 
 import astropy.units as u
@@ -10,11 +12,21 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 
-from tests.alert_packets import alert, epoch, image, packet, random_stamps
+from tests.alert_packets import (
+    CANDID,
+    alert,
+    container,
+    epoch,
+    image,
+    packet,
+    random_stamps,
+    schema,
+    written,
+)
 from ztfrep import features
 from ztfrep.sources.containers import open_container
 from ztfrep.sources.nights import REASONS
-from ztfrep.sources.packets import Packet, read_packets
+from ztfrep.sources.packets import MISSING, Packet, read_batches, read_packets
 
 INDEX = {name: place for place, name in enumerate(features.NAMES)}
 
@@ -50,12 +62,170 @@ def test_features_follow_from_the_others_as_alerce_computes_them():
     assert feature(batch, "ecl_long") == pytest.approx(ecliptic.lon.deg, abs=1e-4)
 
 
+FIXED = {"type": "fixed", "name": "sign", "size": 1}
+
+
+@pytest.mark.parametrize("where", ["candidate", "prv_candidates"])
 @pytest.mark.parametrize(
-    ("stored", "value"), [("t", 0), ("1", 0), ("f", 1), ("0", 1), ("true", None), ("", None)]
+    ("kind", "positive", "negative", "unknown"),
+    [
+        (
+            "string",
+            ["t", "1", "T", "true", "True", "TRUE", " t ", "+1", "1.0"],
+            ["f", "0", "F", "false", "False", "-1", "-1.0", "0.0 "],
+            ["maybe", "2", "trueish", "no idea at all"],
+        ),
+        ("bytes", [b"t", b"1", b"true"], [b"f", b"0", b"false"], [b"\1", b"x"]),
+        (FIXED, [b"t", b"1"], [b"f", b"0"], [b"\0"]),
+        ("boolean", [True], [False], []),
+        ("int", [1], [-1, 0], [2, ord("t"), ord("f"), ord("1")]),
+        ("long", [1], [-1, 0], [2**62]),
+        ("float", [1.0], [-1.0, 0.0], [0.5, float("inf")]),
+        ("double", [1.0], [-1.0, 0.0], [-2.0]),
+        # The number of a symbol says nothing.
+        ({"type": "enum", "name": "sign", "symbols": ["t", "f"]}, [], [], ["t", "f"]),
+    ],
 )
-def test_the_sign_is_one_for_a_faded_source(stored, value):
-    sign = feature(read(alert(isdiffpos=stored)), "isdiffpos")
-    assert sign == value if value is not None else np.isnan(sign)
+def test_the_sign_is_one_for_a_faded_source_in_every_form(kind, positive, negative, unknown, where):
+    cases = [(value, 0) for value in positive] + [(value, 1) for value in negative]
+    for value, expected in [*cases, *((value, np.nan) for value in unknown)]:
+        if where == "candidate":
+            batch = read(alert(isdiffpos=value), types={f"{where}.isdiffpos": kind})
+            counted = batch.counts["features.unreadable"]
+            assert counted == np.isnan(expected), value
+            assert batch.counts["features.absent"] == 0
+        else:
+            told = [epoch(candid=5, isdiffpos=value)]
+            batch = read(alert(history=told), types={f"{where}.isdiffpos": kind})
+        epochs = batch.alerts if where == "candidate" else batch.history
+        found = epochs.metadata[0, INDEX["isdiffpos"]]
+        np.testing.assert_array_equal(found, expected, err_msg=repr(value))
+
+
+@pytest.mark.parametrize("nothing", [None, "", " "])
+def test_a_sign_that_is_not_there_is_absent(nothing):
+    batch = read(alert(isdiffpos=nothing))
+    assert np.isnan(feature(batch, "isdiffpos"))
+    assert (batch.counts["features.absent"], batch.counts["features.unreadable"]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("string", "5"),
+        ("bytes", b"5"),
+        ("boolean", True),
+        ({"type": "enum", "name": "e", "symbols": ["a"]}, "a"),
+    ],
+)
+def test_a_feature_of_another_type_is_missing_and_counted_never_misread(kind, value):
+    batch = read(alert(rb=value), types={"candidate.rb": kind})
+    assert np.isnan(feature(batch, "rb"))
+    counted = {reason: batch.counts[f"features.{reason}"] for reason in MISSING}
+    assert counted == {"sentinel": 0, "absent": 0, "unreadable": 1, "out_of_range": 0}
+    told = [epoch(candid=5, rb=value)]
+    batch = read(alert(history=told), types={"prv_candidates.rb": kind})
+    assert np.isnan(batch.history.metadata[0, INDEX["rb"]])
+
+
+def number_types(value):
+    return [
+        ("string", str(int(value)), "a string"),
+        ("bytes", b"7", "a string of bytes"),
+        ({"type": "fixed", "name": "x", "size": 3}, b"abc", "a string of bytes of fixed length"),
+        ("boolean", True, "a boolean"),
+        ({"type": "enum", "name": "e", "symbols": ["a"]}, "a", "an enum"),
+        ({"type": "array", "items": "long"}, [5], "an array"),
+    ]
+
+
+IDS = [*number_types(CANDID), ("double", float(CANDID), "a double"), ("float", 1e18, "a float")]
+
+
+@pytest.mark.parametrize(("kind", "value", "words"), IDS)
+@pytest.mark.parametrize("path", ["candid", "candidate.candid", "prv_candidates.candid"])
+def test_an_identifier_of_another_type_is_refused_by_name(path, kind, value, words):
+    one = alert(history=[epoch(candid=CANDID - 1)])
+    if path == "candid":
+        one["candid"] = value
+    elif path == "candidate.candid":
+        one["candidate"]["candid"] = value
+    else:
+        one["prv_candidates"][0]["candid"] = value
+    batch = read(one, types={path: kind})
+    assert batch.object_id == []
+    ((_, reason, detail),) = batch.failures
+    assert (reason, detail) == ("fields", f"{path} is {words}, not a 64-bit integer")
+
+
+@pytest.mark.parametrize(("kind", "value", "words"), number_types(2459000))
+@pytest.mark.parametrize("field", ["jd", "fid"])
+def test_a_date_or_a_filter_of_another_type_is_refused_by_name(field, kind, value, words):
+    batch = read(alert(**{field: value}), types={f"candidate.{field}": kind})
+    (failure,) = batch.failures
+    assert failure.detail == f"candidate.{field} is {words}, not a number"
+    told = [epoch(**{field: value})]
+    batch = read(alert(history=told), types={f"prv_candidates.{field}": kind})
+    assert batch.failures[0].detail == f"prv_candidates.{field} is {words}, not a number"
+
+
+def test_a_name_of_another_type_is_refused_or_read():
+    for kind, value in (
+        ("bytes", b"ZTF20a"),
+        ({"type": "fixed", "name": "x", "size": 6}, b"ZTF20a"),
+    ):
+        assert read(alert(value), types={"objectId": kind}).object_id == ["ZTF20a"]
+    (failure,) = read(alert(7), types={"objectId": "long"}).failures
+    assert failure.detail == "objectId is an integer, not a string"
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        ({"candid": 0}, "candid is 0"),
+        ({"candid": -5}, "candid is -5"),
+        ({"again": CANDID + 1}, f"candid is {CANDID}, and candidate.candid is {CANDID + 1}"),
+        ({"again": 0}, f"candid is {CANDID}, and candidate.candid is 0"),
+        ({"jd": 58849.5}, "candidate.jd is 58849.5, a modified Julian date, not a Julian date"),
+        ({"jd": 0.0}, "candidate.jd is 0, no Julian date of ZTF's years"),
+        ({"jd": 2_450_000.5}, "candidate.jd is 2450000.5, no Julian date of ZTF's years"),
+        ({"jd": 2_500_001.0}, "candidate.jd is 2500001, no Julian date of ZTF's years"),
+        ({"jd": -2_459_000.5}, "candidate.jd is -2459000.5, no Julian date of ZTF's years"),
+        ({"jd": float("inf")}, "candidate.jd is inf, no Julian date of ZTF's years"),
+        ({"jd": float("nan")}, "no candidate.jd"),
+        ({"jd": 1.6e9}, "candidate.jd is 1600000000, no Julian date of ZTF's years"),
+    ],
+)
+def test_an_alert_without_identity_or_date_is_refused_by_name(change, detail):
+    one = alert(candid=CANDID)
+    one["candid"] = change.get("candid", CANDID)
+    one["candidate"]["candid"] = change.get("again", one["candid"])
+    one["candidate"]["jd"] = change.get("jd", 2459010.5)
+    (failure,) = read(one).failures
+    assert failure == ("0", "fields", detail)
+
+
+def test_an_alert_whose_candidate_has_no_identifier_is_read():
+    one = alert(candid=CANDID)
+    one["candidate"]["candid"] = None
+    assert read(one).alerts.candid.tolist() == [CANDID]
+
+
+def test_epochs_without_a_date_or_an_identifier_are_left_out_and_counted():
+    told = [
+        epoch(58999.5),  # a modified Julian date
+        epoch(float("nan")),
+        epoch(2459001.5),
+        epoch(2459002.5, candid=0),  # a detection, by its magnitude
+        epoch(2459003.5, candid=CANDID),
+        epoch(2459004.5, candid=-1, magpsf=None),  # an upper limit with an invented id
+        epoch(3e6, candid=-1),
+    ]
+    batch = read(alert(history=told), alert(candid=2, history=told[2:3]))
+    assert batch.history.candid.tolist() == [-1, CANDID, -1, -1]
+    assert batch.history.mjd.tolist() == [59001, 59003, 59004, 59001]
+    assert batch.history.owner.tolist() == [0, 0, 0, 1]
+    assert (batch.counts["epochs.jd"], batch.counts["epochs.candid"]) == (3, 1)
 
 
 def test_what_is_missing_is_nan_and_counted_by_reason():
@@ -102,6 +272,141 @@ def test_a_file_of_several_alerts_gives_them_all():
     batch = read_packets([Packet("a", packet(*several))])
     assert batch.alerts.candid.tolist() == list(range(1, 8))
     np.testing.assert_array_equal(batch.stamps[6], random_stamps(7))
+
+
+def whole(*alerts):
+    return b"".join(written(schema(), one) for one in alerts)
+
+
+def test_a_file_is_one_entry_its_alerts_or_one_failure():
+    several = [alert(candid=CANDID + n) for n in range(3)]
+    good = container(schema(), (2, whole(*several[:2])), (1, whole(several[2])))
+    short = container(schema(), (2, whole(*several[:2])), (2, whole(several[2])))
+    for bad in (
+        packet(*several) + b"rubbish",
+        packet(*several)[:-5],
+        good + good,
+        short,
+        container(schema(), (1, whole(several[0])), (1, b"rubbish")),
+    ):
+        before, after = (Packet(n, packet(alert(n, candid=CANDID + 9))) for n in "ac")
+        batch = read_packets([before, Packet("b", bad), after])
+        assert batch.object_id == ["a", "c"]
+        assert [failure[:2] for failure in batch.failures] == [("b", "avro")]
+    assert read_packets([Packet("b", good)]).alerts.candid.tolist() == [
+        CANDID + n for n in range(3)
+    ]
+
+
+def test_an_alert_that_cannot_be_used_costs_only_itself_of_a_file_of_several():
+    several = [alert(candid=CANDID + n, history=[epoch(2459000.5 + n)]) for n in range(3)]
+    several[1]["cutoutScience"] = None
+    batch = read_packets([Packet("b", packet(*several))])
+    assert batch.alerts.candid.tolist() == [CANDID, CANDID + 2]
+    assert batch.history.mjd.tolist() == [59000, 59002]
+    assert [failure.reason for failure in batch.failures] == ["no_stamp"]
+
+
+@pytest.mark.parametrize("limit", ["_MOST_ALERTS", "_MOST_EPOCHS"])
+def test_batches_are_bounded_whatever_the_files_hold(monkeypatch, limit):
+    monkeypatch.setattr(f"ztfrep.sources.packets.{limit}", 6)
+    one = alert(candid=CANDID, history=[epoch(2459001.5)])
+    files = [Packet("a", container(schema(), (7, whole(one) * 7), packed=True))] * 3
+    batches = list(read_batches(files))
+    assert [len(batch.object_id) for batch in batches] == [7] * 3
+    assert [len(batch.history.mjd) for batch in batches] == [7] * 3
+    for batch in batches:
+        np.testing.assert_array_equal(batch.stamps, [random_stamps(CANDID)] * 7)
+    together = list(read_batches([Packet("a", packet(alert()))] * 3))
+    assert [len(batch.object_id) for batch in together] == [3]
+    assert [len(batch.object_id) for batch in read_batches([])] == [0]
+
+
+def test_whatever_a_reader_raises_for_one_packet_is_its_reason(monkeypatch):
+    from ztfrep.sources import packets as module
+
+    def broken(data):
+        if data == b"broken":
+            raise OverflowError("a bug")
+        return open_container(data)
+
+    monkeypatch.setattr(module, "open_container", broken)
+    batch = read_packets([Packet("a", b"broken"), Packet("b", packet(alert()))])
+    assert batch.failures == [("a", "error", "OverflowError")]
+    assert len(batch.object_id) == 1
+
+    def without_memory(data):
+        raise MemoryError
+
+    monkeypatch.setattr(module, "open_container", without_memory)
+    with pytest.raises(MemoryError):
+        read_packets([Packet("a", b"")])
+
+
+def record(name, *fields, namespace=""):
+    return {"type": "record", "name": name, "namespace": namespace, "fields": list(fields)}
+
+
+LONG = {"name": "diaSourceId", "type": "long"}
+DIA = {"name": "diaSource", "type": record("diaSource", {"name": "ra", "type": "double"})}
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail"),
+    [
+        (record("alert", LONG, namespace="lsst.v9_0"), r"another survey \(LSST, schema 9.0\)"),
+        (record("alert", LONG, namespace="lsst.v11_1"), r"another survey \(LSST, schema 11.1\)"),
+        (record("Alert", LONG, namespace="lsst.v7"), r"another survey \(LSST, schema 7\)"),
+        (record("packet", DIA), r"another survey \(LSST\)"),
+        (record("alert", LONG, namespace="atlas"), r"another survey \(ATLAS\)"),
+        (record("alert", LONG, namespace="decam"), r"another survey \(DECam\)"),
+        (record("visit", LONG | {"name": "x"}), "'visit' without objectId and candidate"),
+        (schema() | {"namespace": "winter"}, r"another survey \(WINTER\)"),
+        ("long", "without objectId and candidate"),
+    ],
+)
+def test_packets_of_other_surveys_are_named(kind, detail):
+    batch = read_packets([Packet("a", container(kind, (1, b"\0\0")))])
+    (failure,) = batch.failures
+    assert failure.reason == "survey"
+    assert re.search(detail, failure.detail)
+    assert "only ZTF's alerts are read" in failure.detail
+
+
+def test_a_packet_with_fields_of_a_broker_is_read():
+    extra = [{"name": "anomaly_score", "type": ["null", "double"]}]
+    kind = schema(extra) | {"name": "topLevelRecord", "namespace": "fink"}
+    one = alert(candid=CANDID, anomaly_score=0.5)
+    batch = read_packets([Packet("a", container(kind, (1, written(kind, one))))])
+    assert batch.alerts.candid.tolist() == [CANDID]
+
+
+def test_a_packet_in_the_form_of_the_stream_is_named():
+    data = b"\0\0\0\0\7" + whole(alert())
+    (failure,) = read_packets([Packet("a", data)]).failures
+    assert failure.reason == "wire"
+    assert "the stream's form (schema number 7), without its schema; save" in failure.detail
+
+
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        (b"", "an empty file"),
+        (gzip.compress(b"x"), "a gzip file"),
+        (b'{"objectId": "ZTF"}', "JSON text"),
+        (b"<html><title>404 Not Found</title>", "an HTML page titled '404 Not Found'"),
+        (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
+        (b"SIMPLE  =", "a FITS image"),
+        (bytes(100), "zeros"),
+        (b"\0\5\26\7\0\2\0\0Mac OS X", "an AppleDouble file"),
+        (packet(alert()).replace(b"null", b"lzma", 1), "codec 'lzma', where null and deflate"),
+        (b"Obj\1", "header is damaged or cut short"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(data, detail):
+    (failure,) = read_packets([Packet("a", data)]).failures
+    assert failure.reason == "avro"
+    assert detail in failure.detail
 
 
 def test_a_cut_stamp_is_padded_about_its_alert_with_a_mask():
@@ -176,7 +481,6 @@ def test_no_packets_are_an_empty_batch():
     "ZTFREP_REAL_DATA" not in os.environ, reason="ZTFREP_REAL_DATA names no folder of real alerts"
 )
 def test_real_packets_are_what_fastavro_and_astropy_read():
-    import gzip
     import warnings
 
     from astropy.io import fits

@@ -1,41 +1,62 @@
 """Avro records by the thousand: wanted fields go straight into arrays, all others are stepped over.
 
 A ZTF packet holds some 1,300 values, of which a row needs 30. Readers that build a dict of them all
-spend most of their time there; this one compiles a schema once, and then walks the bytes. Schemas
-are read by fastavro.
+spend most of their time there; this one walks the bytes by the steps of a compiled schema, see
+`schemas`.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import fastavro
 import numpy as np
 from numba import njit
 
-# No packet is near these, and the richest tells of some 200 epochs: bytes that ask for more are
-# hostile.
-_MOST_ROWS = 10_000
-_MOST_STEPS = 10_000_000
-_LONGEST = 100_000
-_DEEPEST = 64
+# No packet is near these, and the richest tells of 180 epochs in 22,000 steps: bytes that ask
+# for more are hostile. The first is of a record, the others are of a file.
+_MOST_ROWS_OF_RECORD = 10_000
+_MOST_ROWS = 100_000
+_MOST_STEPS = 50_000_000
+DEEPEST = 64
 
-# What a step of a program does: read a value, or decide where to go on.
-_NUMBER_SIZES = {"boolean": 1, "float": 4, "double": 8}
-_INTEGER, _NUMBER, _BYTES, _FIXED, _BRANCH, _JUMP, _BEGIN, _NEXT, _END = range(9)
-_UNWANTED, _ROWS = -1, -2
-_MALFORMED, _FULL = -1, -2
+# What a step of a program does: read a value, decide where to go on, refuse the record, or mark a
+# value of a type that its field should not have. The compiled code below is cached by this file's
+# date: these numbers may change nowhere else.
+INTEGER, NUMBER, BYTES, FIXED, BRANCH, JUMP, BEGIN, NEXT, END, REFUSE, MARK = range(11)
+UNWANTED, ROWS = -1, -2
+_MALFORMED, _FULL, _REFUSED, _TOO_LONG = -1, -2, -3, -4
+# Counters that Python and the compiled code share: rows so far, rows that there may be, steps left
+# of a file, and the refusal's number.
+_N_ROWS, _MOST, _LEFT, _REFUSAL = range(4)
 
-# A compiled schema: steps int64 `(n, 3)` of what to do, its argument, and the slot to fill.
-Program = np.ndarray
+# The size in a span of a value whose type its field should not have.
+UNREADABLE = -2
+_LONGEST_WORD = 6
+
+
+class Program(NamedTuple):
+    """A compiled schema.
+
+    `steps` int64 `(n, 3)` are what to do, its argument, and the slot to fill. `refusals` are the
+    messages of its steps that refuse; `name` is the record's, with its namespace, and `fields` its
+    fields'.
+    """
+
+    steps: np.ndarray
+    refusals: tuple[str, ...]
+    name: str
+    fields: tuple[str, ...]
+
+
+class RefusedError(ValueError):
+    """A record whose bytes follow the schema, with a value of a type that cannot be used."""
 
 
 class Values(NamedTuple):
     """What was read of n records, by the slots of the wanted fields.
 
-    `numbers` is float64 `(n, slots)`, NaN where the value is no number; text of one byte gives that
-    byte. `spans` is int64 `(n, slots, 2)`: of text and bytes where they start in the block and how
-    long they are, of an integer its value and -1; (-1, -1) where there is no value.
+    `numbers` is float64 `(n, slots)`: a number, 1 or 0 of a boolean, the `word_code` of a text, NaN
+    where there is none. `spans` is int64 `(n, slots, 2)`: of text and bytes where they start in the
+    block and how long they are, of an integer its value and -1; (-1, -1) where there is no value,
+    (-1, UNREADABLE) of one whose type the field should not have.
     """
 
     numbers: np.ndarray
@@ -43,106 +64,24 @@ class Values(NamedTuple):
 
     @classmethod
     def empty(cls, rows: int, slots: int) -> "Values":
-        """Make room for `rows` records without a value."""
-        return cls(np.full((rows, slots), np.nan), np.full((rows, slots, 2), -1, dtype=np.int64))
-
-    def clear(self, first: int) -> None:
-        """Take the values from row `first` on away."""
-        self.numbers[first:], self.spans[first:] = np.nan, -1
+        """Make room for `rows` records; what there is before they are read is undefined."""
+        return cls(np.empty((rows, slots)), np.empty((rows, slots, 2), dtype=np.int64))
 
     def doubled(self) -> "Values":
         """Make room for as many rows again."""
-        more = Values.empty(*self.numbers.shape)
-        return Values(*(np.concatenate(pair) for pair in zip(self, more, strict=True)))
+        rows, slots = self.numbers.shape
+        more = Values.empty(2 * rows, slots)
+        more.numbers[:rows], more.spans[:rows] = self
+        return more
 
 
-def compile_schema(
-    schema: bytes, fields: Sequence[str], rows: str = "", row_fields: Sequence[str] = ()
-) -> Program:
-    """Compile a writer's schema, JSON, for the wanted fields.
+def word_code(text: str) -> float:
+    """Return the number that stands for a short text in `Values.numbers`.
 
-    `fields` are dotted paths; their places are the slots. `rows` is the path of an array of records
-    whose `row_fields` fill a table of their own. A path that the schema lacks is never filled.
-    Raises ValueError for what is no Avro schema, or one that contains itself.
+    Blanks and the case of letters make no difference; NaN of more than 6 other bytes.
     """
-    try:
-        parsed = fastavro.parse_schema(json.loads(schema))
-        slots = {path: slot for slot, path in enumerate(fields)}
-        slots |= {f"{rows}.{name}": slot for slot, name in enumerate(row_fields)}
-        compiler = _Compiler(slots, rows)
-        compiler.add(parsed, "", 0)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"no Avro schema ({type(error).__name__})") from error
-    except fastavro.schema.SchemaParseException as error:
-        raise ValueError("no Avro schema") from error
-    return np.array([*compiler.steps, [_END, 0, _UNWANTED]], dtype=np.int64)
-
-
-class _Compiler:
-    """Writes a schema's steps one after the other; types are written out wherever they are used."""
-
-    def __init__(self, slots: Mapping[str, int], rows: str) -> None:
-        self.slots, self.rows = slots, rows
-        self.steps: list[list[int]] = []
-        self.named: dict[str, Any] = {}
-
-    def add(self, schema: Any, path: str, depth: int) -> None:
-        """Compile the schema that stands at `path`."""
-        # A few names that use each other twice could write a program without end.
-        if depth > _DEEPEST or len(self.steps) > _LONGEST:
-            raise ValueError("too deep or too long")
-        if isinstance(schema, str) and schema in self.named:
-            return self.add(self.named[schema], path, depth + 1)
-        if isinstance(schema, list):
-            return self._union(schema, path, depth)
-        kind = schema["type"] if isinstance(schema, dict) else schema
-        if isinstance(kind, dict | list):
-            return self.add(kind, path, depth + 1)
-        if isinstance(schema, dict) and "name" in schema:
-            self.named[schema["name"]] = schema
-        slot = self.slots.get(path, _UNWANTED)
-        if kind in ("record", "error"):
-            for field in schema["fields"]:
-                inner = f"{path}.{field['name']}" if path else field["name"]
-                self.add(field["type"], inner, depth + 1)
-        elif kind in ("array", "map"):
-            self._items(schema, kind, path, depth)
-        elif kind in ("int", "long", "enum"):
-            self.steps.append([_INTEGER, 0, slot])
-        elif kind in ("bytes", "string"):
-            self.steps.append([_BYTES, 0, slot])
-        elif kind == "fixed":
-            self.steps.append([_FIXED, int(schema["size"]), slot])
-        elif kind != "null":
-            self.steps.append([_NUMBER, _NUMBER_SIZES[kind], slot])
-        return None
-
-    def _union(self, parts: list[Any], path: str, depth: int) -> None:
-        # The branch step, a jump to each branch, and a jump from its end to behind them all.
-        self.steps.append([_BRANCH, len(parts), _UNWANTED])
-        table = len(self.steps)
-        self.steps += [[_JUMP, 0, _UNWANTED] for _ in parts]
-        ends = []
-        for place, part in enumerate(parts):
-            self.steps[table + place][1] = len(self.steps)
-            self.add(part, path, depth + 1)
-            ends.append(len(self.steps))
-            self.steps.append([_JUMP, 0, _UNWANTED])
-        for end in ends:
-            self.steps[end][1] = len(self.steps)
-
-    def _items(self, schema: dict[str, Any], kind: str, path: str, depth: int) -> None:
-        # Only items of the wanted array have a path.
-        wanted = kind == "array" and path == self.rows
-        slot = _ROWS if wanted else _UNWANTED
-        begin = len(self.steps)
-        self.steps.append([_BEGIN, 0, slot])
-        if kind == "map":
-            self.steps.append([_BYTES, 0, _UNWANTED])
-        inner = path if wanted else "\0"
-        self.add(schema["items" if kind == "array" else "values"], inner, depth + 1)
-        self.steps.append([_NEXT, begin, slot])
-        self.steps[begin][1] = len(self.steps)
+    data = np.frombuffer(text.encode(), dtype=np.uint8)
+    return float(_word(data, 0, len(data)))
 
 
 class Reader:
@@ -152,38 +91,52 @@ class Reader:
         self.alerts = Values.empty(256, slots)
         self.rows = Values.empty(4096, row_slots)
         self.n_alerts = 0
-        self._count = np.zeros(1, dtype=np.int64)
+        self._counters = np.zeros(4, dtype=np.int64)
+        self.begin_file()
 
     @property
     def n_rows(self) -> int:
         """Rows read so far."""
-        return int(self._count[0])
+        return int(self._counters[_N_ROWS])
+
+    def begin_file(self) -> None:
+        """Begin a file: what its records may ask for counts from here."""
+        self._most_rows = self.n_rows + _MOST_ROWS
+        self._counters[_LEFT] = _MOST_STEPS
 
     def read(self, program: Program, block: bytes, start: int) -> int:
-        """Read the record that starts at byte `start` of a block; give where it ends.
+        """Read the record that starts at byte `start` of a block; return where it ends.
 
-        Raises ValueError if the bytes do not follow the schema; nothing of it is kept then.
+        Raises ValueError if the bytes do not follow the schema or ask for far more than a packet
+        does, and RefusedError if a value has a type that it must not have; nothing of the record
+        is kept then.
         """
         data = np.frombuffer(block, dtype=np.uint8)
         record, before = self.n_alerts, self.n_rows
         if record == len(self.alerts.numbers):
             self.alerts = self.alerts.doubled()
+        counters = self._counters
+        counters[_MOST] = min(before + _MOST_ROWS_OF_RECORD, self._most_rows)
+        steps = program.steps
         while True:
-            self._count[0] = before
-            end: int = _walk(program, data, start, *self.alerts, record, *self.rows, self._count)
+            counters[_N_ROWS] = before
+            end: int = _walk(steps, data, start, *self.alerts, record, *self.rows, counters)
             if end != _FULL:
                 break
-            if len(self.rows.numbers) - before > _MOST_ROWS:
-                end = _MALFORMED
-                break
             self.rows = self.rows.doubled()
-        if end == _MALFORMED:
-            self.alerts.clear(record)
-            self.rows.clear(before)
-            self._count[0] = before
+        if end < 0:
+            self.drop(record, before)
+            if end == _REFUSED:
+                raise RefusedError(program.refusals[counters[_REFUSAL]])
+            if end == _TOO_LONG:
+                raise ValueError("far more epochs or values than any packet has")
             raise ValueError("bytes that do not follow the schema")
         self.n_alerts += 1
         return end
+
+    def drop(self, alerts: int, rows: int) -> None:
+        """Drop all but the first so many alerts and rows."""
+        self.n_alerts, self._counters[_N_ROWS] = alerts, rows
 
 
 @njit(cache=True, nogil=True)
@@ -202,37 +155,65 @@ def _varint(data, position):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _word(data, position, size):  # type: ignore[no-untyped-def]
+    """Return a text's bytes as one number, behind a 1, without blanks and in lower case."""
+    value, length = np.int64(1), 0
+    for place in range(position, position + size):
+        byte = np.int64(data[place])
+        if byte == 32:
+            continue
+        if 65 <= byte <= 90:
+            byte += 32
+        value = value << 8 | byte
+        length += 1
+        if length > _LONGEST_WORD:
+            return np.nan
+    return float(value)
+
+
+@njit(cache=True, nogil=True)
+def _clear(numbers, spans, row):  # type: ignore[no-untyped-def]
+    """Make a row one without values."""
+    for slot in range(numbers.shape[1]):
+        numbers[row, slot] = np.nan
+        spans[row, slot, 0] = -1
+        spans[row, slot, 1] = -1
+
+
+@njit(cache=True, nogil=True)
 def _walk(  # type: ignore[no-untyped-def]
-    program, data, position, numbers, spans, record, row_numbers, row_spans, count
+    program, data, position, numbers, spans, record, row_numbers, row_spans, counters
 ):
-    """Step over one record that starts at `position`, and note what is wanted of it."""
+    """Step over one record that starts at `position`, and store what is wanted of it."""
     word = np.zeros(1, dtype=np.uint64)
     as_float, as_double = word.view(np.float32), word.view(np.float64)
     # Of every array that is open: items still to come in this block, where the last one began.
-    to_come = np.zeros(_DEEPEST, dtype=np.int64)
-    began = np.zeros(_DEEPEST, dtype=np.int64)
+    to_come = np.zeros(DEEPEST, dtype=np.int64)
+    began = np.zeros(DEEPEST, dtype=np.int64)
     to_numbers, to_spans, row = numbers, spans, record
     depth, step, end = 0, 0, len(data)
-    for _ in range(_MOST_STEPS):
+    _clear(numbers, spans, record)
+    for taken in range(counters[_LEFT]):
         do, argument, slot = program[step, 0], program[step, 1], program[step, 2]
         step += 1
-        if do == _END:
+        if do == END:
+            counters[_LEFT] -= taken
             return position
-        if do == _JUMP:
+        if do == JUMP:
             step = argument
-        elif do == _BRANCH:
+        elif do == BRANCH:
             branch, position = _varint(data, position)
             if position < 0 or branch < 0 or branch >= argument:
                 return _MALFORMED
             step = program[step + branch, 1]
-        elif do == _INTEGER:
+        elif do == INTEGER:
             value, position = _varint(data, position)
             if position < 0:
                 return _MALFORMED
             if slot >= 0:
                 to_numbers[row, slot] = value
                 to_spans[row, slot, 0] = value
-        elif do == _NUMBER:
+        elif do == NUMBER:
             if argument > end - position:
                 return _MALFORMED
             if slot >= 0:
@@ -246,22 +227,26 @@ def _walk(  # type: ignore[no-untyped-def]
                     value = as_double[0]
                 to_numbers[row, slot] = value
             position += argument
-        elif do in (_BYTES, _FIXED):
+        elif do in (BYTES, FIXED):
             size = argument
-            if do == _BYTES:
+            if do == BYTES:
                 size, position = _varint(data, position)
             if position < 0 or size < 0 or size > end - position:
                 return _MALFORMED
             if slot >= 0:
                 to_spans[row, slot, 0] = position
                 to_spans[row, slot, 1] = size
-                if size == 1:
-                    to_numbers[row, slot] = data[position]
+                to_numbers[row, slot] = _word(data, position, size)
             position += size
+        elif do == MARK:
+            to_spans[row, slot, 1] = UNREADABLE
+        elif do == REFUSE:
+            counters[_REFUSAL] = argument
+            return _REFUSED
         else:
-            if do == _BEGIN:
+            if do == BEGIN:
                 depth += 1
-                if depth == _DEEPEST:
+                if depth == DEEPEST:
                     return _MALFORMED
                 to_come[depth] = 0
             else:
@@ -283,14 +268,18 @@ def _walk(  # type: ignore[no-untyped-def]
             if to_come[depth] == 0:
                 depth -= 1
                 step = argument
-                if slot == _ROWS:
+                if slot == ROWS:
                     to_numbers, to_spans, row = numbers, spans, record
             else:
                 to_come[depth] -= 1
                 began[depth] = position
-                if slot == _ROWS:
-                    if count[0] >= len(row_numbers):
+                if slot == ROWS:
+                    row = counters[_N_ROWS]
+                    if row >= counters[_MOST]:
+                        return _TOO_LONG
+                    if row >= len(row_numbers):
                         return _FULL
-                    to_numbers, to_spans, row = row_numbers, row_spans, count[0]
-                    count[0] += 1
-    return _MALFORMED
+                    to_numbers, to_spans = row_numbers, row_spans
+                    _clear(row_numbers, row_spans, row)
+                    counters[_N_ROWS] += 1
+    return _TOO_LONG

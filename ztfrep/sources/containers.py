@@ -1,62 +1,108 @@
 """Avro container files: a writer's schema, and blocks of records not decoded yet."""
 
-import io
 import zlib
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
 
-import fastavro
+from ztfrep.filetypes import HEAD_BYTES, describe, quote
 
-_HEADER = {
-    "type": "record",
-    "name": "Header",
-    "fields": [
-        {"name": "magic", "type": {"type": "fixed", "name": "Magic", "size": 4}},
-        {"name": "meta", "type": {"type": "map", "values": "bytes"}},
-        {"name": "sync", "type": {"type": "fixed", "name": "Sync", "size": 16}},
-    ],
-}
+# The archives hold one alert a file, of at most 84 kB; some people put an exposure's into one. What
+# asks for more is hostile, or has to be split.
+MOST_RECORDS = 1_000
+_LARGEST_BLOCK = 1 << 25
+_LARGEST_FILE = 1 << 26
+_MOST_EMPTY_BLOCKS = 100
+_MOST_METADATA = 100
 _MAGIC = b"Obj\x01"
-# No packet is near this; what unpacks to more is hostile.
-_LARGEST_BLOCK = 1 << 26
+_SYNC = 16
+
+
+class _Block(NamedTuple):
+    """Where the bytes of so many records lie in a file."""
+
+    records: int
+    start: int
+    end: int
 
 
 def open_container(data: bytes) -> tuple[bytes, Iterator[tuple[int, bytes]]]:
-    """Open an Avro container file: its writer's schema as JSON, and its blocks.
+    """Open an Avro container file: return its writer's schema as JSON, and its blocks.
 
-    A block is a number of records and their bytes. Raises ValueError for what is no container, is
-    cut short, or is packed with a codec other than null and deflate.
+    A block is a number of records and their bytes. All of the file's structure is validated before
+    the first block is unpacked. Raises ValueError for what is no container, is damaged anywhere,
+    is packed with a codec other than null and deflate, or holds more than `MOST_RECORDS` records;
+    the blocks raise it for damaged ones and for more than 64 MB in all.
     """
-    file = io.BytesIO(data)
+    if data[:4] != _MAGIC:
+        raise ValueError(f"no Avro container but {describe(data[:HEAD_BYTES])}")
     try:
-        header: Any = fastavro.schemaless_reader(file, _parsed_header(), None)
-    except (EOFError, ValueError, IndexError, TypeError, OverflowError, MemoryError) as error:
-        raise ValueError("no Avro container") from error
-    if header["magic"] != _MAGIC or "avro.schema" not in header["meta"]:
-        raise ValueError("no Avro container")
-    codec = header["meta"].get("avro.codec", b"null").decode("ascii", "replace")
-    if codec not in ("null", "deflate"):
-        raise ValueError(f"codec {codec[:20]!r}")
-    blocks = _blocks(data, file.tell(), header["sync"], packed=codec == "deflate")
-    return header["meta"]["avro.schema"], blocks
+        metadata, position = _read_metadata(data)
+    except ValueError as error:
+        raise ValueError("an Avro container whose header is damaged or cut short") from error
+    sync = data[position : position + _SYNC]
+    schema, codec = metadata.get(b"avro.schema"), metadata.get(b"avro.codec", b"null")
+    if schema is None or len(sync) < _SYNC:
+        raise ValueError("an Avro container whose header is damaged or cut short")
+    if codec not in (b"null", b"deflate"):
+        raise ValueError(
+            f"codec {quote(codec, 20)}, where null and deflate can be read; "
+            "write the file again with one of them"
+        )
+    blocks = _find_blocks(data, position + _SYNC, sync)
+    return schema, _unpack(data, blocks, packed=codec == b"deflate")
 
 
-@lru_cache(maxsize=1)
-def _parsed_header() -> Any:
-    return fastavro.parse_schema(_HEADER)
-
-
-def _blocks(
-    data: bytes, position: int, sync: bytes, *, packed: bool
-) -> Iterator[tuple[int, bytes]]:
-    while position < len(data):
+def _read_metadata(data: bytes) -> tuple[dict[bytes, bytes], int]:
+    """Read the map behind the magic: its entries, and where it ends."""
+    metadata: dict[bytes, bytes] = {}
+    position = len(_MAGIC)
+    while True:
         count, position = _varint(data, position)
-        size, position = _varint(data, position)
+        if count == 0:
+            return metadata, position
+        if count < 0:  # Its size in bytes follows.
+            count = -count
+            _, position = _varint(data, position)
+        for _ in range(count):
+            key, position = _bytes(data, position)
+            value, position = _bytes(data, position)
+            if key in metadata or len(metadata) == _MOST_METADATA:
+                raise ValueError("metadata twice, or too many")
+            metadata[key] = value
+
+
+def _find_blocks(data: bytes, position: int, sync: bytes) -> list[_Block]:
+    """Find every block of a file, and validate that they fill it."""
+    blocks: list[_Block] = []
+    records = empty = 0
+    while position < len(data):
+        begin = position
+        try:
+            count, position = _varint(data, position)
+            size, position = _varint(data, position)
+        except ValueError:
+            count = size = -1
         end = position + size
-        if count < 0 or size < 0 or data[end : end + 16] != sync:
-            raise ValueError("block cut short")
-        block = data[position:end]
+        if count < 0 or size < 0 or data[end : end + _SYNC] != sync:
+            raise ValueError(
+                f"a container that is damaged or cut short at byte {begin} of {len(data)}, "
+                f"behind {records} records, which are left out too"
+            )
+        records += count
+        empty += count == 0
+        if records > MOST_RECORDS or empty > _MOST_EMPTY_BLOCKS:
+            raise ValueError(
+                f"{records} records or more, where a file may have {MOST_RECORDS}; split it"
+            )
+        blocks.append(_Block(count, position, end))
+        position = end + _SYNC
+    return blocks
+
+
+def _unpack(data: bytes, blocks: list[_Block], *, packed: bool) -> Iterator[tuple[int, bytes]]:
+    size = 0
+    for count, start, end in blocks:
+        block = data[start:end]
         if packed:
             unpacker = zlib.decompressobj(-15)
             try:
@@ -65,11 +111,20 @@ def _blocks(
                 raise ValueError(f"deflate: {error}") from error
             if not unpacker.eof:
                 raise ValueError("deflate: too long or cut short")
-        # Every record of ours has bytes; a count beyond them would be counted to no end.
+        size += len(block)
+        if size > _LARGEST_FILE:
+            raise ValueError(f"more than {_LARGEST_FILE >> 20} MB of records; split the file")
+        # Every record of ours has bytes.
         if count > len(block):
             raise ValueError(f"{count} records in {len(block)} bytes")
         yield count, block
-        position = end + 16
+
+
+def _bytes(data: bytes, position: int) -> tuple[bytes, int]:
+    size, position = _varint(data, position)
+    if not 0 <= size <= len(data) - position:
+        raise ValueError("bytes cut short")
+    return data[position : position + size], position + size
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:

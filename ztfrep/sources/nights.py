@@ -25,7 +25,7 @@ from ztfrep.sources.archives import Reader
 from ztfrep.sources.entries import Ignored
 from ztfrep.sources.label_matches import match_labels
 from ztfrep.sources.labels import Labels
-from ztfrep.sources.packets import MASKED, MISSING
+from ztfrep.sources.packets import LEFT_OUT, MASKED, MISSING
 from ztfrep.sources.spool import BATCH, INFO, TABLES, SpooledPixels, fill_spool
 from ztfrep.sources.unread import list_unread
 
@@ -36,12 +36,15 @@ REASONS = (
     "archive",
     "unreadable",
     "too_large",
+    "wire",
+    "survey",
     "avro",
     "fields",
     "no_stamp",
     "gzip",
     "fits",
     "shape",
+    "error",
 )
 _DATABASE_MEMORY = "512MB"
 # An alert's first packet is kept, and of the epochs that packets tell of each once: a detection
@@ -246,7 +249,9 @@ def _counts(
     )
     ((labelled_alerts,),) = rows("SELECT count(*) FROM labelled")
 
+    left_out = {f"left_out_{reason}": read[f"epochs.{reason}"] for reason in LEFT_OUT}
     counts: Counts = {
+        # An alert is one, and so is a file that gives none because it is damaged.
         "packets": {
             "read": read["alerts"] + bad.total(),
             "written": kept,
@@ -255,7 +260,8 @@ def _counts(
             **{f"bad_{reason}": bad[reason] for reason in REASONS},
         },
         "history": {
-            "read": read["epochs"],
+            "read": read["epochs"] + sum(left_out.values()),
+            **left_out,
             "repeated": read["epochs"] - detections - limits,
             "kept_detections": detections,
             "kept_upper_limits": limits,

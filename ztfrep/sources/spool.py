@@ -29,7 +29,7 @@ from ztfrep.errors import InputError
 from ztfrep.sources.archives import Item, Reader
 from ztfrep.sources.cutouts import SIZE
 from ztfrep.sources.entries import Ignored, printable
-from ztfrep.sources.packets import Epochs, Failure, Packet, read_packets
+from ztfrep.sources.packets import Batch, Epochs, Failure, Packet, read_batches
 
 # A batch is so many packets, or so many bytes of them: memory is bounded, whatever they hold.
 BATCH, _BATCH_BYTES = 512, 1 << 26
@@ -129,7 +129,13 @@ def _read(
     counts: Counter[str] = Counter()
     for place, items in enumerate(_batches(reader(), size)):
         if place % shares == share:
-            counts.update(_write_batch(folder, number << 32 | place, items))
+            failures, counted = _not_packets(items)
+            counts.update(counted)
+            packets = [item for item in items if isinstance(item, Packet)]
+            # Files of many alerts are more than one batch.
+            for part, read in enumerate(read_batches(packets)):
+                read.failures[:0] = failures if part == 0 else []
+                counts.update(_write_batch(folder, number << 32 | place << 10 | part, read))
     return counts
 
 
@@ -147,14 +153,22 @@ def _batches(items: Iterable[Item], most: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def _write_batch(folder: Path, number: int, items: list[Item]) -> Counter[str]:
-    found = read_packets([item for item in items if isinstance(item, Packet)])
-    failures = [item for item in items if isinstance(item, Failure)] + found.failures
-    failures += [
-        Failure(item.name, f"{IGNORED}{item.kind}", item.detail)
-        for item in items
-        if isinstance(item, Ignored)
-    ]
+def _not_packets(items: Iterable[Item]) -> tuple[list[Failure], Counter[str]]:
+    """Return what is listed as not read, and the counts among the items."""
+    failures: list[Failure] = []
+    counts: Counter[str] = Counter()
+    for item in items:
+        if isinstance(item, Ignored):
+            failures.append(Failure(item.name, f"{IGNORED}{item.kind}", item.detail))
+        elif isinstance(item, Failure):
+            failures.append(item)
+        elif isinstance(item, Counter):
+            counts.update(item)
+    return failures, counts
+
+
+def _write_batch(folder: Path, number: int, found: Batch) -> Counter[str]:
+    failures = found.failures
     # An error of `tofile` says neither the path nor that the disk is full.
     _pixels_path(folder, number).write_bytes(np.ascontiguousarray(found.stamps).data)
     object_id = np.array(found.object_id, dtype=object)
@@ -177,11 +191,7 @@ def _write_batch(folder: Path, number: int, items: list[Item]) -> Counter[str]:
             schema=schema,
         )
         pq.write_table(table, folder / f"{name}-{number}.parquet", compression="none")
-    counts = Counter(alerts=len(object_id), epochs=len(detected))
-    for item in items:
-        if isinstance(item, Counter):
-            counts.update(item)
-    return found.counts + counts
+    return found.counts + Counter(alerts=len(object_id), epochs=len(detected))
 
 
 def _epochs(epochs: Epochs, object_id: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
