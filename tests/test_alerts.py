@@ -14,7 +14,7 @@ INFO = TableInfo(27, 27, "minmax", "physical")
 def rows(n: int = 5, seed: int = 0) -> dict:
     rng = np.random.default_rng(seed)
     return {
-        "object_id": [f"ZTF{i}" for i in range(n)],
+        "object_id": [f"ZTF{seed}{i:04d}" for i in range(n)],
         "detection": np.arange(n),
         "split": ["train"] * n,
         "label": rng.integers(0, 5, n),

@@ -16,6 +16,8 @@ def split(n, seed, size=63):
     metadata[:, features.NAMES.index("isdiffpos")] = rng.integers(0, 2, n)
     for name in ("ndethist", "ncovhist"):
         metadata[:, features.NAMES.index(name)] = rng.integers(1, 20, n)
+    for name in ("ra", "dec", "ecl_lat", "ecl_long", "gal_lat", "gal_long"):
+        metadata[:, features.NAMES.index(name)] = rng.uniform(0, 90, n)
     return StampSplit(
         images=rng.random((n, size, size, 3)).astype(np.float32),
         labels=rng.integers(0, 5, n),

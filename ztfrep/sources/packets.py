@@ -15,7 +15,7 @@ import numpy as np
 from astropy.coordinates import BarycentricTrueEcliptic, Galactic, SkyCoord
 
 from ztfrep import features
-from ztfrep.alerts import CHANNELS
+from ztfrep.alerts import CHANNELS, is_time
 from ztfrep.sources import avro
 from ztfrep.sources.containers import open_container
 from ztfrep.sources.cutouts import SIZE, AlertError, place, read_cutout
@@ -24,8 +24,6 @@ from ztfrep.stamps import is_usable
 # Why a pixel is masked, and why a feature is missing.
 MASKED = ("outside", "nan", "infinite", "no_data")
 MISSING = ("sentinel", "absent", "out_of_range")
-# The survey's word for "there is none".
-SENTINEL = -999.0
 _JD_OF_MJD_0 = 2_400_000.5
 _FILTERS = (1, 2, 3)
 
@@ -211,6 +209,7 @@ def _read_stamps(alerts: avro.Values, alert: int, block: bytes, pixels: np.ndarr
 def _epochs(values: avro.Values, owner: np.ndarray, counts: Counter[str]) -> Epochs:
     numbers = values.numbers
     fid = numbers[:, _EPOCH.index("fid")]
+    mjd = numbers[:, _EPOCH.index("jd")] - _JD_OF_MJD_0
     metadata = np.full((len(numbers), len(features.NAMES)), np.nan)
     for name in _MEASURED:
         metadata[:, features.NAMES.index(name)] = numbers[:, _EPOCH.index(name)]
@@ -224,7 +223,7 @@ def _epochs(values: avro.Values, owner: np.ndarray, counts: Counter[str]) -> Epo
     return Epochs(
         owner=owner,
         candid=values.spans[:, _EPOCH.index("candid"), 0],
-        mjd=numbers[:, _EPOCH.index("jd")] - _JD_OF_MJD_0,
+        mjd=np.where(is_time(mjd), mjd, np.nan),
         fid=np.where(np.isin(fid, _FILTERS), fid, np.nan),
         metadata=metadata,
     )
@@ -237,9 +236,9 @@ def _mask_missing(metadata: np.ndarray, counts: Counter[str]) -> None:
     impossible = np.zeros(metadata.shape, dtype=bool)
     impossible[:, ra] = np.abs(metadata[:, ra] - 180) > 180
     impossible[:, dec] = np.abs(metadata[:, dec]) > 90
-    sentinel = metadata == SENTINEL
-    # The table holds float32.
-    impossible |= np.abs(metadata) > np.finfo(np.float32).max
+    sentinel = metadata == features.SENTINEL
+    for column, name in enumerate(features.NAMES):
+        impossible[:, column] |= features.is_impossible(name, metadata[:, column])
     wrong = (sentinel, np.isnan(metadata), impossible & ~sentinel)
     for reason, where in zip(MISSING, wrong, strict=True):
         counts[f"features.{reason}"] += int(where[:, measured].sum())
