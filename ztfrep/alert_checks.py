@@ -4,7 +4,7 @@ Pixels are streamed and forgotten; what has to be compared across the table (an 
 16 bytes per candid) is kept until `finish`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ztfrep import features
 from ztfrep.alert_schema import MJD_RANGE, SPLITS, UNLABELLED, TableError, TableInfo
 from ztfrep.filetypes import quote
-from ztfrep.stamps import LARGEST_PIXEL, is_usable
+from ztfrep.stamps import LARGEST_PIXEL
 
 _FILTERS = (1, 3)
 _LONGEST_ID = 64
@@ -60,26 +60,22 @@ class RowChecks:
         """Check stamps float32 `(m, 3 H W)`, those of the table's rows `(m,)`."""
         if not len(stamps):
             return
-        high, low = stamps.max(axis=1), stamps.min(axis=1)
-        # The comparisons are False for NaN: a stamp that has one is looked at by pixel.
-        rest = np.flatnonzero(~((high < LARGEST_PIXEL) & (low > -LARGEST_PIXEL)))
-        # Few at a time: the masks of a batch would be as large as a batch.
-        for part in np.array_split(rest, -(-len(rest) // 64)) if len(rest) else []:
-            values = stamps[part]
-            missing = np.isnan(values)
-            wrong = ~(missing | is_usable(values))
-            if wrong.any():
-                row, pixel = np.argwhere(wrong)[0]
-                raise TableError(
-                    f"a pixel of {values[row, pixel]:g} in row {rows[part[row]]}",
-                    f"counts below {LARGEST_PIXEL:g}, NaN where not observed",
-                )
-            empty = missing.all(axis=1)
-            if empty.any():
-                raise TableError(
-                    f"stamps of NaN alone in row {rows[part[empty.argmax()]]}",
-                    "null where no pixel is observed",
-                )
+        # Both pass over NaN, and are NaN where there is nothing else.
+        high, low = np.fmax.reduce(stamps, axis=1), np.fmin.reduce(stamps, axis=1)
+        wrong = (high >= LARGEST_PIXEL) | (low <= -LARGEST_PIXEL)
+        if wrong.any():
+            row = wrong.argmax()
+            pixel = low[row] if low[row] <= -LARGEST_PIXEL else high[row]
+            raise TableError(
+                f"a pixel of {pixel:g} in row {rows[row]}",
+                f"counts below {LARGEST_PIXEL:g}, NaN where not observed",
+            )
+        empty = np.isnan(high)
+        if empty.any():
+            raise TableError(
+                f"stamps of NaN alone in row {rows[empty.argmax()]}",
+                "null where no pixel is observed",
+            )
 
     def finish(self) -> None:
         """Check what concerns the whole table: every object once, every candid once."""
@@ -154,17 +150,23 @@ class RowChecks:
             column = batch.column(name)
             if column.null_count == len(column):
                 continue
-            values = column.fill_null(0).to_numpy()
+            values = column.drop_null().to_numpy()
             if unit == "none":
-                wrong = column.is_valid().to_numpy(zero_copy_only=False)
-                expected = "null with feature_unit none"
-            elif not np.isfinite(values).all():
+                wrong, expected = np.ones(len(values), bool), "null with feature_unit none"
+            elif not (np.isfinite(values.min()) and np.isfinite(values.max())):
                 wrong, expected = ~np.isfinite(values), "finite numbers, null where there is none"
             elif unit == features.PHYSICAL:
                 wrong, expected = features.is_impossible(name, values), features.possible(name)
             else:
                 continue
-            self._refuse(batch, wrong, partial(_show, name, values), expected)
+            if wrong.any():
+                known = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+                self._refuse(
+                    batch,
+                    np.isin(np.arange(len(batch)), known[wrong]),
+                    partial(_show, name, column),
+                    expected,
+                )
 
     def _check_order(self, batch: pa.RecordBatch, objects: pa.Array, split: np.ndarray) -> None:
         new = np.empty(len(batch), dtype=bool)
@@ -240,7 +242,7 @@ class RowChecks:
             raise TableError(f"{what(row)} in row {self._row + row} (object {name})", expected)
 
 
-def _show(name: str, values: np.ndarray, row: int) -> str:
+def _show(name: str, values: Sequence[object], row: int) -> str:
     return f"{name} {values[row]}"
 
 

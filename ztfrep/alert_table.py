@@ -47,27 +47,32 @@ class AlertTable:
             raise InputError(
                 self.path, found="no such file", expected="an alert table", remedy="run dvc repro"
             )
-        try:
-            with opening(self.path) as file:
-                with refusing(self.path):
-                    schema = file.schema_arrow
-                self.info = parse_schema(schema)
-                check_layout(self.path, file, "stamps", self.info.pixels)
-                self.rows = file.metadata.num_rows
-            checksum = verify(self.path)
-            if checksum is not Checksum.RIGHT:
-                # One long text that stands in many rows is read once.
-                with opening(self.path, coded=("object_id", "split")) as file:
-                    self._check_rows(file)
-        except TableError as error:
-            raise refused(self.path, error.found, error.expected, _REMEDY) from error
+        with refusing(self.path):
+            try:
+                self._check()
+            except TableError as error:
+                raise refused(self.path, error.found, error.expected, _REMEDY) from error
+
+    def _check(self) -> None:
+        with opening(self.path) as file:
+            self.info = parse_schema(file.schema_arrow)
+            check_layout(self.path, file, "stamps", self.info.pixels)
+            self.rows = file.metadata.num_rows
+        checksum = verify(self.path)
+        if checksum is Checksum.RIGHT:
+            return
+        # A long text that stands in many rows is read once.
+        with opening(self.path, coded=("object_id", "split")) as file:
+            self._check_rows(file)
         if checksum is Checksum.WRONG:
-            expected = "the bytes that the checksum in it was made of"
-            raise refused(self.path, "bytes that changed since it was written", expected)
+            raise TableError(
+                "bytes that changed since it was written",
+                "the bytes that the checksum in it was made of",
+            )
 
     def _check_rows(self, file: pq.ParquetFile) -> None:
         checks = RowChecks(self.info)
-        present = []
+        present = [np.empty(0, dtype=bool)]
         for batch in self._batches(file, SCALAR_COLUMNS, _ROWS_OF_SCALARS):
             checks.rows(batch)
             present.append(batch.column("has_stamps").to_numpy(zero_copy_only=False))

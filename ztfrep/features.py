@@ -73,6 +73,8 @@ _POSSIBLE = {
     "ncovhist": (0.0, 1e9),
     "non_detections": (-1e9, 1e9),
 }
+# Of a float32.
+_LARGEST = float(np.finfo(np.float32).max)
 # Of a z-score in float32 that was turned back.
 _ROUNDING = 0.01
 # The survey's word for "there is none".
@@ -106,8 +108,7 @@ def is_impossible(name: str, values: np.ndarray) -> np.ndarray:
     They are infinite or beyond float32, beyond the feature's bounds, or the survey's -999 for the
     lack of a value.
     """
-    largest = float(np.finfo(np.float32).max)
-    low, high = _POSSIBLE.get(name, (-largest, largest))
+    low, high = _POSSIBLE.get(name, (-_LARGEST, _LARGEST))
     beyond = (values < low - _ROUNDING) | (values > high + _ROUNDING)
     impossible: np.ndarray = beyond | (values == SENTINEL)
     return impossible
@@ -131,7 +132,7 @@ def mask_impossible(values: np.ndarray, unit: str) -> np.ndarray:
             is_impossible(name, column) for name, column in zip(NAMES, values.T, strict=True)
         ]
         return np.where(np.stack(impossible, axis=1), np.nan, values)
-    return np.where(np.abs(values) > np.finfo(np.float32).max, np.nan, values)
+    return np.where(np.abs(values) > _LARGEST, np.nan, values)
 
 
 def zscore(values: np.ndarray) -> np.ndarray:

@@ -19,7 +19,8 @@ from ztfrep.filetypes import HEAD_BYTES, describe, quote
 # Of one page, decompressed. Other writers' pages are of 1 MiB too, unless a row is larger.
 LARGEST_PAGE = 32 << 20
 # Pixels and features of the sky compress to a half; what expands so much more is no observation.
-MOST_EXPANSION, ALWAYS_ALLOWED = 256, 64 << 20
+# The second is a second's work, in memory that is not as large.
+MOST_EXPANSION, ALWAYS_ALLOWED = 256, 512 << 20
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 _TAIL = 8
 _LONGEST_TEXT = 1 << 20
