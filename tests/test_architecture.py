@@ -27,7 +27,8 @@ ALLOWED = {
     "params": {"errors", "features"},
     "alert_schema": LEAVES,
     "alert_checks": {"alert_schema", *LEAVES},
-    "parquet_files": LEAVES,
+    "thrift": set(),
+    "parquet_files": {"thrift", *LEAVES},
     "checksums": {"parquet_files"},
     "alert_table": {
         "alert_schema",

@@ -23,7 +23,7 @@ from ztfrep.alert_schema import (
 from ztfrep.checksums import Checksum, verify
 from ztfrep.errors import InputError
 from ztfrep.frames import to_frame
-from ztfrep.parquet_files import check_expansion, check_layout, opening, refused, refusing
+from ztfrep.parquet_files import Layout, check_expansion, check_layout, opening, refused, refusing
 
 # Of stamps read together, whatever their size: 1,000 rows of ZTF's.
 _BATCH_BYTES = 48 << 20
@@ -54,23 +54,23 @@ class AlertTable:
                 raise refused(self.path, error.found, error.expected, _REMEDY) from error
 
     def _check(self) -> None:
+        layout = check_layout(self.path)
         with opening(self.path) as file:
             self.info = parse_schema(file.schema_arrow)
-            check_layout(self.path, file, "stamps", self.info.pixels)
-            self.rows = file.metadata.num_rows
+        self.rows = sum(layout.rows)
         checksum = verify(self.path)
         if checksum is Checksum.RIGHT:
             return
         # A long text that stands in many rows is read once.
         with opening(self.path, coded=("object_id", "split")) as file:
-            self._check_rows(file)
+            self._check_rows(file, layout)
         if checksum is Checksum.WRONG:
             raise TableError(
                 "bytes that changed since it was written",
                 "the bytes that the checksum in it was made of",
             )
 
-    def _check_rows(self, file: pq.ParquetFile) -> None:
+    def _check_rows(self, file: pq.ParquetFile, layout: Layout) -> None:
         checks = RowChecks(self.info)
         present = [np.empty(0, dtype=bool)]
         for batch in self._batches(file, SCALAR_COLUMNS, _ROWS_OF_SCALARS):
@@ -82,15 +82,15 @@ class AlertTable:
             raise TableError(f"{len(claimed)} rows", f"{self.rows}, as the footer says")
         if self.info.held != "here":
             claimed[:] = False
-        self._check_stamps(file, claimed, checks)
+        self._check_stamps(file, layout, claimed, checks)
 
-    def _check_stamps(self, file: pq.ParquetFile, claimed: np.ndarray, checks: RowChecks) -> None:
+    def _check_stamps(
+        self, file: pq.ParquetFile, layout: Layout, claimed: np.ndarray, checks: RowChecks
+    ) -> None:
         """Check that the rows `claimed` `(n,)` bool have stamps, no others, and their pixels."""
-        meta = file.metadata
-        paths = [meta.schema.column(place).path for place in range(len(meta.schema))]
-        column = next(place for place, path in enumerate(paths) if path.startswith("stamps."))
-        rows = np.array([meta.row_group(g).num_rows for g in range(meta.num_row_groups)])
-        values = [meta.row_group(g).column(column).num_values for g in range(len(rows))]
+        column = [name.split(".")[0] for name in layout.columns].index("stamps")
+        rows = np.array(layout.rows)
+        values = np.array([group[column] for group in layout.values])
         # A null stamp takes one value in the file, and a whole stamp in memory.
         filled = np.flatnonzero(values > rows)
         check_expansion(

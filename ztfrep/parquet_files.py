@@ -1,20 +1,21 @@
 """Parquet files of strangers: opened only if what they claim is in proportion to their bytes.
 
 A footer or a page header may claim any number of rows or bytes, and a library makes room for them
-first. Every claim is therefore compared with the size of the file before anything is decoded.
+first. Every claim is therefore compared with the size of the file before the library sees it.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ztfrep.errors import InputError
 from ztfrep.filetypes import HEAD_BYTES, describe, quote
+from ztfrep.thrift import BINARY, I32, I64, LIST, STRUCT, Struct, read_struct
 
 # Of one page, decompressed. Other writers' pages are of 1 MiB too, unless a row is larger.
 LARGEST_PAGE = 32 << 20
@@ -76,7 +77,7 @@ def find_footer(path: Path) -> range:
 
 @contextmanager
 def opening(path: Path, *, coded: tuple[str, ...] = ()) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file to stream it; its footer may claim no more than its bytes can hold.
+    """Open a Parquet file to stream it, after `check_layout`.
 
     Columns in `coded` are read as dictionary arrays. Raises InputError for a file that is none.
     """
@@ -98,42 +99,61 @@ def opening(path: Path, *, coded: tuple[str, ...] = ()) -> Iterator[pq.ParquetFi
         yield file
 
 
-def check_layout(path: Path, file: pq.ParquetFile, list_column: str, list_size: int) -> None:
-    """Check what the footer and the page headers claim against the bytes of the file.
+class Layout(NamedTuple):
+    """What a footer says, once its claims are in proportion to the file.
 
-    `list_column` is the one column of lists, of `list_size` values each. Raises InputError.
+    `columns` are paths (the parts joined by dots); `rows` of every row group; `values` of every
+    row group and column, as many as rows unless the column is one of lists.
     """
-    meta = file.metadata
-    size = path.stat().st_size
-    data = range(len(_MAGIC), find_footer(path).start)
-    groups = [meta.row_group(group) for group in range(meta.num_row_groups)]
-    rows = sum(group.num_rows for group in groups)
-    if meta.num_rows != rows or any(group.num_rows < 0 for group in groups):
-        raise refused(path, f"{meta.num_rows} rows, and {rows} in its row groups", "the same")
-    if not rows:
-        raise refused(path, "no rows", "an alert or more")
-    if rows > size:
-        raise refused(path, f"{rows} rows in {size} bytes", "a byte or more for every row")
-    expanded = 0
-    with path.open("rb") as raw:
-        for number, group in enumerate(groups):
-            for place in range(group.num_columns):
-                column = group.column(place)
-                name = column.path_in_schema
-                most = group.num_rows * (list_size if name.startswith(f"{list_column}.") else 1)
-                where = f"column {quote(name)} of row group {number}"
-                if not group.num_rows <= column.num_values <= most:
-                    found = f"{column.num_values} values in {where} of {group.num_rows} rows"
-                    raise refused(path, found, f"{group.num_rows} to {most} values")
-                start = column.data_page_offset
-                if column.has_dictionary_page and 0 < (column.dictionary_page_offset or 0) < start:
-                    start = column.dictionary_page_offset
-                pages = range(start, start + column.total_compressed_size)
-                if not pages or pages[0] not in data or pages[-1] not in data:
-                    found = f"{where} at bytes {pages.start} to {pages.stop}"
-                    raise refused(path, found, f"bytes {data.start} to {data.stop}")
-                expanded += _check_pages(path, raw.fileno(), pages, where)
+
+    columns: list[str]
+    rows: list[int]
+    values: list[list[int]]
+
+
+def check_layout(path: Path) -> Layout:
+    """Compare what the footer and the page headers claim with the bytes of the file.
+
+    Nothing is decoded. Some 0.3 s for 200 row groups of 36 columns. Raises InputError.
+    """
+    footer = find_footer(path)
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(footer.start)
+        data = file.read(len(footer))
+        try:
+            content, _ = read_struct(data, 0)
+            layout, chunks = _parse_footer(content)
+        except (IndexError, KeyError, ValueError, TypeError) as error:
+            raise refused(path, "a damaged footer", "a Parquet file") from error
+        claimed: Any = content.get((_ROWS, I64))
+        rows = sum(layout.rows)
+        if claimed != rows or min(layout.rows, default=0) < 0:
+            raise refused(path, f"{claimed} rows, and {rows} in its row groups", "the same")
+        if not rows:
+            raise refused(path, "no rows", "an alert or more")
+        if rows > size:
+            raise refused(path, f"{rows} rows in {size} bytes", "a byte or more for every row")
+        expanded = 0
+        for group, chunk in enumerate(chunks):
+            for column, (name, start, length) in enumerate(
+                zip(layout.columns, chunk.starts, chunk.lengths, strict=True)
+            ):
+                where = f"column {quote(name)} of row group {group}"
+                if length <= 0 or start < len(_MAGIC) or start + length > footer.start:
+                    found = f"{where} at bytes {start} to {start + length}"
+                    raise refused(path, found, f"bytes {len(_MAGIC)} to {footer.start}")
+                found_values, more = _check_pages(
+                    path, file.fileno(), range(start, start + length), where
+                )
+                if found_values != layout.values[group][column]:
+                    found = f"{found_values} values in {where}"
+                    raise refused(
+                        path, found, f"{layout.values[group][column]}, as its footer says"
+                    )
+                expanded += more
     check_expansion(path, size, expanded)
+    return layout
 
 
 def check_expansion(path: Path, size: int, expanded: int) -> None:
@@ -143,103 +163,92 @@ def check_expansion(path: Path, size: int, expanded: int) -> None:
         raise refused(path, found, f"at most {MOST_EXPANSION} times as many")
 
 
-def _check_pages(path: Path, file: int, pages: range, where: str) -> int:
-    """Return the bytes of a column's pages once they are decompressed."""
-    at = pages.start
-    expanded = 0
+class _Chunks(NamedTuple):
+    """Where the columns of a row group start, and how long they are, in bytes."""
+
+    starts: list[int]
+    lengths: list[int]
+
+
+# Numbers of the fields in Parquet's definition. Of a footer:
+_SCHEMA, _ROWS, _GROUPS = 2, 3, 4
+# Of a schema's element, of a row group, of a column of it:
+_CHILDREN = 5
+_COLUMNS = 1
+_FILE, _META, _CRYPTO, _SECRET = 1, 3, 8, 9
+_PATH, _VALUES, _LENGTH, _DATA_PAGE, _DICTIONARY_PAGE = 3, 5, 7, 9, 11
+# Of a page header, and of that of each kind of page:
+_EXPANDED, _COMPRESSED, _DATA, _DICTIONARY, _DATA_V2 = 2, 3, 5, 7, 8
+_PAGE_VALUES = 1
+
+
+def _parse_footer(content: Struct) -> tuple[Layout, list[_Chunks]]:
+    """Raises KeyError, TypeError or ValueError for a footer that is none."""
+    schema: Any = content[_SCHEMA, LIST]
+    # They are read in a recursion.
+    if len(schema) > _MOST_ELEMENTS:
+        raise ValueError(f"{len(schema)} columns")
+    leaves = sum(not element.get((_CHILDREN, I32)) for element in schema)
+    layout = Layout([], [], [])
+    chunks = []
+    groups: Any = content[_GROUPS, LIST]
+    for group in groups:
+        columns = group[_COLUMNS, LIST]
+        if len(columns) != leaves:
+            raise ValueError(f"{len(columns)} columns of {leaves}")
+        if any(column.keys() & _ELSEWHERE for column in columns):
+            raise ValueError("columns that are encrypted or in another file")
+        metas = [column[_META, STRUCT] for column in columns]
+        names = [b".".join(meta[_PATH, LIST]).decode() for meta in metas]
+        if layout.columns and names != layout.columns:
+            raise ValueError("other columns in another row group")
+        layout = layout._replace(columns=names)
+        layout.rows.append(group[_ROWS, I64])
+        layout.values.append([meta[_VALUES, I64] for meta in metas])
+        chunks.append(_Chunks([_start(meta) for meta in metas], [m[_LENGTH, I64] for m in metas]))
+    return layout, chunks
+
+
+_MOST_ELEMENTS = 256
+_ELSEWHERE = {(_FILE, BINARY), (_CRYPTO, STRUCT), (_SECRET, BINARY)}
+
+
+def _start(meta: Struct) -> int:
+    data: Any = meta[_DATA_PAGE, I64]
+    dictionary: Any = meta.get((_DICTIONARY_PAGE, I64), 0)
+    return int(dictionary if 0 < dictionary < data else data)
+
+
+def _check_pages(path: Path, file: int, pages: range, where: str) -> tuple[int, int]:
+    """Return the values in a column's pages, and their bytes once they are decompressed."""
+    at, values, expanded = pages.start, 0, 0
     while at < pages.stop:
-        try:
-            page = _read_header(os.pread(file, min(_HEADER, pages.stop - at), at))
-        except IndexError:
+        for most in (_HEADER, _LONGEST_HEADER):
             try:
-                page = _read_header(os.pread(file, min(_LONGEST_HEADER, pages.stop - at), at))
-            except (IndexError, ValueError):
+                header, length = read_struct(os.pread(file, min(most, pages.stop - at), at), 0)
+                size: Any = header[_EXPANDED, I32]
+                compressed: Any = header[_COMPRESSED, I32]
+                break
+            except IndexError:
+                continue
+            except (ValueError, KeyError):
                 raise refused(path, f"no page header at byte {at}, {where}", "one") from None
-        except ValueError:
-            raise refused(path, f"no page header at byte {at}, {where}", "one") from None
-        if not 0 <= page.expanded <= LARGEST_PAGE:
-            found = f"a page of {page.expanded} bytes in {where}"
-            raise refused(path, found, f"at most {LARGEST_PAGE} bytes a page")
-        at += page.header + page.compressed
-        if page.compressed < 0 or at > pages.stop:
-            found = f"a page of {page.compressed} bytes, compressed, beyond the end of {where}"
-            raise refused(path, found, "pages within their column")
-        expanded += page.expanded
-    return expanded
-
-
-class _Page(NamedTuple):
-    """Bytes of a page: of its header, of what follows it, and of that decompressed."""
-
-    header: int
-    compressed: int
-    expanded: int
-
-
-# Thrift's compact protocol, as far as a page header needs it: no maps, no lists.
-_TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _STRUCT = 1, 2, 3, 4, 5, 6, 7, 8, 12
-_EXPANDED_FIELD, _COMPRESSED_FIELD = 2, 3
-_DEEPEST = 4
-
-
-def _read_header(data: bytes) -> _Page:
-    """Parse a page header; raises IndexError if the bytes end before it, ValueError if it is none.
-
-    pyarrow reads headers, and shows none of them.
-    """
-    sizes: dict[int, int] = {}
-    field, at = 0, 0
-    while data[at]:
-        kind, field, at = _read_field(data, at, field)
-        if field in (_EXPANDED_FIELD, _COMPRESSED_FIELD):
-            if kind != _I32 or field in sizes:
-                raise ValueError("the sizes are no integers")
-            value, at = _read_varint(data, at)
-            sizes[field] = (value >> 1) ^ -(value & 1)
         else:
-            at = _skip(data, at, kind, _DEEPEST)
-    if len(sizes) != 2:
-        raise ValueError("no sizes")
-    return _Page(at + 1, sizes[_COMPRESSED_FIELD], sizes[_EXPANDED_FIELD])
-
-
-def _read_field(data: bytes, at: int, before: int) -> tuple[int, int, int]:
-    """Return the type and the number of the next field, and where its value starts."""
-    kind, step = data[at] & 15, data[at] >> 4
-    if step:
-        return kind, before + step, at + 1
-    value, at = _read_varint(data, at + 1)
-    return kind, (value >> 1) ^ -(value & 1), at
-
-
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while data[at] & 128:
-        value |= (data[at] & 127) << shift
-        shift += 7
-        at += 1
-        if shift > 63:
-            raise ValueError("an integer of more than 64 bits")
-    return value | data[at] << shift, at + 1
-
-
-def _skip(data: bytes, at: int, kind: int, depth: int) -> int:
-    """Return where a value ends."""
-    if kind in (_TRUE, _FALSE):
-        return at
-    if kind == _BYTE:
-        return at + 1
-    if kind in (_I16, _I32, _I64):
-        return _read_varint(data, at)[1]
-    if kind == _DOUBLE:
-        return at + 8
-    if kind == _BINARY:
-        length, at = _read_varint(data, at)
-        return at + length
-    if kind != _STRUCT or not depth:
-        raise ValueError(f"a field of type {kind}")
-    field = 0
-    while data[at]:
-        kind, field, at = _read_field(data, at, field)
-        at = _skip(data, at, kind, depth - 1)
-    return at + 1
+            raise refused(path, f"no page header at byte {at}, {where}", "one")
+        if not 0 <= size <= LARGEST_PAGE:
+            found = f"a page of {size} bytes in {where}"
+            raise refused(path, found, f"at most {LARGEST_PAGE} bytes a page")
+        at += length + compressed
+        if compressed < 0 or at > pages.stop:
+            found = f"a page of {compressed} bytes, compressed, beyond the end of {where}"
+            raise refused(path, found, "pages within their column")
+        for kind in (_DATA, _DICTIONARY, _DATA_V2):
+            content: Any = header.get((kind, STRUCT), {})
+            count = content.get((_PAGE_VALUES, I32), 0)
+            # Room is made for a dictionary by its number of entries, none of which is empty.
+            if count < 0 or (kind == _DICTIONARY and count > size):
+                found = f"{count} entries in a page of {size} bytes, {where}"
+                raise refused(path, found, "fewer than bytes")
+            values += count if kind != _DICTIONARY else 0
+        expanded += size
+    return values, expanded
