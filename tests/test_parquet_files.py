@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.test_wrong_tables import save, written
-from ztfrep import alert_table, checksums, parquet_files
+from ztfrep import alert_table, checksums, parquet_layout
 from ztfrep.alerts import AlertTable
 from ztfrep.checksums import Checksum
 from ztfrep.errors import InputError
@@ -218,7 +218,7 @@ def test_a_flipped_bit_in_another_programs_page_is_refused_by_its_checksum(tmp_p
 
 
 def test_pixels_that_a_few_bytes_stand_for_are_not_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet_files, "ALWAYS_ALLOWED", 1 << 20)
+    monkeypatch.setattr(parquet_layout, "ALWAYS_ALLOWED", 1 << 20)
     table = pq.read_table(written(tmp_path / "t.parquet"))
     kind = pa.fixed_shape_tensor(pa.float32(), [3, 400, 400])
     size = 3 * 400 * 400
@@ -239,7 +239,7 @@ def test_pixels_that_a_few_bytes_stand_for_are_not_decoded(tmp_path, monkeypatch
 
 
 def test_a_page_that_expands_to_much_is_not_decompressed(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet_files, "LARGEST_PAGE", 20_000)
+    monkeypatch.setattr(parquet_layout, "LARGEST_PAGE", 20_000)
     table = pq.read_table(written(tmp_path / "t.parquet"))
     path = save(table, tmp_path / "wrong.parquet", use_dictionary=False, compression="zstd")
     with pytest.raises(InputError, match=r"a page of \d+ bytes in column 'stamps"):

@@ -23,7 +23,8 @@ from ztfrep.alert_schema import (
 from ztfrep.checksums import Checksum, verify
 from ztfrep.errors import InputError
 from ztfrep.frames import to_frame
-from ztfrep.parquet_files import Layout, check_expansion, check_layout, opening, refused, refusing
+from ztfrep.parquet_files import opening, refused, refusing
+from ztfrep.parquet_layout import Layout, check_expansion, check_layout
 
 # Of stamps read together, whatever their size: 1,000 rows of ZTF's.
 _BATCH_BYTES = 48 << 20

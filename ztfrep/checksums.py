@@ -36,7 +36,7 @@ class SummedFile(io.BufferedWriter):
     """A new file that adds up the checksum of what is appended to it."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path, "wb"), _BLOCK)
+        super().__init__(io.FileIO(path, "wb"))
         self._crc = 0
 
     def write(self, data: object) -> int:
