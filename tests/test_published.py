@@ -110,6 +110,28 @@ def test_constant_stamps_leave_and_missing_pixels_are_masked(tmp_path):
     assert np.isnan(stamps).sum() == 5 * 63 + 1
 
 
+def test_features_that_cannot_be_are_left_out_with_a_warning(tmp_path, caplog):
+    data = splits()
+    place = features.NAMES.index("dec")
+    for row, declination in ((0, 91.0), (1, -90.0), (2, 1e300)):
+        data["Test"].features[row, place] = (declination - features.MEAN[place]) / features.STD[
+            place
+        ]
+    table, _ = convert(tmp_path, data)
+    np.testing.assert_allclose(table.features()[-5:-2, place], [np.nan, -90, np.nan])
+    assert "test: 2 features that cannot be are left out" in caplog.text
+
+
+def test_z_scores_beyond_a_float_are_left_out(tmp_path):
+    data = splits()
+    for part in data.values():
+        part.features[:] *= 1.1
+    data["Train"].features[0, 3] = 1e39
+    table, _ = convert(tmp_path, data)
+    assert table.info.feature_unit == "zscored-unknown"
+    assert np.isnan(table.features()[0, 3])
+
+
 def series(n=8, detections=3, seed=5, size=27):
     rng = np.random.default_rng(seed)
     return SeriesArrays(

@@ -15,6 +15,7 @@ from ztfrep.alert_checks import RowChecks
 from ztfrep.alert_schema import (
     CHANNELS,
     CLASSES,
+    LARGEST_STAMP,
     ROW_GROUP,
     SERIES_CLASSES,
     SPLITS,
@@ -28,6 +29,7 @@ from ztfrep.files import replacing
 __all__ = [
     "CHANNELS",
     "CLASSES",
+    "LARGEST_STAMP",
     "ROW_GROUP",
     "SERIES_CLASSES",
     "SPLITS",
