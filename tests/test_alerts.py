@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +16,7 @@ INFO = TableInfo(27, 27, "minmax", "physical")
 def rows(n: int = 5, seed: int = 0) -> dict:
     rng = np.random.default_rng(seed)
     return {
-        "object_id": [f"ZTF{i}" for i in range(n)],
+        "object_id": [f"ZTF{seed}{i:04d}" for i in range(n)],
         "detection": np.arange(n),
         "split": ["train"] * n,
         "label": rng.integers(0, 5, n),
@@ -173,3 +175,48 @@ def test_physical_features_alone_are_clipped_where_a_network_reads_them(tmp_path
     fwhm = features.NAMES.index("fwhm")
     np.testing.assert_array_equal(table.features()[:, fwhm], [5, 50, np.nan])
     np.testing.assert_array_equal(table.clipped_features()[:, fwhm], [5, clipped, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split": ["test"] * 3 + ["train"] * 2}, "split train after test in row 3"),
+        ({"object_id": ["A", "B", "A", "C", "D"]}, "rows of object 'A' apart"),
+        ({"object_id": ["A"] * 5, "detection": [0, 1, 1, 2, 3]}, "detection 1 after 1 in row 2"),
+        ({"candid": [CANDID] * 5}, "candid .* row 0 and row 1"),
+        ({"label": np.full(5, 7)}, "label 7 in row 0"),
+        ({"n_copies": np.zeros(5)}, "n_copies 0 in row 0"),
+        ({"ra": np.full(5, 400.0)}, "ra 400.0 in row 0"),
+        # float32 has no such number.
+        ({"magpsf": np.full(5, 1e39)}, "magpsf inf in row 0"),
+        ({"stamps": np.full((5, 3, 27, 27), np.inf, np.float32)}, "a pixel of inf in row 0"),
+        ({"stamps": np.full((5, 3, 27, 27), -3.4e38, np.float32)}, "a pixel of -3.4e.38 in row 0"),
+    ],
+)
+def test_rows_that_break_a_promise_are_refused_and_leave_nothing(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message), AlertWriter(tmp_path / "t", INFO) as writer:
+        writer.write(rows(5) | change)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_promises_hold_from_one_batch_to_the_next(tmp_path):
+    last = rows(1) | {"object_id": ["A"], "split": ["validation"]}
+    for change, message in (
+        ({"split": ["train"]}, "split train after validation of the same object"),
+        ({"object_id": ["B"], "split": ["train"]}, "split train after validation in row 1"),
+        ({}, "detection 0 after 0 in row 1 .object 'A'"),
+    ):
+        with pytest.raises(ValueError, match=message), AlertWriter(tmp_path / "t", INFO) as writer:
+            writer.write(last)
+            writer.write(last | change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"scaling": "log"}, {"feature_unit": "cgs"}, {"held": "held"}, {"height": 20},
+     {"width": 2000}, {"classes": ("SN", "AGN")}, {"classes": ()}],
+    ids=str,
+)  # fmt: skip
+def test_a_table_of_unknown_content_is_not_written(tmp_path, change):
+    with pytest.raises(ValueError, match="found"):
+        AlertWriter(tmp_path / "t", replace(INFO, **change))

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 # What any module may build on.
 BASE = {"errors", "files", "filetypes"}
+PARQUET = {"parquet_files", "parquet_layout"}
 LEAVES = {"features", "frames", "stamps", *BASE}
 # What a module or package of ours may import of ours; the stages and cli may import anything.
 ALLOWED = {
@@ -22,12 +24,19 @@ ALLOWED = {
     "schema_errors": BASE,
     "strict_yaml": BASE,
     "params": {"features", "schema_errors", "strict_yaml", *BASE},
-    "alerts": LEAVES,
+    "thrift": set(),
+    "parquet_files": BASE,
+    "parquet_layout": {"parquet_files", "thrift", *BASE},
+    "checksums": {"parquet_files", *BASE},
+    "alert_schema": LEAVES,
+    "alert_checks": {"alert_schema", *LEAVES},
+    "alert_table": {"alert_checks", "alert_schema", "checksums", *PARQUET, *LEAVES},
+    "alerts": {"alert_checks", "alert_schema", "alert_table", "checksums", *LEAVES},
     "blocks": {"alerts", *BASE},
     "encoding": {"blocks", "frames", *BASE},
     "resumption": BASE,
     "training": {"resumption", *BASE},
-    "model_card": {"alerts", "params", *LEAVES},
+    "model_card": {"alert_schema", "params", *LEAVES},
     "card_files": {"model_card", *BASE},
     "torch_files": BASE,
     "state_dicts": {"torch_files", *BASE},
@@ -61,6 +70,32 @@ def test_imports_point_one_way(path):
         assert top == "ztfrep", f"{path.name} imports {name}"
         if rest and rest[0] in known:
             assert rest[0] in ALLOWED[part] | {part}, f"{path.name} imports {name}"
+
+
+# Parameters are dependencies by their values, and an error is no output.
+NO_DEPENDENCY = {"errors.py", "params.py", "schema_errors.py", "strict_yaml.py", "__init__.py"}
+
+
+def import_closure(path: Path) -> set[Path]:
+    """Files of the project that a file imports, and those import."""
+    found, waiting = set(), [path]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            names = (ROOT / name.replace(".", "/") for name in imported(path))
+            files = [f for n in names for f in (n.with_suffix(".py"), n / "__init__.py")]
+            waiting += [file for file in files if file.is_file()]
+    return found
+
+
+def test_a_stage_depends_on_every_file_that_it_imports():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    for name in set(stages) - {"check_params"}:
+        deps = [ROOT / dep for dep in stages[name]["deps"]]
+        for path in import_closure(ROOT / f"stages/{name}.py"):
+            if path.name not in (*NO_DEPENDENCY, "paths.py"):
+                assert any(path == dep or dep in path.parents for dep in deps), f"{name}: {path}"
 
 
 def test_nobody_imports_the_command_line_or_the_stages():

@@ -141,6 +141,13 @@ def no_letters():
             "found shape (6, 3, 63, 63); expected an array of shape (n, H, W, 3)",
         ),
         (change("Train", "images")(lambda a: a[..., 0]), "found shape (6, 63, 63)"),
+        # Larger than an alert table takes, and no more than one pixel in memory.
+        (
+            change("Train", "images")(
+                lambda a: np.broadcast_to(a[:, :, :1], (*a.shape[:2], 1025, 3))
+            ),
+            "at most 1024",
+        ),
         (change("Train", "images")(lambda a: a[:, :20]), "H and W at least 21"),
         (change("Test", "images")(lambda a: a[:0]), "found shape (0, 63, 63, 3)"),
         (change("Train", "images")(lambda a: (a * 255).astype(np.uint8)), "found dtype uint8"),

@@ -16,6 +16,8 @@ def split(n, seed, size=63):
     metadata[:, features.NAMES.index("isdiffpos")] = rng.integers(0, 2, n)
     for name in ("ndethist", "ncovhist"):
         metadata[:, features.NAMES.index(name)] = rng.integers(1, 20, n)
+    for name in ("ra", "dec", "ecl_lat", "ecl_long", "gal_lat", "gal_long"):
+        metadata[:, features.NAMES.index(name)] = rng.uniform(0, 90, n)
     return StampSplit(
         images=rng.random((n, size, size, 3)).astype(np.float32),
         labels=rng.integers(0, 5, n),
@@ -106,6 +108,28 @@ def test_constant_stamps_leave_and_missing_pixels_are_masked(tmp_path):
     assert counts["test"]["masked_pixels"] == 5 * 63 + 1
     stamps = np.concatenate(list(table.stamps()))[-4:]
     assert np.isnan(stamps).sum() == 5 * 63 + 1
+
+
+def test_features_that_cannot_be_are_left_out_with_a_warning(tmp_path, caplog):
+    data = splits()
+    place = features.NAMES.index("dec")
+    for row, declination in ((0, 91.0), (1, -90.0), (2, 1e300)):
+        data["Test"].features[row, place] = (declination - features.MEAN[place]) / features.STD[
+            place
+        ]
+    table, _ = convert(tmp_path, data)
+    np.testing.assert_allclose(table.features()[-5:-2, place], [np.nan, -90, np.nan])
+    assert "test: 2 features that cannot be are left out" in caplog.text
+
+
+def test_z_scores_beyond_a_float_are_left_out(tmp_path):
+    data = splits()
+    for part in data.values():
+        part.features[:] *= 1.1
+    data["Train"].features[0, 3] = 1e39
+    table, _ = convert(tmp_path, data)
+    assert table.info.feature_unit == "zscored-unknown"
+    assert np.isnan(table.features()[0, 3])
 
 
 def series(n=8, detections=3, seed=5, size=27):

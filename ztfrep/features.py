@@ -61,6 +61,25 @@ _NEVER_NEGATIVE = [
     if name.startswith(("sgscore", "distpsnr")) or name in ("distnr", "magnr", "chinr")
 ]
 
+# What a feature in physical units can be, where there are bounds that no measurement passes.
+_POSSIBLE = {
+    "ra": (0.0, 360.0),
+    "dec": (-90.0, 90.0),
+    "ecl_lat": (-90.0, 90.0),
+    "ecl_long": (0.0, 360.0),
+    "gal_lat": (-90.0, 90.0),
+    "gal_long": (0.0, 360.0),
+    "ndethist": (0.0, 1e9),
+    "ncovhist": (0.0, 1e9),
+    "non_detections": (-1e9, 1e9),
+}
+# Of a float32.
+_LARGEST = float(np.finfo(np.float32).max)
+# Of a z-score in float32 that was turned back.
+_ROUNDING = 0.01
+# The survey's word for "there is none".
+SENTINEL = -999.0
+
 PHYSICAL = "physical"
 ZSCORED_UNKNOWN = "zscored-unknown"
 
@@ -81,6 +100,39 @@ def is_measured(values: np.ndarray) -> np.ndarray:
     # Sharpness may be -1; it is measured on the same source as chi.
     measured[:, NAMES.index("sharpnr")] &= measured[:, NAMES.index("chinr")]
     return measured
+
+
+def is_impossible(name: str, values: np.ndarray) -> np.ndarray:
+    """Return which physical values `(n,)` of a feature nothing measured can have; NaN is none.
+
+    They are infinite or beyond float32, beyond the feature's bounds, or the survey's -999 for the
+    lack of a value.
+    """
+    low, high = _POSSIBLE.get(name, (-_LARGEST, _LARGEST))
+    beyond = (values < low - _ROUNDING) | (values > high + _ROUNDING)
+    impossible: np.ndarray = beyond | (values == SENTINEL)
+    return impossible
+
+
+def possible(name: str) -> str:
+    """Return in words what `is_impossible` is False for."""
+    if name not in _POSSIBLE:
+        return f"a number other than {SENTINEL:g}, null where there is none"
+    low, high = _POSSIBLE[name]
+    return f"{low:g} to {high:g}, null where there is none"
+
+
+def mask_impossible(values: np.ndarray, unit: str) -> np.ndarray:
+    """Return features `(n, 26)` with NaN for those that no alert table may hold.
+
+    In physical units these are the impossible ones; in others, those beyond float32.
+    """
+    if unit == PHYSICAL:
+        impossible = [
+            is_impossible(name, column) for name, column in zip(NAMES, values.T, strict=True)
+        ]
+        return np.where(np.stack(impossible, axis=1), np.nan, values)
+    return np.where(np.abs(values) > _LARGEST, np.nan, values)
 
 
 def zscore(values: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ztfrep import features
-from ztfrep.alerts import CHANNELS, CLASSES, FEATURE_UNITS
+from ztfrep.alert_schema import CHANNELS, CLASSES, FEATURE_UNITS
 from ztfrep.filetypes import quote
 from ztfrep.params import NO_FILE, Autoencoder, FeatureName, Recurrent, Seed
 from ztfrep.stamps import CROP, RESCALINGS

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ztfrep import features
-from ztfrep.alerts import CLASSES, SERIES_CLASSES
+from ztfrep.alerts import CLASSES, LARGEST_STAMP, SERIES_CLASSES
 from ztfrep.errors import InputError
 from ztfrep.filetypes import quote
 from ztfrep.sources.pickles import read_pickle
@@ -69,18 +69,24 @@ class _Checked:
         return value
 
     def array(self, *keys: str, shape: tuple[int | str, ...]) -> np.ndarray:
-        """Get an array of a shape; a letter stands for any length, H and W for at least 21."""
+        """Get an array of a shape; a letter stands for any length, H and W for 21 to 1024."""
         where = "".join(f"[{key!r}]" for key in keys)
         value = self.get(*keys)
         expected = f"an array of shape ({', '.join(map(str, shape))})"
         if not isinstance(value, np.ndarray):
             raise self.refused(where, f"a {type(value).__name__}", expected)
         fits = value.ndim == len(shape) and all(
-            length == asked if isinstance(asked, int) else length >= (CROP if asked in "HW" else 1)
+            length == asked
+            if isinstance(asked, int)
+            else (CROP <= length <= LARGEST_STAMP if asked in "HW" else length >= 1)
             for length, asked in zip(value.shape, shape, strict=True)
         )
         if not fits:
-            least = f", H and W at least {CROP}, no empty side" if "H" in shape else ", not empty"
+            least = (
+                f", H and W at least {CROP}, at most {LARGEST_STAMP}, no empty side"
+                if "H" in shape
+                else ", not empty"
+            )
             raise self.refused(where, f"shape {value.shape}"[:_QUOTED], expected + least)
         return value
 

@@ -15,7 +15,7 @@ import numpy as np
 from astropy.coordinates import BarycentricTrueEcliptic, Galactic, SkyCoord
 
 from ztfrep import features
-from ztfrep.alerts import CHANNELS
+from ztfrep.alerts import CHANNELS, is_time
 from ztfrep.sources import avro
 from ztfrep.sources.containers import open_container
 from ztfrep.sources.cutouts import SIZE, AlertError, place, read_cutout
@@ -27,8 +27,6 @@ from ztfrep.stamps import is_usable
 MASKED = ("outside", "nan", "infinite", "no_data")
 MISSING = ("sentinel", "absent", "unreadable", "out_of_range")
 LEFT_OUT = ("jd", "candid")
-# The survey's word for "there is none".
-SENTINEL = -999.0
 _JD_OF_MJD_0 = 2_400_000.5
 # From the year of ZTF's first light to far behind its end; what is of other days is no date.
 _FIRST_JD, _LAST_JD = 2_457_754.5, 2_500_000.0
@@ -338,6 +336,7 @@ def _read_stamps(alerts: avro.Values, alert: int, block: bytes, pixels: np.ndarr
 def _epochs(values: avro.Values, owner: np.ndarray, counts: Counter[str]) -> Epochs:
     numbers = values.numbers
     fid = numbers[:, _SLOT["fid"]]
+    mjd = numbers[:, _SLOT["jd"]] - _JD_OF_MJD_0
     metadata = np.full((len(numbers), len(features.NAMES)), np.nan)
     unreadable = np.zeros(metadata.shape, dtype=bool)
     for name in _MEASURED:
@@ -353,7 +352,7 @@ def _epochs(values: avro.Values, owner: np.ndarray, counts: Counter[str]) -> Epo
     return Epochs(
         owner=owner,
         candid=np.where(candid > 0, candid, -1),
-        mjd=numbers[:, _SLOT["jd"]] - _JD_OF_MJD_0,
+        mjd=np.where(is_time(mjd), mjd, np.nan),
         fid=np.where(np.isin(fid, _FILTERS), fid, np.nan),
         metadata=metadata,
     )
@@ -373,7 +372,7 @@ def _read_signs(values: avro.Values, slot: int) -> tuple[np.ndarray, np.ndarray]
         for code, sign in codes.items():
             signs[where & (stored == code)] = sign
     # A number that is none and a text of blanks are absent, the sentinel is one.
-    signs[~text & (stored == SENTINEL)] = SENTINEL
+    signs[~text & (stored == features.SENTINEL)] = features.SENTINEL
     absent = np.where(text, stored == avro.word_code(""), np.isnan(stored))
     return signs, np.isnan(signs) & ~absent
 
@@ -385,9 +384,9 @@ def _mask_missing(metadata: np.ndarray, unreadable: np.ndarray, counts: Counter[
     impossible = np.zeros(metadata.shape, dtype=bool)
     impossible[:, ra] = np.abs(metadata[:, ra] - 180) > 180
     impossible[:, dec] = np.abs(metadata[:, dec]) > 90
-    sentinel = metadata == SENTINEL
-    # The table holds float32.
-    impossible |= np.abs(metadata) > np.finfo(np.float32).max
+    sentinel = metadata == features.SENTINEL
+    for column, name in enumerate(features.NAMES):
+        impossible[:, column] |= features.is_impossible(name, metadata[:, column])
     absent = np.isnan(metadata) & ~unreadable
     wrong = (sentinel, absent, unreadable, impossible & ~sentinel)
     for reason, where in zip(MISSING, wrong, strict=True):

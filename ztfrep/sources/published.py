@@ -1,5 +1,6 @@
 """The two published data sets as alert tables: rows identified, curated, accounted for."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -96,9 +97,7 @@ def write_stamps(
         for place, name in enumerate(SPLITS):
             later = np.concatenate([keys[s] for s in SPLITS[place + 1 :]] or [keys[name][:0]])
             held_out = held_out_science if name == "train" else held_out_science[:0]
-            counts[name] = _write_split(
-                writer, name, published[name], keys[name], later, held_out, as_published
-            )
+            counts[name] = _write_split(writer, name, published[name], keys[name], later, held_out)
     return counts
 
 
@@ -109,7 +108,6 @@ def _write_split(
     keys: np.ndarray,
     later_keys: np.ndarray,
     held_out_science: np.ndarray,
-    as_published: bool,
 ) -> dict[str, int]:
     first, copies, group = curation.first_of_each(keys)
     contradictory = curation.contradictory(split.labels, group, len(first))
@@ -125,6 +123,7 @@ def _write_split(
         "kept": 0,
         "masked_pixels": 0,
     }
+    impossible = 0
     chosen, chosen_copies = first[good], copies[good]
     for block in curation.blocks(len(chosen), f"stamps {name}"):
         rows, n_copies = chosen[block], chosen_copies[block]
@@ -139,7 +138,11 @@ def _write_split(
         count["kept"] += int(keep.sum())
         count["masked_pixels"] += int(lost[keep].sum())
         metadata = split.features[rows[keep]]
-        metadata = features.invert_zscore(metadata) if as_published else metadata
+        unit = writer.info.feature_unit
+        if unit == features.PHYSICAL:
+            metadata = features.invert_zscore(metadata)
+        possible = features.mask_impossible(metadata, unit)
+        impossible += int(np.isfinite(metadata).sum() - np.isfinite(possible).sum())
         writer.write(
             {
                 "object_id": [f"stamps:{name}:{row}" for row in rows[keep]],
@@ -148,9 +151,11 @@ def _write_split(
                 "label": split.labels[rows[keep]],
                 "n_copies": n_copies[keep],
                 "stamps": np.ascontiguousarray(images[keep]),
-                **dict(zip(features.NAMES, metadata.T, strict=True)),
+                **dict(zip(features.NAMES, possible.T, strict=True)),
             }
         )
+    if impossible:
+        logging.warning("%s: %d features that cannot be are left out", name, impossible)
     for label, class_name in enumerate(CLASSES):
         count[f"read_{class_name}"] = int((split.labels == label).sum())
     return count
