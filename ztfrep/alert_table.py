@@ -28,6 +28,8 @@ from ztfrep.parquet_layout import Layout, check_expansion, check_layout
 
 # Of stamps read together, whatever their size: 1,000 rows of ZTF's.
 _BATCH_BYTES = 48 << 20
+# A check needs fewer at a time; pyarrow takes several times as much to bring them together.
+_CHECKED_BYTES = 8 << 20
 _ROWS_OF_SCALARS = 1 << 14
 _REMEDY = "correct the table, or make it again with dvc repro"
 
@@ -98,12 +100,13 @@ class AlertTable:
             self.path, self.path.stat().st_size, 4 * self.info.pixels * int(rows[filled].sum())
         )
         starts = np.cumsum(rows) - rows
+        rows_at_once = self._rows_in(_CHECKED_BYTES)
         for group in range(len(rows)):
             row = int(starts[group])
             if group not in filled:
                 self._compare(claimed[row : row + rows[group]], np.zeros(rows[group], bool), row)
                 continue
-            for batch in self._batches(file, ["stamps"], self._at_most(ROW_GROUP), [group]):
+            for batch in self._batches(file, ["stamps"], rows_at_once, [group]):
                 storage = batch.column(0).storage
                 valid = storage.is_valid().to_numpy(zero_copy_only=False)
                 self._compare(claimed[row : row + len(valid)], valid, row)
@@ -121,8 +124,8 @@ class AlertTable:
             expected = f"none, with stamps {self.info.held}"
         raise TableError(found, expected)
 
-    def _at_most(self, rows: int) -> int:
-        return max(1, min(rows, _BATCH_BYTES // (4 * self.info.pixels)))
+    def _rows_in(self, most_bytes: int) -> int:
+        return max(1, most_bytes // (4 * self.info.pixels))
 
     def _batches(
         self,
@@ -179,7 +182,9 @@ class AlertTable:
         if self.info.held != "here":
             raise ValueError(f"{self.path}: the stamps stand in the alerts' table, by candid")
         with opening(self.path) as file:
-            for batch in self._batches(file, ["stamps"], self._at_most(rows_per_batch)):
+            for batch in self._batches(
+                file, ["stamps"], min(rows_per_batch, self._rows_in(_BATCH_BYTES))
+            ):
                 yield _stamps_to_numpy(batch.column(0), self.info)
 
 

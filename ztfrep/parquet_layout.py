@@ -14,8 +14,8 @@ from ztfrep.thrift import BINARY, I32, I64, LIST, STRUCT, Struct, read_struct
 # Of one page, decompressed. Other writers' pages are of 1 MiB too, unless a row is larger.
 LARGEST_PAGE = 32 << 20
 # Pixels and features of the sky compress to a half; what expands so much more is no observation.
-# The second is a second's work, in memory that is not as large.
-MOST_EXPANSION, ALWAYS_ALLOWED = 256, 512 << 20
+# The second is half a second's work, in memory that is not as large.
+MOST_EXPANSION, ALWAYS_ALLOWED = 256, 256 << 20
 # As much of a page header as is read; text of statistics may make it longer.
 _HEADER, _LONGEST_HEADER = 128, 1 << 16
 _MOST_COLUMNS = 256
