@@ -491,7 +491,7 @@ def test_300_long_names_before_a_member_are_no_harm(tmp_path):
 def test_members_without_bytes_are_bounded(tmp_path, one, monkeypatch):
     monkeypatch.setattr("ztfrep.sources.streams._FREE_MEMBERS", 100)
     read = Read(write(tmp_path / "a.tar.gz", gzip.compress(one * 200 + MEMBERS + END)))
-    assert "members, of 0 bytes" in read.detail()
+    assert "headers of members, for 0 bytes" in read.detail()
     # A night may have any number of packets.
     monkeypatch.setattr("ztfrep.sources.streams._FREE_MEMBERS", 3)
     assert Read(write(tmp_path / "a.tar.gz", gzip.compress(MEMBERS + END))).failures == []

@@ -85,4 +85,6 @@ def printable(text: str, most: int = 1000) -> str:
     A name on disk may hold bytes that are no text, which Python carries as surrogates.
     """
     text = " ".join(text[:most].split())
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)[:most]

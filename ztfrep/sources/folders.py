@@ -114,7 +114,7 @@ def _classify(file: Path, name: str) -> tuple[str, str]:
     if kind == "system":
         return kind, "left by macOS or Windows"
     try:
-        with file.open("rb") as content:
+        with file.open("rb", buffering=0) as content:
             size = os.fstat(content.fileno()).st_size
             kind, stream = open_entry(name, Plain(content, size), Budget(size))
             return ("", "") if kind in ("packet", "tar", "zip") else (kind, describe_entry(stream))

@@ -50,7 +50,8 @@ class Budget:
         self._members += 1
         self._of_members += size
         if self._members > most_members(self._of_members):
-            raise TooMuchError(f"{self._members} members, of {self._of_members} bytes", where)
+            reason = f"{self._members} headers of members, for {self._of_members} bytes in all"
+            raise TooMuchError(reason, where)
 
 
 def most_members(size: int) -> int:
@@ -69,6 +70,7 @@ class Stream:
         self._piece = b""
         self._used = 0
         self._break: BreakError | None = None
+        self._ended = False
 
     def _next(self) -> bytes:
         """Return the next piece, empty at the end; raises BreakError."""
@@ -135,8 +137,12 @@ class Stream:
     def _pull(self) -> bytes:
         if self._break is not None:
             raise self._break
+        if self._ended:
+            return b""
         try:
-            return self._next()
+            piece = self._next()
+            self._ended = not piece
+            return piece
         except BreakError as error:
             self._break = error
             raise
@@ -156,6 +162,8 @@ class Plain(Stream):
         return self._size - self.position
 
     def _next(self) -> bytes:
+        if self._pulled >= self._size:
+            return b""
         # Others may read the file too.
         self._file.seek(self._start + self._pulled)
         piece = self._file.read(min(4 * _PIECE, self._size - self._pulled))

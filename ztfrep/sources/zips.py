@@ -33,7 +33,7 @@ def read_zip(file: BinaryIO, size: int, budget: Budget) -> Iterator[Member | Bre
     except MemoryError:
         raise
     except Exception as error:
-        reason = f"no directory of members at its end, {error}"
+        reason = f"the directory at its end cannot be read, {str(error)[:80]}"
         raise BreakError(reason, f"byte {size}") from error
     packed = 0
     for entry in directory.infolist():
