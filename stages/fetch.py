@@ -1,6 +1,7 @@
 """Bring the data within reach, and write down which bytes they are."""
 
 import hashlib
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -33,10 +34,17 @@ def main(params: Params) -> None:
             files[table] = _own(f"local.{table}", getattr(chosen.local, table), "a pickle")
     else:
         # Slow to import, and needed by this source alone.
-        from ztfrep.sources.folders import find_files
+        from ztfrep.sources.folders import behind_links, find_files
 
         path = _own("alerts.path", chosen.alerts.path, "alert packets", folder=True)
         found = find_files(path)
+        if linked := behind_links(path, found.packets):
+            logging.warning(
+                "%d files are in linked folders, the first is %s: DVC does not notice when these "
+                "change; run dvc repro --force fetch then",
+                len(linked),
+                linked[0],
+            )
         manifest["packets"] = [_described(file) for file in found.packets]
         manifest["ignored"] = [file._asdict() for file in found.ignored]
         labels = given_file("sources.alerts.labels", chosen.alerts.labels)

@@ -10,7 +10,7 @@ import pytest
 from tests.alert_packets import archive
 from ztfrep.errors import InputError
 from ztfrep.sources.entries import IGNORED_FILES
-from ztfrep.sources.folders import find_files
+from ztfrep.sources.folders import behind_links, find_files
 
 AVRO = b"Obj\1"
 
@@ -137,3 +137,14 @@ def test_a_folder_without_packets_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"0 files, no alert packets; "):
         find_files(tmp_path / "empty")
+
+
+def test_files_behind_links_are_known_as_such(tmp_path):
+    fill(tmp_path / "night", "1.avro")
+    fill(tmp_path / "disk2", "2.avro")
+    (tmp_path / "night" / "more").symlink_to(tmp_path / "disk2", target_is_directory=True)
+    (tmp_path / "start").symlink_to(tmp_path / "night", target_is_directory=True)
+    # The folder itself may be a link.
+    for start in (tmp_path / "night", tmp_path / "start"):
+        linked = behind_links(start, find_files(start).packets)
+        assert linked == [start / "more" / "2.avro"]

@@ -54,6 +54,12 @@ def find_files(path: Path) -> Files:
     return Files(packets, ignored)
 
 
+def behind_links(path: Path, files: list[Path]) -> list[Path]:
+    """Return those of the files found at `path` that stand elsewhere, in folders linked into it."""
+    root = path.resolve()
+    return [file for file in files if not file.parent.resolve().is_relative_to(root)]
+
+
 def _files(path: Path) -> Iterator[tuple[Path, str, str]]:
     """Give every file once, with the kind and the detail of one that is ignored already."""
     if not path.is_dir():
