@@ -321,7 +321,7 @@ DAMAGED = {
     "no number": (b"Iseven\n", "an instruction with values of a wrong kind at byte 2"),
     "wrong kind": (b"}Na", "an instruction with values of a wrong kind at byte 4"),
     "odd dict": (b"}(Nu", "an instruction with values of a wrong kind at byte 5"),
-    "name of a number": (b"K\x01K\x02\x93", "a reference"),
+    "name of a number": (b"K\x01K\x02\x93", "an instruction with values of a wrong kind"),
     "state": (named("numpy", "dtype") + b")R", "values of a wrong kind"),
 }
 
@@ -392,6 +392,8 @@ EXPENSIVE = {
     "a huge order": (from_buffer(text("C" * MANY)), "in the order Text"),
     "a long order": (from_buffer(text("C" * 60_000)), "in the order 'CCC"),
     "a numeric order": (from_buffer(LENGTH), "in the order int"),
+    # Each element has 614 digits.
+    "an order of many numbers": (from_buffer(b"(" + LENGTH * 9000 + b"t"), "in the order tuple"),
     "a huge encoding": (
         named("_codecs", "encode") + text("a") + text("z" * MANY) + b"\x86R", "encode to Text"
     ),

@@ -106,10 +106,8 @@ class Array:
 
 
 def _brief(value: object) -> str:
-    """Show a text or a checked shape in at most 80 characters, and anything else by its type."""
-    if isinstance(value, str):
-        return quote(value)
-    return quote(str(value), 80)[1:-1] if isinstance(value, tuple) else type(value).__name__
+    """Quote the beginning of a text, and name anything else by its type: it may be of any size."""
+    return quote(value) if isinstance(value, str) else type(value).__name__
 
 
 def _check_shape(shape: object) -> tuple[int, ...]:
@@ -151,18 +149,18 @@ def _shaped(content: Any, dtype: Any, shape: object, order: Any = "C", axes: Any
     kinds: Any = list if dtype.value.hasobject else (bytes, memoryview)
     if not isinstance(content, kinds):
         raise RefusedError(f"an array of {dtype.value} made of a {type(content).__name__}")
-    # The lengths are bounded, so this is a number of at most 384 bits.
+    # The lengths are bounded: a number of at most 384 bits, and a short message.
     size = 1
     for length in lengths:
         size *= length
     if dtype.value.hasobject:
         if len(content) != size:
-            raise RefusedError(f"an array of shape {_brief(lengths)} with {len(content)} values")
+            raise RefusedError(f"an array of shape {str(lengths)[:80]} with {len(content)} values")
         _check_elements(content)
         flat = np.fromiter(content, dtype=object, count=size)
     else:
         if len(content) != size * dtype.value.itemsize:
-            raise RefusedError(f"an array of shape {_brief(lengths)} with {len(content)} bytes")
+            raise RefusedError(f"an array of shape {str(lengths)[:80]} with {len(content)} bytes")
         flat = np.frombuffer(content, dtype.value) if size else np.empty(0, dtype.value)
         _check_letters(flat)
     if order not in ("C", "F", "K") or (order == "K") != (axes is not None):

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from ztfrep.filetypes import quote
 from ztfrep.sources.mapped import MappedFile, TruncatedError
+from ztfrep.sources.opcodes import CODES, COSTS, PLAIN, PYTHON_2, VALUE_COST
 from ztfrep.sources.runs import VALUE_CODES, read_run
 from ztfrep.sources.standins import (
     ADMITTED,
@@ -29,31 +30,10 @@ _MOST_INT_BYTES = 255
 # Protocol 0 writes the content of an array as one line.
 _MOST_LINE = 1 << 24
 
-# What an instruction takes of the allowance: about the bytes of memory that it makes, and more for
-# what is slow or what pickle hardly ever writes for arrays.
-_COST = 48
-_COSTS_BY_NAME = {
-    "TUPLE1 TUPLE2 TUPLE3 BINPUT LONG_BINPUT MEMOIZE SHORT_BINBYTES": 128,
-    "SHORT_BINUNICODE BINUNICODE BINUNICODE8 BINBYTES BINBYTES8 BYTEARRAY8 LONG1 LONG4": 256,
-    "MARK TUPLE LIST DICT EMPTY_LIST EMPTY_DICT": 192,
-    "GLOBAL STACK_GLOBAL REDUCE SETITEM SETITEMS": 512,
-    "BUILD": 2048,
-    "INT LONG FLOAT GET PUT UNICODE": 512,
-    "PROTO FRAME POP POP_MARK DUP": 4096,
-}
 _KEY_COST = 4096
 _MADE_COST = 256
 # After values that are no run, so many bytes are read before the next is looked for.
 _PAUSE = 32
-
-# Opcodes without a class, a call or a lookup in them, by pickletools' names.
-_PLAIN = (
-    "PROTO STOP POP POP_MARK DUP INT LONG LONG1 FLOAT SHORT_BINBYTES SHORT_BINUNICODE TUPLE "
-    "EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 LIST EMPTY_LIST EMPTY_DICT APPEND APPENDS GET BINPUT "
-    "LONG_BINGET LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL"
-)
-# Python 3 writes none of these; what Python 2 wrote must be written again.
-_PYTHON_2 = ("STRING", "BINSTRING", "SHORT_BINSTRING")
 
 
 class DamagedError(Exception):
@@ -84,7 +64,7 @@ class _Unpickler(_Base):
     def load(self) -> Any:
         """Carry out the instructions until STOP, and return the value that is then on the stack."""
         file, data, size = self._mapped, self._mapped.data, len(self._mapped.data)
-        dispatch, costs = self.dispatch, _COSTS
+        dispatch, costs = self.dispatch, COSTS
         self.read, self.readline = file.read, file.readline
         self.metastack: list[list[Any]] = []
         self.stack: list[Any] = []
@@ -139,7 +119,7 @@ class _Unpickler(_Base):
             values, end = read_run(file.data, start, self.memo)
             if values:
                 # The first is paid for.
-                file.pay(_COST * (len(values) - 1))
+                file.pay(VALUE_COST * (len(values) - 1))
                 self.stack += values
                 file.position = end
                 return
@@ -153,7 +133,7 @@ class _Unpickler(_Base):
         self.append(pickle.decode_long(self._mapped.read(size)))
 
     def load_unicode(self) -> None:
-        # Protocol 0 writes the content of arrays in a line; no escape in it is shorter than a byte.
+        # A letter of one byte may take four in memory, as in `_text`.
         line = self._mapped.readline(_MOST_LINE)
         self._mapped.pay(4 * len(line))
         self.append(str(line[:-1], "raw-unicode-escape"))
@@ -237,13 +217,13 @@ def _reason(error: Exception) -> str:
         return "a text that is not in its encoding"
     if isinstance(error, IndexError):
         return "an instruction without its values"
-    if isinstance(error, KeyError | pickle.UnpicklingError):
+    if isinstance(error, KeyError) or str(error)[:20].startswith("Memo value not found"):
         return "a reference to what was not stored"
     return "an instruction with values of a wrong kind"
 
 
 def _refuse(opcode: str) -> Callable[..., None]:
-    writer = ", which Python 2 wrote" if opcode in _PYTHON_2 else ""
+    writer = ", which Python 2 wrote" if opcode in PYTHON_2 else ""
 
     def load(_: _Unpickler) -> None:
         raise RefusedError(f"the pickle instruction {opcode}{writer}")
@@ -251,17 +231,9 @@ def _refuse(opcode: str) -> Callable[..., None]:
     return load
 
 
-def _codes() -> dict[str, int]:
-    return {
-        name: getattr(pickle, name)[0]
-        for name in pickle.__all__
-        if name.isupper() and isinstance(getattr(pickle, name), bytes)
-    }
-
-
 def _dispatch(codes: dict[str, int]) -> dict[int, Callable[..., None]]:
     table = {code: _refuse(name) for name, code in codes.items()}
-    table |= {codes[name]: _Base.dispatch[codes[name]] for name in _PLAIN.split()}
+    table |= {codes[name]: _Base.dispatch[codes[name]] for name in PLAIN}
     own = {
         "FRAME": _Unpickler.load_frame,
         "MARK": _Unpickler.load_mark,
@@ -284,8 +256,4 @@ def _dispatch(codes: dict[str, int]) -> dict[int, Callable[..., None]]:
     return table | {codes[name]: load for name, load in own.items()}
 
 
-_Unpickler.dispatch = _dispatch(_codes())
-_COSTS = [_COST] * 256
-for _names, _cost in _COSTS_BY_NAME.items():
-    for _name in _names.split():
-        _COSTS[_codes()[_name]] = _cost
+_Unpickler.dispatch = _dispatch(CODES)

@@ -1,0 +1,62 @@
+"""The instructions of pickle by name: which are admitted as they are, and what each costs."""
+
+import pickle
+
+CODES: dict[str, int] = {
+    name: getattr(pickle, name)[0]
+    for name in pickle.__all__
+    if name.isupper() and isinstance(getattr(pickle, name), bytes)
+}
+
+# Opcodes without a class, a call or a lookup in them, by pickletools' names.
+PLAIN = [
+    "PROTO",
+    "STOP",
+    "POP",
+    "POP_MARK",
+    "DUP",
+    "INT",
+    "LONG",
+    "LONG1",
+    "FLOAT",
+    "SHORT_BINBYTES",
+    "SHORT_BINUNICODE",
+    "TUPLE",
+    "EMPTY_TUPLE",
+    "TUPLE1",
+    "TUPLE2",
+    "TUPLE3",
+    "LIST",
+    "EMPTY_LIST",
+    "EMPTY_DICT",
+    "APPEND",
+    "APPENDS",
+    "GET",
+    "BINPUT",
+    "LONG_BINGET",
+    "LONG_BINPUT",
+    "MEMOIZE",
+    "GLOBAL",
+    "STACK_GLOBAL",
+]
+# Python 3 writes none of these; what Python 2 wrote must be written again.
+PYTHON_2 = ("STRING", "BINSTRING", "SHORT_BINSTRING")
+
+# What an instruction takes of the allowance: about the bytes of memory that it makes, and more for
+# what is slow or what pickle hardly ever writes for arrays.
+VALUE_COST = 48
+_COSTS_BY_NAME = {
+    "TUPLE1 TUPLE2 TUPLE3 BINPUT LONG_BINPUT MEMOIZE SHORT_BINBYTES": 128,
+    "SHORT_BINUNICODE BINUNICODE BINUNICODE8 BINBYTES BINBYTES8 BYTEARRAY8 LONG1 LONG4": 256,
+    "MARK TUPLE LIST DICT EMPTY_LIST EMPTY_DICT": 192,
+    "GLOBAL STACK_GLOBAL REDUCE SETITEM SETITEMS": 512,
+    "BUILD": 2048,
+    "INT LONG FLOAT GET PUT UNICODE": 512,
+    "PROTO FRAME POP POP_MARK DUP": 4096,
+}
+
+# By opcode; bytes that begin no instruction included.
+COSTS = [VALUE_COST] * 256
+for _names, _cost in _COSTS_BY_NAME.items():
+    for _name in _names.split():
+        COSTS[CODES[_name]] = _cost
