@@ -17,7 +17,7 @@ from astropy.coordinates import BarycentricTrueEcliptic, Galactic, SkyCoord
 from ztfrep import features
 from ztfrep.alerts import CHANNELS
 from ztfrep.sources import avro
-from ztfrep.sources.containers import open_container
+from ztfrep.sources.containers import Header, open_container
 from ztfrep.sources.cutouts import SIZE, AlertError, place, read_cutout
 from ztfrep.sources.schemas import INTEGER, NUMBER, SCALAR, TEXT, Field, compile_schema
 from ztfrep.sources.surveys import describe_other_survey, describe_wire_form
@@ -140,6 +140,7 @@ class _Collector:
 
     def __init__(self) -> None:
         self._reader = avro.Reader(len(_FIELDS), len(_EPOCH))
+        self._header: Header | None = None
         self._failures: list[Failure] = []
         self._counts: Counter[str] = Counter()
         self._object_id: list[str] = []
@@ -160,12 +161,16 @@ class _Collector:
         reader = self._reader
         alerts, rows, kept = reader.n_alerts, reader.n_rows, len(self._kept)
         failures: list[Failure] = []
-        counts: Counter[str] = Counter()
+        counts: list[Counter[str]] = []
         reader.begin_file()
         try:
-            for block, alert, epochs in _records(packet, reader):
+            wire = describe_wire_form(packet.data)
+            if wire:
+                raise AlertError("wire", wire)
+            self._header, blocks = open_container(packet.data, self._header)
+            for block, alert, epochs in _records(self._header.schema, blocks, reader):
                 try:
-                    self._add_alert(block, alert, epochs, counts)
+                    counts.append(self._add_alert(block, alert, epochs))
                 except AlertError as error:
                     failures.append(Failure(packet.name, error.reason, str(error)))
         except MemoryError:
@@ -176,10 +181,11 @@ class _Collector:
             reader.drop(alerts, rows)
             del self._object_id[kept:], self._kept[kept:], self._rows[kept:]
         self._failures += failures
-        if counts:
-            self._counts.update(counts)
+        for masked in counts:
+            if masked:
+                self._counts.update(masked)
 
-    def _add_alert(self, block: bytes, alert: int, epochs: range, counts: Counter[str]) -> None:
+    def _add_alert(self, block: bytes, alert: int, epochs: range) -> Counter[str]:
         row = len(self._kept)
         if row == len(self._stamps):
             more = np.empty((2 * row, *self._stamps.shape[1:]), np.float32)
@@ -187,11 +193,10 @@ class _Collector:
             self._stamps = more
         identity = _identity(self._reader.alerts, alert, block)
         masked = _read_stamps(self._reader.alerts, alert, block, self._stamps[row])
-        if masked:
-            counts.update(masked)
         self._object_id.append(identity)
         self._kept.append(alert)
         self._rows.append(epochs)
+        return masked
 
     def batch(self) -> Batch:
         """Make the batch; the collector cannot be used any more."""
@@ -239,12 +244,10 @@ def _compile(schema: bytes) -> _Schema:
     return _Schema(None if other else program, ("survey", other or ""))
 
 
-def _records(packet: Packet, reader: avro.Reader) -> Iterator[tuple[bytes, int, range]]:
+def _records(
+    schema: bytes, blocks: Iterator[tuple[int, bytes]], reader: avro.Reader
+) -> Iterator[tuple[bytes, int, range]]:
     """Read every record: its block, its place in `reader.alerts`, and those in `reader.rows`."""
-    wire = describe_wire_form(packet.data)
-    if wire:
-        raise AlertError("wire", wire)
-    schema, blocks = open_container(packet.data)
     program, refusal = _compile(schema)
     if program is None:
         raise AlertError(*refusal)
