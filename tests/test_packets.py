@@ -25,8 +25,9 @@ from tests.alert_packets import (
 )
 from ztfrep import features
 from ztfrep.sources.containers import open_container
+from ztfrep.sources.epochs import MISSING
 from ztfrep.sources.nights import REASONS
-from ztfrep.sources.packets import MISSING, Packet, read_batches, read_packets
+from ztfrep.sources.packets import Packet, read_batches, read_packets
 
 INDEX = {name: place for place, name in enumerate(features.NAMES)}
 

@@ -24,8 +24,9 @@ from ztfrep import curation
 from ztfrep.alerts import CLASSES, ROW_GROUP, SPLITS, UNLABELLED, AlertWriter
 from ztfrep.errors import InputError
 from ztfrep.files import replacing
+from ztfrep.sources.epochs import LEFT_OUT, MISSING
 from ztfrep.sources.labels import Labels
-from ztfrep.sources.packets import LEFT_OUT, MASKED, MISSING, Reader
+from ztfrep.sources.packets import MASKED, Reader
 from ztfrep.sources.spool import BATCH, INFO, TABLES, SpooledPixels, fill_spool
 
 Counts = dict[str, Any]

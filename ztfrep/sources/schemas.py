@@ -12,7 +12,7 @@ import numpy as np
 
 from ztfrep.sources import avro
 
-# The richest schema of a ZTF packet, a broker's, has 15 kB and compiles to 1,700 steps; ZTF's own has 26 kB.
+# The richest schema of a ZTF packet, a broker's, compiles to 1,700 steps.
 _LONGEST = 30_000
 _LARGEST_FIXED = 1 << 24
 

@@ -27,7 +27,8 @@ from ztfrep import features
 from ztfrep.alerts import CHANNELS, CLASSES, TableInfo
 from ztfrep.errors import InputError
 from ztfrep.sources.cutouts import SIZE
-from ztfrep.sources.packets import Batch, Epochs, Failure, Packet, Reader, read_batches
+from ztfrep.sources.epochs import Epochs
+from ztfrep.sources.packets import Batch, Failure, Packet, Reader, read_batches
 
 # A batch is so many packets, or so many bytes of them: memory is bounded, whatever they hold.
 BATCH, _BATCH_BYTES = 512, 1 << 26
@@ -127,7 +128,7 @@ def _read(
         if place % shares == share:
             failures = [item for item in items if isinstance(item, Failure)]
             packets = [item for item in items if isinstance(item, Packet)]
-            # Files of many alerts are more than one batch.
+            # Files of many alerts are more than one batch, though never more than there are files.
             for part, read in enumerate(read_batches(packets)):
                 read.failures[:0] = failures if part == 0 else []
                 counts.update(_write_batch(folder, number << 32 | place << 10 | part, read))
