@@ -158,7 +158,7 @@ def container(kind, *blocks, packed=False):
     parts = [b"Obj\x01", written({"type": "map", "values": "bytes"}, metadata), sync]
     for count, data in blocks:
         if packed:
-            packer = zlib.compressobj(wbits=-15)
+            packer = zlib.compressobj(1, wbits=-15)
             data = packer.compress(data) + packer.flush()
         parts += [written("long", count), written("long", len(data)), data, sync]
     return b"".join(parts)

@@ -262,7 +262,6 @@ def doubling(levels):
             }
         ).encode(),
         b'{"__fastavro_parsed": true, "type": "record", "name": "a", "fields": 3}',
-        b'"int"' + b" " * 1_000_000,
     ],
 )
 def test_what_is_no_schema_is_refused(schema):
@@ -383,8 +382,9 @@ def test_a_container_gives_its_blocks(codec):
     file = io.BytesIO()
     records = [{"a": i, "rows": [], "text": ""} for i in range(3)]
     fastavro.writer(file, fastavro.parse_schema(ROWS), records, codec)
-    schema, blocks = open_container(file.getvalue())
-    program = compile_schema(schema, [Field("a")])
+    header, blocks = open_container(file.getvalue())
+    assert header.packed == (codec == "deflate")
+    program = compile_schema(header.schema, [Field("a")])
     reader = avro.Reader(1, 0)
     for count, block in blocks:
         end = 0
@@ -414,10 +414,30 @@ def test_a_container_of_far_more_records_than_any_is_refused_before_one_is_read(
         open_container(container(ROWS, *[(0, b"")] * 10_000))
 
 
+def test_a_header_is_read_once_for_the_files_that_share_it():
+    first, second = (container(ROWS, (1, bytes([n]) * 9)) for n in (1, 2))
+    other = container(EPOCHS, (1, bytes(9)), packed=True)
+    header, _ = open_container(first)
+    again, blocks = open_container(second, header)
+    assert again is header
+    assert list(blocks) == [(1, b"\2" * 9)]
+    changed, _ = open_container(other, header)
+    assert changed == open_container(other)[0] != header
+    with pytest.raises(ValueError, match="no Avro container"):
+        open_container(b"hello", header)
+    with pytest.raises(ValueError, match="cut short"):
+        open_container(header.data + b"short", header)
+
+
 def test_all_blocks_together_are_limited():
     _, blocks = open_container(container(ROWS, *[(1, bytes(30_000_000))] * 3, packed=True))
     with pytest.raises(ValueError, match="more than 64 MB of records; split the file"):
         list(blocks)
+
+
+def test_a_container_of_a_far_longer_schema_than_any_is_refused():
+    with pytest.raises(ValueError, match="a schema of 1000005 bytes, more than 524288"):
+        open_container(container(b'"int"' + b" " * 1_000_000))
 
 
 def test_a_container_damaged_behind_its_records_is_refused_with_the_place():

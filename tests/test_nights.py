@@ -268,6 +268,12 @@ def test_a_name_of_any_kind_can_be_listed(tmp_path, name):
     assert all(cell.isprintable() and len(cell) <= 1000 for row in rows for cell in row)
 
 
+def test_a_file_of_an_alert_and_rubbish_is_one_entry(tmp_path):
+    given = [*packets(*many(300)), Packet("b.avro", packet(alert(candid=CANDID + 3)) + b"rubbish")]
+    counts = Written(tmp_path, given).counts["packets"]
+    assert (counts["read"], counts["written"], counts["bad"]) == (301, 300, 1)
+
+
 def test_too_many_bad_packets_stop_with_the_count_and_leave_the_list(tmp_path):
     given = [*packets(*many(50)), Packet("b.avro", b"")]
     with pytest.raises(InputError, match=r"1 of 51 packets.*1 avro.*at most 1.00%.*bad.csv"):

@@ -25,8 +25,9 @@ from tests.alert_packets import (
 )
 from ztfrep import features
 from ztfrep.sources.containers import open_container
+from ztfrep.sources.epochs import MISSING
 from ztfrep.sources.nights import REASONS
-from ztfrep.sources.packets import MISSING, Packet, read_batches, read_packets
+from ztfrep.sources.packets import Packet, read_batches, read_packets
 
 INDEX = {name: place for place, name in enumerate(features.NAMES)}
 
@@ -325,17 +326,17 @@ def test_batches_are_bounded_whatever_the_files_hold(monkeypatch, limit):
 def test_whatever_a_reader_raises_for_one_packet_is_its_reason(monkeypatch):
     from ztfrep.sources import packets as module
 
-    def broken(data):
+    def broken(data, previous):
         if data == b"broken":
             raise OverflowError("a bug")
-        return open_container(data)
+        return open_container(data, previous)
 
     monkeypatch.setattr(module, "open_container", broken)
     batch = read_packets([Packet("a", b"broken"), Packet("b", packet(alert()))])
     assert batch.failures == [("a", "error", "OverflowError")]
     assert len(batch.object_id) == 1
 
-    def without_memory(data):
+    def without_memory(data, previous):
         raise MemoryError
 
     monkeypatch.setattr(module, "open_container", without_memory)

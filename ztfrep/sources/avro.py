@@ -29,7 +29,8 @@ _N_ROWS, _MOST, _LEFT, _REFUSAL = range(4)
 
 # The size in a span of a value whose type its field should not have.
 UNREADABLE = -2
-_LONGEST_WORD = 6
+# Of a text's code: bytes other than blanks that a float64 holds exactly, and with them.
+_LONGEST_WORD, _LONGEST_TEXT = 6, 10
 
 
 class Program(NamedTuple):
@@ -236,7 +237,8 @@ def _walk(  # type: ignore[no-untyped-def]
             if slot >= 0:
                 to_spans[row, slot, 0] = position
                 to_spans[row, slot, 1] = size
-                to_numbers[row, slot] = _word(data, position, size)
+                if size <= _LONGEST_TEXT:
+                    to_numbers[row, slot] = _word(data, position, size)
             position += size
         elif do == MARK:
             to_spans[row, slot, 1] = UNREADABLE

@@ -13,6 +13,8 @@ _LARGEST_BLOCK = 1 << 25
 _LARGEST_FILE = 1 << 26
 _MOST_EMPTY_BLOCKS = 100
 _MOST_METADATA = 100
+# The longest of ZTF's has 26 kB, and LSST's some 100 kB. Schemas are kept.
+_LARGEST_SCHEMA = 1 << 19
 _MAGIC = b"Obj\x01"
 _SYNC = 16
 
@@ -25,31 +27,54 @@ class _Block(NamedTuple):
     end: int
 
 
-def open_container(data: bytes) -> tuple[bytes, Iterator[tuple[int, bytes]]]:
-    """Open an Avro container file: return its writer's schema as JSON, and its blocks.
+class Header(NamedTuple):
+    """What stands before a container's first block: its bytes, and what they say.
 
-    A block is a number of records and their bytes. All of the file's structure is validated before
-    the first block is unpacked. Raises ValueError for what is no container, is damaged anywhere,
-    is packed with a codec other than null and deflate, or holds more than `MOST_RECORDS` records;
-    the blocks raise it for damaged ones and for more than 64 MB in all.
+    `schema` is the writer's, as JSON; `packed` is whether the blocks are deflated.
     """
+
+    data: bytes
+    schema: bytes
+    packed: bool
+
+
+def open_container(
+    data: bytes, previous: Header | None = None
+) -> tuple[Header, Iterator[tuple[int, bytes]]]:
+    """Open an Avro container file: return its header and its blocks.
+
+    A block is a number of records and their bytes. `previous` is the header of another file, which
+    is not read again where this one has the same. All of the file's structure is validated before
+    the first block is unpacked. Raises ValueError for what is no container, is damaged anywhere, is
+    packed with a codec other than null and deflate, or holds more than `MOST_RECORDS` records; the
+    blocks raise it for damaged ones and for more than 64 MB in all.
+    """
+    same = previous is not None and data.startswith(previous.data)
+    header = previous if previous is not None and same else _read_header(data)
+    position = len(header.data)
+    sync = data[position : position + _SYNC]
+    if len(sync) < _SYNC:
+        raise ValueError("an Avro container whose header is damaged or cut short")
+    blocks = _find_blocks(data, position + _SYNC, sync)
+    return header, _unpack(data, blocks, packed=header.packed)
+
+
+def _read_header(data: bytes) -> Header:
     if data[:4] != _MAGIC:
         raise ValueError(f"no Avro container but {describe(data[:HEAD_BYTES])}")
     try:
         metadata, position = _read_metadata(data)
-    except ValueError as error:
+        schema, codec = metadata[b"avro.schema"], metadata.get(b"avro.codec", b"null")
+    except (ValueError, KeyError) as error:
         raise ValueError("an Avro container whose header is damaged or cut short") from error
-    sync = data[position : position + _SYNC]
-    schema, codec = metadata.get(b"avro.schema"), metadata.get(b"avro.codec", b"null")
-    if schema is None or len(sync) < _SYNC:
-        raise ValueError("an Avro container whose header is damaged or cut short")
+    if len(schema) > _LARGEST_SCHEMA:
+        raise ValueError(f"a schema of {len(schema)} bytes, more than {_LARGEST_SCHEMA}")
     if codec not in (b"null", b"deflate"):
         raise ValueError(
             f"codec {quote(codec, 20)}, where null and deflate can be read; "
             "write the file again with one of them"
         )
-    blocks = _find_blocks(data, position + _SYNC, sync)
-    return schema, _unpack(data, blocks, packed=codec == b"deflate")
+    return Header(data[:position], schema, codec == b"deflate")
 
 
 def _read_metadata(data: bytes) -> tuple[dict[bytes, bytes], int]:

@@ -23,9 +23,10 @@ from ztfrep.alerts import CLASSES, ROW_GROUP, SPLITS, UNLABELLED, AlertWriter
 from ztfrep.files import scratch_folder
 from ztfrep.sources.archives import Reader
 from ztfrep.sources.entries import Ignored
+from ztfrep.sources.epochs import LEFT_OUT, MISSING
 from ztfrep.sources.label_matches import match_labels
 from ztfrep.sources.labels import Labels
-from ztfrep.sources.packets import LEFT_OUT, MASKED, MISSING
+from ztfrep.sources.packets import MASKED
 from ztfrep.sources.spool import BATCH, INFO, TABLES, SpooledPixels, fill_spool
 from ztfrep.sources.unread import list_unread
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from ztfrep.sources import avro
 
-# The richest schema of a ZTF packet, a broker's, has 26 kB and compiles to some 3,000 steps.
-LARGEST_SCHEMA = 1 << 19
+# The richest schema of a ZTF packet, a broker's, compiles to 1,700 steps.
 _LONGEST = 30_000
 _LARGEST_FIXED = 1 << 24
 
@@ -70,12 +69,8 @@ def compile_schema(
 
     `rows` is the path of an array of records whose `row_fields`, by their names, fill a table of
     their own. A path that the schema lacks is never filled. Raises ValueError for what is no Avro
-    schema, is far larger than a packet's, contains itself, or has a wanted field twice.
+    schema, is far longer than a packet's, contains itself, or has a field twice.
     """
-    if len(schema) > LARGEST_SCHEMA:
-        raise ValueError(
-            f"a schema of {len(schema)} bytes, where at most {LARGEST_SCHEMA} are read"
-        )
     compiler = _Compiler(fields, rows, row_fields)
     try:
         stored = json.loads(schema)

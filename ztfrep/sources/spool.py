@@ -29,7 +29,8 @@ from ztfrep.errors import InputError
 from ztfrep.sources.archives import Item, Reader
 from ztfrep.sources.cutouts import SIZE
 from ztfrep.sources.entries import Ignored, printable
-from ztfrep.sources.packets import Batch, Epochs, Failure, Packet, read_batches
+from ztfrep.sources.epochs import Epochs
+from ztfrep.sources.packets import Batch, Failure, Packet, read_batches
 
 # A batch is so many packets, or so many bytes of them: memory is bounded, whatever they hold.
 BATCH, _BATCH_BYTES = 512, 1 << 26
@@ -132,7 +133,7 @@ def _read(
             failures, counted = _not_packets(items)
             counts.update(counted)
             packets = [item for item in items if isinstance(item, Packet)]
-            # Files of many alerts are more than one batch.
+            # Files of many alerts are more than one batch, though never more than there are files.
             for part, read in enumerate(read_batches(packets)):
                 read.failures[:0] = failures if part == 0 else []
                 counts.update(_write_batch(folder, number << 32 | place << 10 | part, read))
