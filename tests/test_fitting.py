@@ -7,9 +7,23 @@ import torch
 from torch import nn
 
 from stages import fitting
+from ztfrep.alerts import CLASSES
+from ztfrep.model_card import AutoencoderCard, FeatureScaling
 from ztfrep.params import read_params
 
 ROOT = Path(__file__).parents[1]
+
+
+def card(chosen):
+    """What a card says beside how the training went."""
+    names = ("latent_dim", "dropout", "detail")
+    scale = {"unit": "physical", "mean": [0.0] * 26, "std": [1.0] * 26}
+    return {
+        "classes": list(CLASSES),
+        "sizes": {name: getattr(chosen, name) for name in names} | {"classes": len(CLASSES)},
+        "rescale": chosen.rescale,
+        "features": FeatureScaling(**scale, left_out=chosen.left_out),
+    }
 
 
 @pytest.fixture
@@ -39,7 +53,8 @@ def fit(tmp_path, monkeypatch):
 
         fitting.fit_and_save(
             nn.Linear(3, 1), data, torch.arange(16), data, loss, params, "autoencoder",
-            card={}, inputs=[], directory=tmp_path / "model", live=tmp_path / "metrics",
+            AutoencoderCard, card(chosen),
+            inputs=[], directory=tmp_path / "model", live=tmp_path / "metrics",
         )  # fmt: skip
 
     return run

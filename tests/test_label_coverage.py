@@ -72,7 +72,9 @@ def test_unlabelled_train_rows_are_said_to_fit_no_probe_though_others_are_scored
 def test_labelled_rows_are_counted_alike_from_packets_and_from_tables(tmp_path):
     tables = []
     for name, classes in (("stamps", CLASSES), ("series", SERIES_CLASSES)):
-        with AlertWriter(tmp_path / name, TableInfo(3, 3, "counts", "physical", classes)) as writer:
+        with AlertWriter(
+            tmp_path / name, TableInfo(21, 21, "counts", "physical", classes)
+        ) as writer:
             for split, labels in zip(SPLITS, ([0, 1, 1, -1], [2], [-1]), strict=True):
                 n = len(labels)
                 writer.write(
@@ -83,7 +85,7 @@ def test_labelled_rows_are_counted_alike_from_packets_and_from_tables(tmp_path):
                         "split": [split] * n,
                         "label": np.array(labels, np.int8),
                         "n_copies": np.ones(n, np.int32),
-                        "stamps": np.ones((n, 3, 3, 3), np.float32),
+                        "stamps": np.ones((n, 3, 21, 21), np.float32),
                     }
                 )
         tables.append(AlertTable(tmp_path / name))
