@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measuring import measure, save
-from ztfrep.sources.sample.survey import SERIES, STAMPS
+from ztfrep.sources.simulation.survey import SERIES, STAMPS
 
 ROOT = Path(__file__).parents[1]
 PLAIN = "import pickle, sys; [pickle.load(open(path, 'rb')) for path in sys.argv[1:]]"

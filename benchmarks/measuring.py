@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ztfrep.files import write_json
+from ztfrep.data.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -19,17 +19,17 @@ import fastavro
 from tqdm import tqdm
 
 from benchmarks.measuring import measure, save
-from ztfrep.sources.archives import read_files
-from ztfrep.sources.folders import find_files
-from ztfrep.sources.packets import Packet
+from ztfrep.sources.packets.archives import read_files
+from ztfrep.sources.packets.folders import find_files
+from ztfrep.sources.packets.packet_reader import Packet
 
 OURS = """
 import sys, logging
 from pathlib import Path
-from ztfrep.sources.archives import readers
-from ztfrep.sources.folders import find_files
-from ztfrep.sources.labels import no_labels
-from ztfrep.sources.nights import Splitting, write_nights
+from ztfrep.sources.packets.archives import readers
+from ztfrep.sources.packets.folders import find_files
+from ztfrep.sources.packets.labels import no_labels
+from ztfrep.sources.packets.packet_tables import Splitting, write_nights
 folder, out, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 counts = write_nights(
     readers(find_files(folder).packets), no_labels(),

@@ -30,13 +30,13 @@ from tqdm import tqdm
 from benchmarks.measuring import save
 from stages.inputs import alert_inputs, feature_scaling, gathered
 from stages.paths import STAMPS
-from ztfrep.alerts import AlertTable
-from ztfrep.checkpoints import load_model, read_card
-from ztfrep.encoding import encode
-from ztfrep.evaluation import METRICS
-from ztfrep.model_card import AutoencoderCard, FeatureScaling
-from ztfrep.models import autoencoder
-from ztfrep.models.alerts import AlertInput
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.vector_writer import encode
+from ztfrep.encoders.cards import AutoencoderCard, FeatureScaling
+from ztfrep.encoders.model_folder import load_model, read_card
+from ztfrep.evaluation.scores import METRICS
+from ztfrep.models.alert import losses as autoencoder
+from ztfrep.models.alert.base import AlertInput
 from ztfrep.params import NO_FILE
 
 _SEEDS = range(5)

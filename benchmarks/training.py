@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.measuring import save
-from ztfrep.models import autoencoder
-from ztfrep.models.alerts import AlertInput
-from ztfrep.training import Dataset, Recipe, fit, make_deterministic
+from ztfrep.models.alert import losses as autoencoder
+from ztfrep.models.alert.base import AlertInput
+from ztfrep.training.fit import Dataset, Recipe, fit, make_deterministic
 
 Network = Callable[[str], nn.Module]
 _WEIGHTS = {"kind": "cross_entropy", "reconstruction_weight": 0.95, "classification_weight": 0.05}

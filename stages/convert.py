@@ -11,13 +11,14 @@ import numpy as np
 from stages import run
 from stages.label_coverage import Labelled, count_packets, count_tables, unscored
 from stages.paths import BAD_PACKETS, MANIFEST, METRICS, SERIES, STAMPS
-from ztfrep import curation, features
-from ztfrep.alerts import SPLITS, AlertTable
+from ztfrep.data import curation, features
+from ztfrep.data.alert_schema import SPLITS
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.files import replacing, write_json
 from ztfrep.errors import InputError
-from ztfrep.files import replacing, write_json
 from ztfrep.params import Params
-from ztfrep.sources.datasets import read_series_pickle, read_stamps_pickle
-from ztfrep.sources.published import series_science_digests, write_series, write_stamps
+from ztfrep.sources.pickles.pickle_tables import series_science_digests, write_series, write_stamps
+from ztfrep.sources.pickles.published_pickles import read_series_pickle, read_stamps_pickle
 
 
 def main(params: Params) -> None:
@@ -67,10 +68,10 @@ def _convert_packets(
     manifest: dict[str, Any], params: Params, stamps_table: Path, series_table: Path
 ) -> dict[str, Any]:
     # Slow to import, and needed by this source alone.
-    from ztfrep.sources.archives import readers
-    from ztfrep.sources.entries import Ignored
-    from ztfrep.sources.labels import no_labels, read_labels
-    from ztfrep.sources.nights import Splitting, write_nights
+    from ztfrep.sources.packets.archives import readers
+    from ztfrep.sources.packets.entries import Ignored
+    from ztfrep.sources.packets.labels import no_labels, read_labels
+    from ztfrep.sources.packets.packet_tables import Splitting, write_nights
 
     chosen = params.sources.alerts
     labels = no_labels()

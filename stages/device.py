@@ -3,7 +3,7 @@
 import torch
 
 from ztfrep.params import Params
-from ztfrep.training import choose_device, make_deterministic
+from ztfrep.training.fit import choose_device, make_deterministic
 
 
 def start(params: Params) -> torch.device:

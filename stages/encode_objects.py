@@ -4,12 +4,12 @@ from stages import run
 from stages.device import start
 from stages.paths import ENCODED_OBJECTS, ENCODED_SERIES, RECURRENT
 from stages.series_inputs import series_inputs
-from ztfrep import checkpoints
-from ztfrep.curation import blocks as slices
-from ztfrep.encoding import encode, read_names, write_names, writing_blocks
+from ztfrep.data.curation import blocks as slices
+from ztfrep.data.vector_writer import encode, read_names, write_names, writing_blocks
+from ztfrep.encoders import model_folder as checkpoints
+from ztfrep.encoders.cards import RecurrentCard
 from ztfrep.errors import InputError
-from ztfrep.model_card import RecurrentCard
-from ztfrep.models import recurrent
+from ztfrep.models.object import published_recurrent as recurrent
 from ztfrep.params import Params
 
 

@@ -8,17 +8,11 @@ import pandas as pd
 from stages import run
 from stages.paths import ENCODED_SERIES, ENCODED_STAMPS, EPOCHS, SERIES
 from stages.vectors import Encoded, alert_vectors, noting
-from ztfrep import features
-from ztfrep.alerts import AlertTable
-from ztfrep.encoding import (
-    fill,
-    names_path,
-    read_blocks,
-    read_names,
-    write_names,
-    writing_blocks,
-)
-from ztfrep.frames import look_up, write_frame
+from ztfrep.data import features
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.frames import look_up, write_frame
+from ztfrep.data.vector_files import read_blocks
+from ztfrep.data.vector_writer import fill, names_path, read_names, write_names, writing_blocks
 from ztfrep.params import Params
 
 

@@ -5,8 +5,8 @@ import numpy as np
 from stages import run
 from stages.paths import ENCODED_STAMPS, STAMPS
 from stages.vectors import alert_vectors, noting
-from ztfrep.alerts import AlertTable
-from ztfrep.encoding import fill, write_names, writing_blocks
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.vector_writer import fill, write_names, writing_blocks
 from ztfrep.params import Params
 
 

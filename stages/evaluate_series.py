@@ -24,15 +24,19 @@ from stages.reporting import (
     write_metrics,
 )
 from stages.series_inputs import magnitude_scale, series_inputs
-from ztfrep import checkpoints, evaluation, figures, sampling
-from ztfrep.alerts import SERIES_CLASSES
-from ztfrep.encoding import Block, read_blocks, read_names
+from ztfrep.data.alert_schema import SERIES_CLASSES
+from ztfrep.data.vector_files import Block, read_blocks
+from ztfrep.data.vector_writer import read_names
+from ztfrep.encoders import model_folder as checkpoints
+from ztfrep.encoders.cards import RecurrentCard
 from ztfrep.errors import InputError
-from ztfrep.model_card import RecurrentCard
-from ztfrep.models import recurrent
-from ztfrep.models.series import MAGNITUDE, MAGNITUDE_KNOWN, SeriesInput
-from ztfrep.models.temporal import TemporalRecurrent
+from ztfrep.evaluation import figures
+from ztfrep.evaluation import scores as evaluation
+from ztfrep.models.object import published_recurrent as recurrent
+from ztfrep.models.object.base import MAGNITUDE, MAGNITUDE_KNOWN, SeriesInput
+from ztfrep.models.object.temporal import TemporalRecurrent
 from ztfrep.params import Params
+from ztfrep.training import sampling
 
 # After so many detections an object is classified, as far as any has them.
 _DETECTIONS = (1, 2, 3, 4, 5, 7, 10, 15, 20)

@@ -26,15 +26,21 @@ from stages.reporting import (
     scores,
     write_metrics,
 )
-from ztfrep import checkpoints, evaluation, features, figures, representation, sampling
-from ztfrep.alerts import CHANNELS, CLASSES, ROW_GROUP, AlertTable
-from ztfrep.encoding import encode, read_blocks, read_names
-from ztfrep.model_card import AutoencoderCard, FeatureScaling
-from ztfrep.models import autoencoder
-from ztfrep.models.alerts import AlertInput
-from ztfrep.models.invariant import InvariantAutoencoder
+from ztfrep.data import features
+from ztfrep.data.alert_schema import CHANNELS, CLASSES, ROW_GROUP
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.vector_files import read_blocks
+from ztfrep.data.vector_writer import encode, read_names
+from ztfrep.encoders import model_folder as checkpoints
+from ztfrep.encoders.cards import AutoencoderCard, FeatureScaling
+from ztfrep.evaluation import figures, representation
+from ztfrep.evaluation import scores as evaluation
+from ztfrep.models.alert import losses as autoencoder
+from ztfrep.models.alert.base import AlertInput
+from ztfrep.models.alert.invariant import InvariantAutoencoder
 from ztfrep.params import Params
-from ztfrep.training import choose_device
+from ztfrep.training import sampling
+from ztfrep.training.fit import choose_device
 
 # Percent of the labels that a probe may learn from, beside all of them.
 _FEW = (1, 10)

@@ -11,11 +11,11 @@ from tqdm import tqdm
 
 from stages import run
 from stages.paths import CACHE, MANIFEST, RAW
+from ztfrep.data.files import replacing, write_json
 from ztfrep.errors import InputError
-from ztfrep.files import replacing, write_json
 from ztfrep.params import Drive, Params, given_file
 from ztfrep.sources import drive
-from ztfrep.sources.sample import write_survey
+from ztfrep.sources.simulation import write_survey
 
 
 def main(params: Params) -> None:
@@ -34,7 +34,7 @@ def main(params: Params) -> None:
             files[table] = _own(f"local.{table}", getattr(chosen.local, table), "a pickle")
     else:
         # Slow to import, and needed by this source alone.
-        from ztfrep.sources.folders import behind_links, find_files
+        from ztfrep.sources.packets.folders import behind_links, find_files
 
         path = _own("alerts.path", chosen.alerts.path, "alert packets", folder=True)
         found = find_files(path)

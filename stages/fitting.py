@@ -14,18 +14,12 @@ from tqdm import tqdm
 import ztfrep
 from stages.paths import CACHE
 from stages.reporting import write_metrics
-from ztfrep.checkpoints import load_weights, save_model
+from ztfrep.data.files import replacing_folder
+from ztfrep.encoders.cards import Card
+from ztfrep.encoders.model_folder import load_weights, save_model
 from ztfrep.errors import InputError
-from ztfrep.files import replacing_folder
-from ztfrep.model_card import Card
 from ztfrep.params import Params, given_file
-from ztfrep.training import (
-    Dataset,
-    Loss,
-    Recipe,
-    Record,
-    fit,
-)
+from ztfrep.training.fit import Dataset, Loss, Recipe, Record, fit
 
 Network = Literal["autoencoder", "recurrent"]
 

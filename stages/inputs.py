@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from ztfrep import features
-from ztfrep.alerts import AlertTable
-from ztfrep.model_card import FeatureScaling
-from ztfrep.models.alerts import AlertInput
-from ztfrep.stamps import prepare, two_scales
+from ztfrep.data import features
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.stamps import prepare, two_scales
+from ztfrep.encoders.cards import FeatureScaling
+from ztfrep.models.alert.base import AlertInput
 
 
 def feature_scaling(

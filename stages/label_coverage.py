@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ztfrep.alerts import CLASSES, SPLITS, AlertTable
+from ztfrep.data.alert_schema import CLASSES, SPLITS
+from ztfrep.data.alert_table import AlertTable
 
 # Labelled rows by split and class.
 Labelled = Mapping[str, Mapping[str, int]]

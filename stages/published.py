@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from stages.paths import MANIFEST
-from ztfrep.alerts import CLASSES, SERIES_CLASSES
-from ztfrep.encoding import SPLITS, Block, read_blocks
+from ztfrep.data.alert_schema import CLASSES, SERIES_CLASSES
+from ztfrep.data.vector_files import SPLITS, Block, read_blocks
 from ztfrep.errors import InputError
 
 

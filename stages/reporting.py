@@ -8,8 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stages.paths import METRICS
-from ztfrep import evaluation, figures, representation, sampling
-from ztfrep.files import replacing, write_json
+from ztfrep.data.files import replacing, write_json
+from ztfrep.evaluation import figures, representation
+from ztfrep.evaluation import scores as evaluation
+from ztfrep.training import sampling
 
 PLOTS = METRICS / "plots"
 _COMPARED = 1000

@@ -5,9 +5,9 @@ import pandas as pd
 import torch
 
 from stages.paths import ENCODED_SERIES, EPOCHS
-from ztfrep.encoding import Block, read_blocks
-from ztfrep.frames import read_frame
-from ztfrep.models.series import PHOTOMETRY, TIMES, SeriesInput
+from ztfrep.data.frames import read_frame
+from ztfrep.data.vector_files import Block, read_blocks
+from ztfrep.models.object.base import PHOTOMETRY, TIMES, SeriesInput
 
 # Magnitudes about those of a survey, so that a network need not learn their scale.
 _CENTRES = {"magpsf": (19.0, 1.5), "sigmapsf": (0.1, 0.1), "diffmaglim": (20.0, 1.0)}

@@ -12,16 +12,17 @@ from stages.device import start
 from stages.fitting import fit_and_save
 from stages.inputs import alert_inputs, feature_scaling, gathered
 from stages.paths import AUTOENCODER, METRICS, STAMPS
-from ztfrep.alerts import CLASSES, ROW_GROUP, AlertTable
-from ztfrep.checkpoints import CARD, WEIGHTS, read_card
-from ztfrep.model_card import AutoencoderCard
-from ztfrep.models import autoencoder
-from ztfrep.models.alerts import AlertInput
-from ztfrep.models.augmentation import augmented
-from ztfrep.models.invariant import InvariantAutoencoder
+from ztfrep.data.alert_schema import CLASSES, ROW_GROUP
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.encoders.cards import AutoencoderCard
+from ztfrep.encoders.model_folder import CARD, WEIGHTS, read_card
+from ztfrep.models.alert import losses as autoencoder
+from ztfrep.models.alert.base import AlertInput
+from ztfrep.models.alert.invariant import InvariantAutoencoder
 from ztfrep.params import Autoencoder, Params, given_file
-from ztfrep.sampling import copies_for_balance
-from ztfrep.training import Dataset
+from ztfrep.training.augmentation import augmented
+from ztfrep.training.fit import Dataset
+from ztfrep.training.sampling import copies_for_balance
 
 
 def main(params: Params) -> None:

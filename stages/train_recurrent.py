@@ -12,14 +12,15 @@ from stages.device import start
 from stages.fitting import fit_and_save
 from stages.paths import ENCODED_SERIES, EPOCHS, METRICS, RECURRENT
 from stages.series_inputs import series_inputs
-from ztfrep.encoding import names_path, read_blocks, read_names
-from ztfrep.model_card import RecurrentCard
-from ztfrep.models import recurrent
-from ztfrep.models.series import SeriesInput
-from ztfrep.models.temporal import TemporalRecurrent
+from ztfrep.data.vector_files import read_blocks
+from ztfrep.data.vector_writer import names_path, read_names
+from ztfrep.encoders.cards import RecurrentCard
+from ztfrep.models.object import published_recurrent as recurrent
+from ztfrep.models.object.base import SeriesInput
+from ztfrep.models.object.temporal import TemporalRecurrent
 from ztfrep.params import Params
-from ztfrep.sampling import balanced_subset, copies_for_balance
-from ztfrep.training import Dataset
+from ztfrep.training.fit import Dataset
+from ztfrep.training.sampling import balanced_subset, copies_for_balance
 
 
 def main(params: Params) -> None:

@@ -9,11 +9,11 @@ from tqdm import tqdm
 from stages.device import start
 from stages.inputs import alert_inputs
 from stages.paths import AUTOENCODER
-from ztfrep import checkpoints
-from ztfrep.alerts import AlertTable
-from ztfrep.encoding import encode
-from ztfrep.model_card import AutoencoderCard
-from ztfrep.models import autoencoder
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.vector_writer import encode
+from ztfrep.encoders import model_folder as checkpoints
+from ztfrep.encoders.cards import AutoencoderCard
+from ztfrep.models.alert import losses as autoencoder
 from ztfrep.params import Params
 
 

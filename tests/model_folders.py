@@ -5,12 +5,13 @@ from pathlib import Path
 
 import torch
 
-from ztfrep import checkpoints
-from ztfrep.alerts import CLASSES
-from ztfrep.model_card import AutoencoderCard, FeatureScaling, RecurrentCard
-from ztfrep.models import autoencoder, recurrent
-from ztfrep.models.alerts import AlertInput
-from ztfrep.models.series import SeriesInput
+from ztfrep.data.alert_schema import CLASSES
+from ztfrep.encoders import model_folder as checkpoints
+from ztfrep.encoders.cards import AutoencoderCard, FeatureScaling, RecurrentCard
+from ztfrep.models.alert import losses as autoencoder
+from ztfrep.models.alert.base import AlertInput
+from ztfrep.models.object import published_recurrent as recurrent
+from ztfrep.models.object.base import SeriesInput
 from ztfrep.params import read_params
 
 PARAMS = read_params(Path(__file__).parents[1] / "params.yaml")

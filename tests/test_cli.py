@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from ztfrep import cli
-from ztfrep.sources.sample import survey
+from ztfrep.sources.simulation import survey
 
 
 def run(monkeypatch, *arguments):

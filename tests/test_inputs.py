@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from stages.inputs import alert_inputs, feature_scaling, gathered
-from tests.test_alerts import INFO, rows, write
-from ztfrep import features
-from ztfrep.alerts import TableInfo
+from tests.data.test_alert_tables import INFO, rows, write
+from ztfrep.data import features
+from ztfrep.data.alert_schema import TableInfo
 
 LEFT_OUT = ["rb", "distnr", "magnr"]
 

@@ -7,7 +7,7 @@ import torch
 from stages import encode_objects, evaluate_series
 from tests.model_folders import PARAMS, save
 from ztfrep.errors import InputError
-from ztfrep.models.series import SeriesInput
+from ztfrep.models.object.base import SeriesInput
 
 
 def names(classes):

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ztfrep import features, params
+from ztfrep import params
+from ztfrep.data import features
 from ztfrep.errors import InputError
-from ztfrep.models import temporal
+from ztfrep.models.object import temporal
 from ztfrep.params import Params, given_file, read_params
 from ztfrep.strict_yaml import read_yaml
 

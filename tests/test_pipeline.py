@@ -17,10 +17,11 @@ import yaml
 
 from tests.alert_packets import CANDID, alert, archive, epoch, image, packet
 from tests.drive_server import Drive, serve
-from ztfrep import features
-from ztfrep.alerts import AlertTable
-from ztfrep.encoding import read_blocks, read_names
-from ztfrep.frames import read_frame, refuse_float_identifiers
+from ztfrep.data import features
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.frames import read_frame, refuse_float_identifiers
+from ztfrep.data.vector_files import read_blocks
+from ztfrep.data.vector_writer import read_names
 
 ROOT = Path(__file__).parents[1]
 METRICS = ("autoencoder/metrics", "data", "recurrent/metrics", "series", "stamps")
@@ -533,9 +534,9 @@ def test_every_real_alert_has_its_own_vector_in_its_series(clean):
 def test_a_network_of_ours_keeps_the_scale_of_its_features(clean, tmp_path):
     from safetensors.numpy import load_file
 
-    from ztfrep.checkpoints import load_model, save_model
-    from ztfrep.model_card import AutoencoderCard
-    from ztfrep.models import autoencoder
+    from ztfrep.encoders.cards import AutoencoderCard
+    from ztfrep.encoders.model_folder import load_model, save_model
+    from ztfrep.models.alert import losses as autoencoder
 
     folder = clean.folder / "data/models/autoencoder"
     model, card = load_model(folder, autoencoder.build, AutoencoderCard)
@@ -553,7 +554,7 @@ def test_a_network_of_ours_keeps_the_scale_of_its_features(clean, tmp_path):
 def test_published_weights_encode_without_training(clean, tmp_path):
     import torch
 
-    from ztfrep.models import autoencoder
+    from ztfrep.models.alert import losses as autoencoder
 
     model = autoencoder.build("published", latent_dim=8, dropout=0.1, classes=5)
     torch.save(model.state_dict(), tmp_path / "weights.pth")
@@ -567,7 +568,7 @@ def test_published_weights_encode_without_training(clean, tmp_path):
     assert (card["epochs"], card["best_epoch"]) == (0, 0)
     block = read_blocks(clean.folder / "data/encoded/base.npy")["test"]
     stamps = pickle.loads((Path(clean.env["HOME"]) / "stamps.pkl").read_bytes())["Test"]["images"]
-    from ztfrep.stamps import prepare
+    from ztfrep.data.stamps import prepare
 
     pixels, _ = prepare(np.moveaxis(stamps, -1, 1), "minmax")
     with torch.inference_mode():

@@ -20,7 +20,7 @@ STAGE = """
 import os, sys, time
 sys.path.insert(0, {root!r})
 from ztfrep import process
-from ztfrep.files import replacing
+from ztfrep.data.files import replacing
 if {slow_watch}:
     process._INTERVAL = 1000
 with process.exiting_in_one_line():

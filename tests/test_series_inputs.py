@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from stages import series_inputs
-from ztfrep.encoding import fill, writing_blocks
+from ztfrep.data.vector_writer import fill, writing_blocks
 
 
 @pytest.fixture

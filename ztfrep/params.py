@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ztfrep import features
+from ztfrep.data import features
+from ztfrep.data.filetypes import quote
 from ztfrep.errors import InputError
-from ztfrep.filetypes import quote
 from ztfrep.schema_errors import explain
 from ztfrep.strict_yaml import read_yaml
 

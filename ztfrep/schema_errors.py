@@ -7,8 +7,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from ztfrep.data.filetypes import quote
 from ztfrep.errors import InputError
-from ztfrep.filetypes import quote
 
 # As pydantic names and words them.
 _BOUNDS = {

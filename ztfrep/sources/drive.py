@@ -20,9 +20,9 @@ from typing import NamedTuple
 from filelock import FileLock
 from tqdm import tqdm
 
+from ztfrep.data.files import write_json
+from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
 from ztfrep.errors import InputError
-from ztfrep.files import write_json
-from ztfrep.filetypes import HEAD_BYTES, describe, quote
 
 # `ztfrep.params` has the same form for the parameters that are ids.
 _ID = re.compile(r"[A-Za-z0-9_-]{10,100}")

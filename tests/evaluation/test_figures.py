@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from ztfrep.evaluation import figures
+
+CLASSES = ("AGN", "SN", "VS", "asteroid", "bogus")
+RNG = np.random.default_rng(0)
+PIXELS = RNG.random((20, 3, 21, 21)).astype(np.float32)
+OBSERVED = RNG.random((20, 3, 21, 21)) > 0.05
+PLANE = RNG.normal(size=(300, 2))
+MATRIX = RNG.integers(0, 90, (5, 5)) + 200 * np.eye(5, dtype=int)
+HISTORY = [{"epoch": 0, "validation_loss": 2.0, "validation_accuracy": 0.2}] + [
+    {
+        "epoch": epoch,
+        "train_loss": 2 / epoch,
+        "validation_loss": 2.2 / epoch,
+        "train_accuracy": 1 - 0.7 / epoch,
+        "validation_accuracy": 1 - 0.8 / epoch,
+    }
+    for epoch in range(1, 9)
+]
+DRAWN = {
+    "confusion": lambda: figures.confusion_matrix(
+        MATRIX, CLASSES, "Branch, 500 alerts"
+    ),
+    "no row of a class": lambda: figures.confusion_matrix(
+        np.diag([3, 0, 2, 0, 1]), CLASSES, "Few"
+    ),
+    "loss": lambda: figures.loss_curves(HISTORY, "Autoencoder", best_epoch=6),
+    "no epoch": lambda: figures.loss_curves(HISTORY[:1], "Untrained", best_epoch=0),
+    "map": lambda: figures.latent_map(
+        PLANE, np.arange(300) % 6 - 1, CLASSES, "PCA of 300 alerts"
+    ),
+    "panel": lambda: figures.reconstruction_panel(
+        PIXELS, OBSERVED, PIXELS * 0.9, np.arange(20) % 5, CLASSES,
+        ("science", "template", "difference"), "20 alerts",
+    ),
+    "one class": lambda: figures.reconstruction_panel(
+        PIXELS, 0 * OBSERVED > 0, PIXELS, np.full(20, 2), CLASSES,
+        ("science", "template", "difference"), "Nothing observed",
+    ),
+    "methods": lambda: figures.method_comparison(
+        {"branch": 0.8, "svm": 0.83, "forest_on_features": 0.91},
+        {"branch": (0.77, 0.83), "svm": (0.8, 0.86)}, "balanced accuracy", "Methods",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_same_arrays_give_the_same_png(name):
+    first = figures.png_bytes(DRAWN[name]())
+    assert first.startswith(b"\x89PNG")
+    assert figures.png_bytes(DRAWN[name]()) == first
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_same_figure_gives_the_same_png(name):
+    figure = DRAWN[name]()
+    assert figures.png_bytes(figure) == figures.png_bytes(figure)
+
+
+def test_what_no_epoch_holds_has_no_panel():
+    assert len(figures.loss_curves(HISTORY, "", best_epoch=6).axes) == 2
+    bare = [{"epoch": r["epoch"], "validation_loss": r["validation_loss"]} for r in HISTORY]
+    assert [axes.get_ylabel() for axes in figures.loss_curves(bare, "", best_epoch=6).axes] == [
+        "loss"
+    ]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_a_long_title_stays_within_the_figure(classes):
+    title = "Recurrent network on all steps of their series, 3857 objects of the test split"
+    figure = figures.confusion_matrix(np.eye(classes, dtype=int), CLASSES[:classes], title)
+    figures.png_bytes(figure)
+    texts = [text for text in figure.findobj(Text) if "Recurrent" in text.get_text()]
+    assert " ".join(texts[0].get_text().split()) == title
+    box = texts[0].get_window_extent()
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert box.y1 <= figure.bbox.y1
+
+
+def test_a_class_keeps_its_colour_whichever_others_are_there():
+    def colours(labels):
+        figure = figures.latent_map(np.zeros((len(labels), 2)), np.array(labels), CLASSES, "")
+        axes = figure.axes[0]
+        return {c.get_label(): c.get_facecolor()[0].tolist() for c in axes.collections}
+
+    whole = colours([0, 1, 2, 3, 4])
+    assert colours([3])["asteroid"] == whole["asteroid"]
+    assert len({tuple(colour) for colour in whole.values()}) == 5
+
+
+def test_cells_hold_counts_and_row_shares():
+    figure = figures.confusion_matrix(np.array([[3, 1], [0, 5]]), ("a", "b"), "")
+    assert [text.get_text() for text in figure.axes[0].texts] == [
+        "3\n75 %", "1\n25 %", "0\n0 %", "5\n100 %",
+    ]  # fmt: skip

@@ -1,0 +1,125 @@
+"""Stamps out of packets: plain ones fast, odd ones right, broken ones refused by their reason."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from tests.alert_packets import image, random_stamps
+from ztfrep.sources.packets.cutouts import AlertError, place, read_cutout
+
+PIXELS = random_stamps(0)[0]
+
+
+def fits_file(pixels, **options):
+    """The same image by astropy, in a form that is not the plain one."""
+    unit = fits.PrimaryHDU(pixels)
+    for key, value in options.items():
+        unit.header[key] = value
+    blank = fits.HDUList([unit])
+    from io import BytesIO
+
+    file = BytesIO()
+    blank.writeto(file)
+    return gzip.compress(file.getvalue())
+
+
+def test_a_plain_image_is_read_as_astropy_reads_it():
+    np.testing.assert_array_equal(read_cutout(image(PIXELS)), PIXELS)
+    np.testing.assert_array_equal(read_cutout(image(PIXELS[:41, 2:])), PIXELS[:41, 2:])
+
+
+@pytest.mark.parametrize(
+    ("packed", "expected"),
+    [
+        (fits_file(PIXELS.astype(">f8")), PIXELS),  # another type of pixels
+        (fits_file(np.arange(63 * 63, dtype=">i2").reshape(63, 63)), None),  # whole numbers
+        # A header of two blocks, as a broker that adds its own cards writes it.
+        (image(PIXELS, [f"{f'X{i}':8}= {i:>20}" for i in range(40)]), PIXELS),
+        (image(PIXELS, [f"{'BSCALE':8}= {2.0:>20}", f"{'BZERO':8}= {1.0:>20}"]), PIXELS * 2 + 1),
+    ],
+)
+def test_any_other_plain_image_is_read(packed, expected):
+    if expected is None:
+        expected = np.arange(63 * 63).reshape(63, 63)
+    np.testing.assert_allclose(read_cutout(packed), expected, rtol=1e-6)
+
+
+def test_a_compressed_image_is_refused_by_name_whatever_its_bytes():
+    from io import BytesIO
+
+    file = BytesIO()
+    unit = fits.CompImageHDU(PIXELS, compression_type="HCOMPRESS_1")
+    fits.HDUList([fits.PrimaryHDU(), unit]).writeto(file)
+    with pytest.raises(AlertError, match="a compressed FITS image") as caught:
+        read_cutout(gzip.compress(file.getvalue()))
+    assert caught.value.reason == "fits"
+
+
+def test_no_bytes_of_a_stranger_reach_astropys_reader():
+    for path in (Path(__file__).parents[3] / "ztfrep").rglob("*.py"):
+        assert "astropy.io" not in path.read_text(), path
+
+
+@pytest.mark.parametrize("keyword", ["NAXIS1", "BITPIX", "NAXIS"])
+def test_a_card_that_is_there_twice_is_refused(keyword):
+    value = {"NAXIS1": 62, "BITPIX": -64, "NAXIS": 2}[keyword]
+    with pytest.raises(AlertError, match=f"{keyword} twice"):
+        read_cutout(image(PIXELS, [f"{keyword:8}= {value:>20}"]))
+
+
+whole = image(PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("packed", "reason"),
+    [
+        (b"", "gzip"),
+        (b"hello", "gzip"),
+        (whole[: len(whole) // 2], "gzip"),  # cut short
+        (whole[:-4], "gzip"),  # without the end of its sum
+        (whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:], "gzip"),  # one bit
+        (gzip.compress(bytes(5_000_000)), "gzip"),  # small, and unpacks to far more
+        (gzip.compress(b"hello" * 2000), "fits"),  # no FITS
+        (gzip.compress(gzip.decompress(whole)[:9000]), "fits"),  # fewer pixels than announced
+        (gzip.compress(b""), "fits"),
+        # More pixels than there is memory for.
+        (gzip.compress(gzip.decompress(whole).replace(b"  63 ", b"9999 ")), "fits"),
+    ],
+)
+def test_a_broken_image_is_refused_by_its_reason(packed, reason):
+    with pytest.raises(AlertError) as caught:
+        read_cutout(packed)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("shape", "x", "y", "rows", "columns"),
+    [
+        ((63, 63), np.nan, np.nan, (0, 63), (0, 63)),
+        ((63, 50), 3053.9, 709.0, (0, 63), (0, 50)),  # the right edge cut its right side
+        ((63, 50), 18.9, 709.0, (0, 63), (13, 63)),
+        ((51, 63), 2875.6, 19.8, (12, 63), (0, 63)),
+        ((48, 63), 2298.3, 3063.8, (0, 48), (0, 63)),
+        ((51, 50), 3053.9, 19.8, (12, 63), (0, 50)),  # a corner
+    ],
+)
+def test_a_cut_image_is_placed_with_its_alert_in_the_middle(shape, x, y, rows, columns):
+    found = place(shape, x, y)
+    assert [(part.start, part.stop) for part in found] == [rows, columns]
+    # The alert, in the image's own pixels, comes to stand in the middle of the stamp.
+    if shape != (63, 63):
+        first_row, first_column = max(0, round(y - 1) - 31), max(0, round(x - 1) - 31)
+        assert found[0].start + round(y - 1) - first_row == 31
+        assert found[1].start + round(x - 1) - first_column == 31
+
+
+@pytest.mark.parametrize(
+    ("shape", "x"), [((64, 63), 100), ((63, 31), 100), ((63, 0), 100), ((63, 50), np.nan)]
+)
+def test_an_image_that_cannot_be_placed_is_refused(shape, x):
+    with pytest.raises(AlertError) as caught:
+        place(shape, x, 100.0)
+    assert caught.value.reason == "shape"

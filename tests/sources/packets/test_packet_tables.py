@@ -1,0 +1,558 @@
+"""Nights of packets as two tables: each alert once, each epoch once, all accounted for."""
+
+import csv
+import os
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.alert_packets import CANDID, alert, epoch, image, packet, random_stamps
+from ztfrep.data import features
+from ztfrep.data.alert_schema import CLASSES, SPLITS
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.errors import InputError
+from ztfrep.sources.packets.archives import readers
+from ztfrep.sources.packets.batch_store import INFO, fill_spool
+from ztfrep.sources.packets.entries import IGNORED_FILES, IGNORED_MEMBERS, Ignored
+from ztfrep.sources.packets.folders import find_files
+from ztfrep.sources.packets.labels import no_labels, read_labels
+from ztfrep.sources.packets.packet_reader import Failure, Packet
+from ztfrep.sources.packets.packet_tables import Splitting, write_nights
+
+
+class Written:
+    """The two tables of some packets, and what was counted."""
+
+    def __init__(self, folder, *given, labels=None, **options):
+        self.paths = [folder / "stamps.parquet", folder / "series.parquet"]
+        self.counts = write_nights(
+            [partial(list, items) for items in given],
+            labels or no_labels(),
+            *self.paths,
+            folder / "bad.csv",
+            **{
+                "splitting": Splitting(0.1, 2, 1),
+                "max_bad_fraction": 0.01,
+                "threads": 1,
+                "source": "here",
+            }
+            | options,
+        )
+        self.stamps, self.series = map(AlertTable, self.paths)
+
+
+def packets(*alerts):
+    return [Packet(f"{i}.avro", packet(a)) for i, a in enumerate(alerts)]
+
+
+def labels(folder, text):
+    path = folder / "labels.csv"
+    path.write_text(text)
+    return read_labels(path, "class")
+
+
+def many(n):
+    """One alert each of n objects."""
+    return [alert(f"ZTF{i:04d}", candid=CANDID + 1000 + i, jd=2459000.5 + i) for i in range(n)]
+
+
+def by_last_digits(table):
+    """The labels of a table's alerts."""
+    frame = table.identity()
+    return frame.set_index(frame["candid"] - CANDID)["label"]
+
+
+def test_alerts_become_two_tables_of_one_schema(tmp_path):
+    told = [epoch(2459001.5), epoch(2459002.5, candid=CANDID + 5, magpsf=19.5)]
+    one = alert("A", candid=CANDID + 9, jd=2459010.5, magpsf=17.0, history=told)
+    two = alert("A", candid=CANDID + 10, jd=2459020.5, fid=2)
+    found = Written(tmp_path, packets(two, one))
+    alerts = found.stamps.identity()
+    assert alerts["candid"].tolist() == [CANDID + 9, CANDID + 10]
+    assert alerts["detection"].tolist() == [2, 3]
+    assert alerts["has_stamps"].all()
+    series = found.series.identity()
+    assert series["mjd"].tolist() == [59001, 59002, 59010, 59020]
+    assert (series["candid"] - CANDID).fillna(-1).tolist() == [-1, 5, 9, 10]
+    assert series["detection"].tolist() == [0, 1, 2, 3]
+    assert series["has_stamps"].tolist() == [False, False, True, True]
+    magnitude = found.series.features()[:, features.NAMES.index("magpsf")]
+    np.testing.assert_array_equal(magnitude, [np.nan, 19.5, 17.0, 1.0])
+    stamps = np.concatenate(list(found.stamps.stamps()))
+    np.testing.assert_array_equal(stamps, [random_stamps(CANDID + n) for n in (9, 10)])
+    with pytest.raises(ValueError, match="stamps stand in the alerts' table, by candid"):
+        next(found.series.stamps())
+    for table in (found.stamps, found.series):
+        assert table.info.scaling == "counts"
+        assert table.info.feature_unit == features.PHYSICAL
+
+
+def test_values_that_no_table_may_hold_are_null_or_left_out(tmp_path):
+    """A count below zero is null, an epoch beyond all dates is left out; the alerts stay."""
+    past = [epoch(9e99, candid=CANDID + 3), epoch(-1.0, candid=CANDID + 4)]
+    odd = alert("A", candid=CANDID + 1, ndethist=-3, magpsf=-999.0, history=past)
+    found = Written(tmp_path, packets(odd, alert("B", candid=CANDID + 2)))
+    series = found.series.identity()
+    assert (series["candid"] - CANDID).tolist() == [1, 2]
+    assert found.counts["history"]["left_out_jd"] == 2
+    values = found.stamps.features()
+    for name in ("ndethist", "non_detections", "magpsf"):
+        assert np.isnan(values[0, features.NAMES.index(name)])
+
+
+def test_every_table_on_the_way_keeps_identifiers_as_integers(tmp_path):
+    fill_spool(
+        [partial(list, packets(alert(history=[epoch(), epoch(candid=CANDID)])))], tmp_path, 1
+    )
+    written = {path.name.split("-")[0]: pq.read_schema(path) for path in tmp_path.glob("*.parquet")}
+    assert {name for name, schema in written.items() if "candid" in schema.names} == {
+        "alerts",
+        "detections",
+    }
+    for schema in [*written.values(), INFO.schema()]:
+        if "candid" in schema.names:
+            assert schema.field("candid").type == pa.int64()
+    of_alerts = labels(tmp_path, f"candid,class\n{CANDID},SN\n").alerts
+    assert of_alerts["candid"].type == pa.int64()
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.sets(st.integers(2**62 - 600, 2**62 + 600), min_size=3, max_size=8))
+def test_ids_near_2_to_the_62_are_the_same_in_both_tables_and_in_frames(tmp_path_factory, candids):
+    stamps = [image(pixels) for pixels in random_stamps(1)]
+    alerts = [
+        alert(f"ZTF{i}", candid=c, stamps=stamps, history=[epoch()]) for i, c in enumerate(candids)
+    ]
+    found = Written(tmp_path_factory.mktemp("nights"), packets(*alerts))
+    for table in (found.stamps, found.series):
+        frame = table.identity()
+        assert set(frame["candid"].dropna().tolist()) == candids
+        assert {f"ZTF{i}": c for i, c in enumerate(candids)} == {
+            row.object_id: row.candid for row in frame[frame["has_stamps"]].itertuples()
+        }
+
+
+def test_every_epoch_is_there_once_however_often_packets_tell_of_it(tmp_path):
+    limit, detection = epoch(2459001.5), epoch(2459002.5, candid=CANDID + 5)
+    # The detection came as an alert as well; a limit was told where there was a detection.
+    wrong = epoch(2459002.5)
+    alerts = [
+        alert("A", candid=CANDID + 5, jd=2459002.5, history=[limit, limit]),
+        alert("A", candid=CANDID + 9, history=[limit, detection]),
+        alert(
+            "A",
+            candid=CANDID + 10,
+            jd=2459020.5,
+            history=[limit, wrong, epoch(2459003.5, candid=CANDID + 6)],
+        ),
+        alert(
+            "A",
+            candid=CANDID + 11,
+            jd=2459021.5,
+            history=[epoch(2459003.5, candid=CANDID + 6), epoch(2459003.5)],
+        ),
+        # The same night of another object is another epoch.
+        alert("B", candid=CANDID + 12, history=[limit]),
+    ]
+    found = Written(tmp_path, packets(*alerts))
+    series = found.series.identity()
+    of_a = series[series["object_id"] == "A"]
+    assert (of_a["candid"] - CANDID).fillna(-1).tolist() == [-1, 5, 6, 9, 10, 11]
+    assert len(series) == 8
+    assert found.counts["history"] == {
+        "read": 10,
+        "left_out_jd": 0,
+        "left_out_candid": 0,
+        "repeated": 7,
+        "kept_detections": 1,
+        "kept_upper_limits": 2,
+    }
+
+
+def test_an_alert_that_comes_twice_is_written_once_the_first_of_them(tmp_path):
+    first, again = (
+        alert("A", candid=CANDID + 7, magpsf=18.0),
+        alert("A", candid=CANDID + 7, magpsf=15.0),
+    )
+    # The last of one batch, and the first of the next.
+    found = Written(tmp_path, packets(*many(511), first, again, *many(600)[511:]))
+    counts = found.counts["packets"]
+    assert (counts["read"], counts["written"], counts["duplicates"]) == (602, 601, 1)
+    alerts = found.stamps.identity()
+    row = int(np.flatnonzero(alerts["candid"] == CANDID + 7)[0])
+    assert found.stamps.features()[row, features.NAMES.index("magpsf")] == 18.0
+
+
+def test_every_packet_is_accounted_for_and_bad_ones_are_named(tmp_path):
+    bad = packet(alert(candid=CANDID + 3, stamps=[b"no", b"gzip", b"here"]))
+    given = [
+        *packets(*many(300)),
+        Packet("b.avro", bad),
+        Failure("a.tar.gz", "archive", "cut\nshort"),
+    ]
+    found = Written(tmp_path, given, broken_archives="keep")
+    counts = found.counts["packets"]
+    assert counts["read"] == counts["written"] + counts["duplicates"] + counts["bad"] == 302
+    assert (counts["bad_gzip"], counts["bad_archive"], counts["bad"]) == (1, 1, 2)
+    with (tmp_path / "bad.csv").open() as file:
+        rows = list(csv.reader(file))
+    assert sorted(row[:2] for row in rows[1:]) == [["a.tar.gz", "archive"], ["b.avro", "gzip"]]
+    assert found.stamps.rows == 300
+
+
+def test_a_broken_archive_stops_unless_it_is_to_be_kept(tmp_path, caplog):
+    given = [
+        *packets(*many(300)),
+        Failure("b.tar", "archive", "cut"),
+        Failure("a.tar", "archive", "x"),
+    ]
+    match = (
+        r"2 broken archives, the first is a\.tar: x; .*bad\.csv.*sources\.alerts\.broken_archives"
+    )
+    with pytest.raises(InputError, match=match):
+        Written(tmp_path, given)
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
+    found = Written(tmp_path, given, broken_archives="keep")
+    assert found.counts["packets"]["bad_archive"] == 2
+    assert "the first is a.tar: x" in caplog.text
+    # They are bad packets too.
+    with pytest.raises(InputError, match=r"2 of 302 packets.*2 archive"):
+        Written(tmp_path, given, broken_archives="keep", max_bad_fraction=0.001)
+    with pytest.raises(InputError, match=r"no alert that can be read.*a\.tar: x"):
+        Written(tmp_path, given[300:], broken_archives="keep", max_bad_fraction=1.0)
+
+
+def test_what_is_ignored_is_named_and_counted_and_is_no_bad_packet(tmp_path, caplog):
+    given = [
+        *packets(*many(60)),
+        *(Ignored(f"n.tar:{i}.txt", "other", "text") for i in range(50)),
+        Ignored("n.tar:in.tar", "nested", "too deep"),
+        Counter({"files": 2, "members.seen": 61, "members.read": 10}),
+    ]
+    files = [Ignored("x.7z", "format", "a 7z archive"), Ignored("notes.txt", "other", "text")]
+    found = Written(tmp_path, given, ignored=files, max_bad_fraction=0.0)
+    assert found.counts["files"] == {
+        **{"seen": 4, "read": 2, "ignored": 2},
+        **{f"ignored_{kind}": int(kind in ("format", "other")) for kind in IGNORED_FILES},
+    }
+    assert found.counts["members"] == {
+        **{"seen": 61, "read": 10, "ignored": 51},
+        **{f"ignored_{kind}": 0 for kind in IGNORED_MEMBERS},
+        **{"ignored_other": 50, "ignored_nested": 1},
+    }
+    assert found.counts["packets"]["bad"] == 0
+    with (tmp_path / "bad.csv").open() as file:
+        rows = list(csv.reader(file))
+    assert len(rows) == 1 + 51 + 2
+    assert ["n.tar:in.tar", "ignored_nested", "too deep"] in rows
+    assert rows[-2:] == [
+        ["notes.txt", "ignored_other", "text"],
+        ["x.7z", "ignored_format", "a 7z archive"],
+    ]
+    assert "53 files and members of archives are ignored" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.avro", "\ud800", "a\x1b[31m\nb", "x" * 100_000])
+def test_a_name_of_any_kind_can_be_listed(tmp_path, name):
+    given = [*packets(*many(5)), Failure(name, "avro", name), Ignored(name, "other", name)]
+    Written(tmp_path, given, max_bad_fraction=0.5)
+    with (tmp_path / "bad.csv").open(encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert len(rows) == 3
+    assert all(cell.isprintable() and len(cell) <= 1000 for row in rows for cell in row)
+
+
+def test_a_file_of_an_alert_and_rubbish_is_one_entry(tmp_path):
+    given = [*packets(*many(300)), Packet("b.avro", packet(alert(candid=CANDID + 3)) + b"rubbish")]
+    counts = Written(tmp_path, given).counts["packets"]
+    assert (counts["read"], counts["written"], counts["bad"]) == (301, 300, 1)
+
+
+def test_too_many_bad_packets_stop_with_the_count_and_leave_the_list(tmp_path):
+    given = [*packets(*many(50)), Packet("b.avro", b"")]
+    with pytest.raises(InputError, match=r"1 of 51 packets.*1 avro.*at most 1.00%.*bad.csv"):
+        Written(tmp_path, given)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv"]
+    assert Written(tmp_path, given, max_bad_fraction=0.02).stamps.rows == 50
+
+
+@pytest.mark.parametrize("given", [[], [Packet("a", b"")]])
+def test_no_alert_at_all_is_refused_whatever_the_fraction(tmp_path, given):
+    with pytest.raises(InputError, match="no alert that can be read"):
+        Written(tmp_path, given, max_bad_fraction=1.0)
+
+
+def test_labels_reach_their_alerts_and_their_objects(tmp_path):
+    alerts = [
+        *many(40),
+        alert("ZTF0000", candid=CANDID + 1, jd=2459500.5),
+        alert("ZTF0001", candid=CANDID + 2, jd=2459500.5),
+    ]
+    rows = [f"{CANDID + 1000 + i},{'SN' if i % 2 else 'bogus'}" for i in range(30)]
+    others = [(2, "AGN"), (77, "SN"), (1035, "kilonova"), (1036, "")]
+    text = "\n".join(["candid,class", *rows, *(f"{CANDID + n},{name}" for n, name in others)])
+    found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
+    stamps = by_last_digits(found.stamps)
+    assert stamps[1000] == 4
+    assert stamps[1001] == 1
+    assert stamps[1] == -1  # its object has a label, it has none
+    assert stamps[2] == 0
+    assert (stamps[[1035, 1036, 1039]] == -1).all()
+    series = found.series.identity().groupby("object_id")["label"].agg(["min", "max"])
+    assert series.loc["ZTF0000"].tolist() == [4, 4]
+    assert series.loc["ZTF0001"].tolist() == [-1, -1]  # two classes are none
+    assert found.counts["labels"] == {
+        "rows": 34,
+        "rows_malformed": 0,
+        "rows_without_class": 1,
+        "rows_without_id": 0,
+        "rows_with_bad_id": 0,
+        "rows_labelled": 32,
+        "other_classes": 1,
+        "comment_lines": 0,
+        "respelled_ids": 0,
+        "contradictory_ids": 0,
+        "rows_matched": 31,
+        "rows_unmatched": 1,
+        "alerts_unlike_their_object": 0,
+        "other_classes_by_name": {"kilonova": 1},
+        "alerts": 31,
+        "objects": 29,
+        "contradictory_objects": 1,
+        "objects_too_rare_to_hold_out": 0,
+    }
+    by_class = [f"kept_objects_{name}" for name in CLASSES]
+    series = [found.counts["series"][split] for split in SPLITS]
+    # An object whose alerts contradict each other counts for no class.
+    assert [sum(each[name] for each in series) for name in by_class] == [0, 14, 0, 0, 15]
+
+
+def test_no_labels_have_the_same_counts_all_zero(tmp_path):
+    first = Written(tmp_path, packets(*many(5)), labels=labels(tmp_path, "oid,class\nZTF0001,SN"))
+    second = Written(tmp_path, packets(*many(5)))
+    assert first.counts["labels"].keys() == second.counts["labels"].keys()
+    names = second.counts["labels"].pop("other_classes_by_name")
+    assert (names, set(second.counts["labels"].values())) == ({}, {0})
+
+
+def test_labels_of_objects_reach_all_their_alerts(tmp_path):
+    alerts = [*many(20), alert("ZTF0003", candid=CANDID + 1)]
+    text = "\n".join(["object_id,class", *(f"ZTF{i:04d},VS" for i in range(10))])
+    found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
+    assert by_last_digits(found.stamps)[[1, 1003, 1015]].tolist() == [2, 2, -1]
+    assert found.counts["labels"]["objects"] == 10
+
+
+def test_an_alerts_own_label_comes_before_that_of_its_object(tmp_path, caplog):
+    alerts = [
+        *many(20),
+        alert("ZTF0003", candid=CANDID + 1, jd=2459500.5),
+        alert("ZTF0003", candid=CANDID + 2, jd=2459501.5),
+    ]
+    text = f"""candid,object_id,class
+,ZTF0003,SN
+{CANDID + 1},ZTF0003,bogus
+{CANDID + 2},ZTF0003,SN
+{CANDID + 2},ZTF0003,AGN
+{CANDID + 1004},,VS
+,ZTF0004,VS
+"""
+    found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
+    # Of the second alert's own rows one contradicts the other.
+    assert by_last_digits(found.stamps)[[1003, 1, 2, 1004]].tolist() == [1, 4, -1, 2]
+    series = found.series.identity().set_index("object_id")["label"]
+    assert set(series["ZTF0003"]) == {1}
+    counts = found.counts["labels"]
+    assert counts["alerts_unlike_their_object"] == 1
+    assert (counts["rows_matched"], counts["contradictory_objects"]) == (6, 0)
+    assert "1 alerts have a label of their own, unlike their object's" in caplog.text
+
+
+def test_labels_that_match_no_alert_are_refused_before_a_table_is_written(tmp_path):
+    text = f"candid,class\n{CANDID + 1},SN\n{CANDID + 3},VS\n"
+    with pytest.raises(InputError) as caught:
+        Written(tmp_path, packets(*many(20)), labels=labels(tmp_path, text))
+    message = str(caught.value)
+    assert message.startswith(str(tmp_path / "labels.csv"))
+    assert "none of 2 rows with a class" in message
+    assert f"line 2: candid '{CANDID + 1}', where the alerts have candid '{CANDID + 1000}'" in (
+        message
+    )
+    assert not (tmp_path / "stamps.parquet").exists()
+
+
+def test_labels_of_which_fewer_than_half_match_are_used_with_a_warning(tmp_path, caplog):
+    text = "\n".join(["oid,class", "Z1,SN", "ZTF0001,SN", "ZTF0002,SN", "Z2,SN", "Z3,SN"])
+    found = Written(tmp_path, packets(*many(20)), labels=labels(tmp_path, text))
+    assert found.counts["labels"]["rows_unmatched"] == 3
+    assert "only 2 of 5 rows with a class" in caplog.text
+    assert "line 2: object_id 'Z1', where the alerts have object_id 'ZTF0000'" in caplog.text
+    caplog.clear()
+    text = "\n".join(["oid,class", "Z1,SN", "ZTF0001,SN", "ZTF0002,SN", "Z2,SN"])
+    Written(tmp_path, packets(*many(20)), labels=labels(tmp_path, text))
+    assert not caplog.records
+
+
+def exposures(n):
+    """Candids as ZTF's, one of each exposure: a time, a quadrant, and a number within it."""
+    return [CANDID + 1_000_000 * i + 15_003 + i % 7 for i in range(n)]
+
+
+@pytest.mark.parametrize("exact", [0, 6, 24])
+def test_candids_that_went_through_a_float_are_refused_or_named(tmp_path, caplog, exact):
+    candids = exposures(40)
+    stamps = [image(pixels) for pixels in random_stamps(1)]
+    alerts = [alert(f"ZTF{i}", candid=c, stamps=stamps) for i, c in enumerate(candids)]
+    rows = [c if i < exact else int(float(c)) for i, c in enumerate(candids)]
+    text = "\n".join(["candid,class", *(f"{c},SN" for c in rows)])
+    given = labels(tmp_path, text)
+    caplog.clear()
+    rounded = "these candids were rounded by a spreadsheet or a float64 column"
+    if not exact:
+        with pytest.raises(InputError, match=rf"none of 40 rows.*{rounded}.*as text"):
+            Written(tmp_path, packets(*alerts), labels=given)
+        return
+    found = Written(tmp_path, packets(*alerts), labels=given)
+    assert found.counts["labels"]["rows_matched"] == exact
+    # Most of them match in the last case: 16 others are too few to tell.
+    assert (rounded in caplog.text) == (exact == 6)
+
+
+def test_rounded_candids_of_which_some_meet_alerts_are_refused(tmp_path):
+    candids = exposures(40)
+    stamps = [image(pixels) for pixels in random_stamps(1)]
+    # Three alerts have the very candids that others are rounded to.
+    alerts = [
+        alert(f"ZTF{i}", candid=c, stamps=stamps)
+        for i, c in enumerate([*candids, *{int(float(c)) for c in candids[:3]}])
+    ]
+    text = "\n".join(["candid,class", *(f"{int(float(c))},SN" for c in candids)])
+    # Each label would be that of another alert.
+    with pytest.raises(InputError, match=r"only \d+ of 40 rows.*rounded"):
+        Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text.replace(",SN", ",VS")))
+
+
+def test_an_object_stands_in_one_split_of_both_tables_and_classes_are_held_out_alike(tmp_path):
+    alerts = many(120) + [
+        alert(f"ZTF{i:04d}", candid=CANDID + 5000 + i, jd=2459900.5) for i in range(0, 120, 3)
+    ]
+    rows = [f"ZTF{i:04d},{('SN', 'VS')[i % 2]}" for i in range(60)]
+    text = "\n".join(["object_id,class", *rows, "ZTF0100,AGN"])
+    found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
+    stamps, series = found.stamps.identity(), found.series.identity()
+    assert (stamps.groupby("object_id")["split"].nunique() == 1).all()
+    of_objects = series.groupby("object_id")["split"].first()
+    assert (stamps.set_index("object_id")["split"] == of_objects[stamps["object_id"]]).all()
+    held = series.drop_duplicates("object_id").groupby(["label", "split"]).size()
+    for label in (-1, 1, 2):
+        assert held[label]["validation"] == held[label]["test"] == {-1: 6, 1: 3, 2: 3}[label]
+    # A class of one object has nothing to hold out.
+    assert held[0].to_dict() == {"train": 1}
+    assert found.counts["labels"]["objects_too_rare_to_hold_out"] == 1
+    assert stamps["split"].tolist() == sorted(stamps["split"], key=SPLITS.index)
+
+
+def test_neither_processes_nor_batches_change_a_byte(tmp_path):
+    # More rows than a row group has: a database hands them out by its threads.
+    told = [[epoch(2458000.5 + i, fid=1 + i % 3) for i in range(40)] for _ in range(70)]
+    alerts = [
+        alert(f"ZTF{i:04d}", candid=CANDID + i, history=epochs) for i, epochs in enumerate(told)
+    ]
+    # Told twice, and otherwise the second time: the first is kept, whoever read it.
+    again = [alert(f"ZTF{i:04d}", candid=CANDID + i, magpsf=15.0) for i in range(70)]
+    # What is not read lies scattered, so that batches differ in it.
+    unread = [Ignored(f"i{i}", "other", "x") for i in range(9)]
+    unread += [Packet(f"b{i}", b"") for i in range(9)]
+    unread += [Failure(f"f{i}", "gzip", "") for i in range(9)]
+    scattered = [*packets(*alerts), *unread, Counter({"files": 1, "members.seen": 3})]
+    scattered = [scattered[i] for i in np.random.default_rng(1).permutation(len(scattered))]
+    given = [scattered, packets(*again), [*packets(*many(3)), Counter({"files": 2})]]
+    tables = []
+    for threads, batch in ((1, 512), (1, 7), (4, 11)):
+        folder = tmp_path / f"{batch}"
+        folder.mkdir()
+        found = Written(folder, *given, threads=threads, batch=batch, max_bad_fraction=0.2)
+        assert found.counts["files"]["seen"] == 3
+        assert found.counts["members"]["ignored"] == 9
+        assert found.counts["packets"]["duplicates"] == 70
+        files = [*found.paths, folder / "bad.csv"]
+        tables.append(([path.read_bytes() for path in files], found.counts))
+    assert tables[0] == tables[1] == tables[2]
+
+
+@pytest.mark.parametrize("name", ["it's [a] night*", "50% {x}"])
+def test_a_folder_may_have_any_name(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    assert Written(folder, packets(*many(5))).stamps.rows == 5
+
+
+def end():
+    os._exit(9)
+
+
+def test_a_process_that_is_killed_is_told(tmp_path):
+    with pytest.raises(InputError, match=r"a process of ours that was killed.*lower threads"):
+        fill_spool([end], tmp_path, 2)
+
+
+def test_masks_and_missing_features_are_counted(tmp_path):
+    cut = [image(p) for p in random_stamps(1, (63, 50))]
+    found = Written(tmp_path, packets(alert(stamps=cut, xpos=3053.0, sgscore1=-999.0), *many(5)))
+    assert found.counts["padded_stamps"] == 1
+    # Every reason has its number, 0 too, so that runs can be compared.
+    outside = 3 * 63 * 13
+    masked = {"outside": outside, "nan": 0, "infinite": 0, "no_data": 0}
+    assert found.counts["masked_pixels"] == masked
+    missing = {"sentinel": 1, "absent": 0, "unreadable": 0, "out_of_range": 0}
+    assert found.counts["missing_features"] == missing
+
+
+def test_nothing_is_left_behind(tmp_path):
+    Written(tmp_path, packets(*many(5)))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "bad.csv",
+        "series.parquet",
+        "stamps.parquet",
+    ]
+
+
+@pytest.mark.skipif(
+    "ZTFREP_REAL_DATA" not in os.environ, reason="ZTFREP_REAL_DATA names no folder of real alerts"
+)
+def test_the_real_archives_go_through_with_every_alert_accounted_for(tmp_path):
+    folder = Path(os.environ["ZTFREP_REAL_DATA"]) / "real-alerts"
+    weak = read_labels(folder / "index.csv", "weak_class")
+    path = tmp_path / "stamps.parquet"
+    files = readers(find_files(folder).packets)
+    told = write_nights(
+        files,
+        weak,
+        path,
+        tmp_path / "series.parquet",
+        tmp_path / "bad.csv",
+        splitting=Splitting(0.05, 40, 7),
+        max_bad_fraction=0.01,
+        threads=2,
+        source=str(folder),
+    )
+    counts = told["packets"]
+    assert (counts["read"], counts["written"], counts["bad"]) == (2175, 2175, 0)
+    assert told["labels"]["alerts"] == 822
+    assert told["padded_stamps"] == 26
+    with (folder / "index.csv").open() as file:
+        index = {line["candid"]: line for line in csv.DictReader(file)}
+    alerts = AlertTable(path).identity()
+    assert set(alerts["candid"].astype(str)) == set(index)
+    for candid, object_id in zip(alerts["candid"], alerts["object_id"], strict=True):
+        assert index[str(candid)]["object_id"] == object_id
+    of_object = alerts.groupby("object_id").size()
+    assert (of_object >= 2).sum() == 70
+    assert of_object.max() == 21

@@ -1,0 +1,307 @@
+import pickle
+
+import numpy as np
+import pytest
+
+from ztfrep.data import curation, features
+from ztfrep.errors import InputError
+from ztfrep.sources.pickles.published_pickles import read_series_pickle, read_stamps_pickle
+from ztfrep.sources.simulation import lightcurves, optics, scene, sky, survey, write_survey
+from ztfrep.sources.simulation.exposures import expose
+from ztfrep.sources.simulation.metadata import physical_features
+
+SCALE = 0.002
+SHARES = {
+    "quasars": 0.25, "outbursts": 0.0, "hostless": 0.0, "crossing": 0.0, "noise_peaks": 0.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A tiny survey; the held-out parts that never shrink are made small for the test alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(survey, "_HELD_OUT_PER_CLASS", 12)
+        patch.setattr(survey, "series_counts", lambda scale: {0: 30, 1: 4, 2: 60})
+        folders = [tmp_path_factory.mktemp(name) for name in ("first", "again", "other")]
+        for folder, seed in zip(folders, (7, 7, 8), strict=True):
+            write_survey(folder, scale=SCALE, seed=seed, progress=False)
+    return folders
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_others(small):
+    first, again, other = small
+    for name in (survey.STAMPS, survey.SERIES):
+        assert (first / name).read_bytes() == (again / name).read_bytes()
+        assert (first / name).read_bytes() != (other / name).read_bytes()
+    assert len(list(first.iterdir())) == 2
+
+
+def test_the_first_data_set_has_the_published_format_and_its_traps(small):
+    content = pickle.loads((small[0] / survey.STAMPS).read_bytes())
+    assert list(content) == ["Train", "Validation", "Test"]
+    for split in content.values():
+        assert list(split) == ["images", "labels", "features"]
+        images = split["images"]
+        assert images.dtype == np.float32
+        assert images.shape[1:] == (63, 63, 3)
+        # Scaled over the whole stamp: each channel touches both ends.
+        np.testing.assert_array_equal(images.min(axis=(1, 2)), 0)
+        np.testing.assert_array_equal(images.max(axis=(1, 2)), 1)
+        assert split["labels"].dtype == np.int64
+        assert split["features"].dtype == object
+        assert type(split["features"][0, 0]) is float
+    assert content["Validation"]["labels"].tolist() == np.repeat(range(5), 12).tolist()
+    assert np.bincount(content["Test"]["labels"]).tolist() == [12] * 5
+    assert (np.diff(content["Test"]["labels"]) < 0).any()
+
+
+def test_train_is_balanced_by_duplication_and_leaks_nothing(small):
+    splits = read_stamps_pickle(small[0] / survey.STAMPS)
+    train = splits["Train"]
+    keys = curation.digests(train.images)
+    first, copies, group = curation.first_of_each(keys)
+    counts = survey.train_counts(SCALE)
+    assert np.bincount(train.labels[first]).tolist() == counts.tolist()
+    assert np.bincount(train.labels).tolist() == [counts.max()] * 5
+    assert not curation.contradictory(train.labels, group, len(first)).any()
+    # Copies carry their original's features, and no class lies in one piece.
+    np.testing.assert_array_equal(train.features, train.features[first][group])
+    assert (np.diff(train.labels) != 0).sum() > len(train.labels) / 2
+    for name in ("Validation", "Test"):
+        assert not np.isin(curation.digests(splits[name].images), keys).any()
+
+
+def test_features_invert_to_what_a_survey_measures(small):
+    splits = read_stamps_pickle(small[0] / survey.STAMPS)
+    scores = np.concatenate([split.features for split in splits.values()])
+    assert features.scaled_as_published(scores)
+    value = dict(zip(features.NAMES, features.invert_zscore(scores).T, strict=True))
+    assert (value["dec"] > sky.SOUTHERN_LIMIT - 1e-6).all()
+    assert (value["magpsf"] < value["diffmaglim"] + 1).all()
+    assert ((value["rb"] >= 0) & (value["rb"] <= 1)).all()
+    exact = value["ncovhist"] < 2000
+    difference = value["ncovhist"] - value["ndethist"] - value["non_detections"]
+    assert np.abs(difference[exact & (value["ndethist"] < 19.5)]).max() < 1e-6
+    labels = np.concatenate([split.labels for split in splits.values()])
+    assert np.median(np.abs(value["ecl_lat"][labels == scene.ASTEROID])) < 10
+    stars, agn = labels == scene.VS, labels == scene.AGN
+    assert np.median(np.abs(value["gal_lat"][stars])) < np.median(np.abs(value["gal_lat"][agn]))
+
+
+def test_the_second_data_set_has_the_published_format(small):
+    content = pickle.loads((small[0] / survey.SERIES).read_bytes())
+    assert content["labels"].dtype == np.float64
+    found = read_series_pickle(small[0] / survey.SERIES)
+    assert found.template.shape == (94, 27, 27)
+    assert found.science.shape == found.difference.shape == (94, 3, 27, 27)
+    assert np.bincount(found.labels).tolist() == [30, 4, 60]
+
+
+def test_the_published_counts_are_met_at_full_scale():
+    assert survey.train_counts(1.0).tolist() == [14_542, 1_396, 14_517, 9_599, 10_528]
+    assert survey.series_counts(1.0) == {0: 26_190, 1: 1_502, 2: 49_454}
+
+
+@pytest.mark.parametrize("scale", [0.001, 0.03, 0.2])
+def test_series_keep_their_proportions_and_enough_supernovae(scale):
+    counts = survey.series_counts(scale)
+    assert counts[1] >= 120
+    assert counts[0] / counts[1] == pytest.approx(26_190 / 1_502, rel=0.01)
+    labels = np.repeat(list(counts), list(counts.values()))
+    parts = curation.split_objects(labels, held_out=0.05, at_least=40, seed=0)
+    assert all(np.bincount(labels[part]).min() >= 39 for part in parts[1:])
+
+
+@pytest.mark.parametrize("scale", [0, -1, 1.5, float("nan")])
+def test_a_scale_that_is_none_is_refused_and_writes_nothing(tmp_path, scale):
+    with pytest.raises(InputError, match=r"sources\.sample\.scale: found"):
+        write_survey(tmp_path / "s", scale=scale, seed=0)
+    assert not (tmp_path / "s").exists()
+
+
+def drawn(label, n=200, epochs=1, seed=0):
+    return scene.draw(np.full(n, label), epochs, np.random.default_rng(seed))
+
+
+def test_moving_objects_are_not_in_the_template():
+    scenes = drawn(scene.ASTEROID)
+    scenes.star_flux[:] = 0
+    scenes.galaxy["flux"][:] = 0
+    science, template, difference, sign = expose(scenes, 27, np.random.default_rng(1))
+    middle = np.s_[..., 11:16, 11:16]
+    noise = template.std(axis=(1, 2))
+    assert np.abs(template[middle].mean(axis=(1, 2)) / noise).max() < 1.5
+    bright = scenes.change[:, 0] > 8 * optics.counts(scenes.limit[:, 0]) / 5
+    assert (difference[:, 0][middle].sum(axis=(1, 2))[bright] > 0).all()
+    assert (sign[bright] == 1).all()
+
+
+def test_a_source_that_faded_is_stored_flipped():
+    scenes = drawn(scene.VS, n=400)
+    _, _, difference, sign = expose(scenes, 27, np.random.default_rng(1))
+    centre = difference[:, 0, 12:15, 12:15].mean(axis=(1, 2))
+    assert (centre >= 0).all()
+    strong = np.abs(scenes.change[:, 0]) > 5 * optics.counts(scenes.limit[:, 0])
+    assert (sign[strong, 0] == np.sign(scenes.change[strong, 0])).mean() > 0.95
+    assert (scenes.change < 0).mean() > 0.2
+    metadata = physical_features(scenes, sign[:, 0], np.random.default_rng(2))
+    faded = metadata[:, features.NAMES.index("isdiffpos")] == 1
+    np.testing.assert_array_equal(faded, sign[:, 0] < 0)
+
+
+def test_supernovae_stand_beside_their_hosts_and_nuclei_on_them():
+    supernova, nucleus = drawn(scene.SN), drawn(scene.AGN)
+
+    def offset(scenes):
+        galaxy = scenes.galaxy
+        return np.hypot(galaxy["x"][:, 0] - scenes.x, galaxy["y"][:, 0] - scenes.y)
+
+    assert (offset(nucleus) == 0).all()
+    assert np.median(offset(supernova)) > 0.5
+    assert (supernova.star_flux[:, 0] == 0).all()
+    assert (nucleus.star_flux[:, 0] > 0).all()
+
+
+def test_a_data_set_has_the_kinds_that_it_is_made_of():
+    def of(label, **kinds):
+        return scene.draw(
+            np.full(400, label), 1, np.random.default_rng(0), scene.Kinds(**SHARES | kinds)
+        )
+
+    nucleus = of(scene.AGN, quasars=0.9)
+    outshone = nucleus.star_flux[:, 0] > nucleus.galaxy["flux"][:, 0]
+    host_leads = of(scene.AGN, quasars=0.1)
+    assert outshone.mean() > 0.7
+    assert (host_leads.star_flux[:, 0] > host_leads.galaxy["flux"][:, 0]).mean() < 0.4
+    hidden = of(scene.VS, outbursts=0.5)
+    faint = hidden.star_flux[:, 0] < optics.counts(21.4)
+    assert faint.mean() == pytest.approx(0.5, abs=0.15)
+    assert (hidden.change[hidden.star_flux[:, 0] < optics.counts(21.9)] > 0).all()
+    assert (of(scene.VS).star_flux[:, 0] >= optics.counts(21.9)).all()
+    unseen = of(scene.SN, hostless=0.5).galaxy["flux"][:, 0] < optics.counts(21.9)
+    assert unseen.mean() == pytest.approx(0.5, abs=0.1)
+    assert (of(scene.SN).galaxy["flux"][:, 0] > optics.counts(21.9)).all()
+    assert (of(scene.ASTEROID, crossing=0.5).star_flux[:, 0] > 0).mean() == pytest.approx(
+        0.5, abs=0.1
+    )
+    assert (of(scene.ASTEROID).star_flux[:, 0] == 0).all()
+    peaks = of(scene.BOGUS, noise_peaks=0.3).artefact == scene.NOISE_PEAK
+    assert peaks.mean() == pytest.approx(0.3, abs=0.1)
+    assert not (of(scene.BOGUS).artefact == scene.NOISE_PEAK).any()
+
+
+def test_every_detection_stands_above_the_limit():
+    for label in range(5):
+        scenes = drawn(label, epochs=3)
+        faint = np.abs(scenes.change) < 0.9 * optics.counts(scenes.limit)
+        assert faint.mean() < 0.08
+
+
+def test_light_is_conserved_and_centred():
+    x, y = np.array([[0.3]]), np.array([[-0.2]])
+    image = optics.point_sources(x, y, np.array([[1000.0]]), np.array([2.0]), 63)[0]
+    place = np.arange(63) - 31
+    assert image.sum() == pytest.approx(1000, rel=1e-3)
+    assert (image.sum(axis=0) @ place) / image.sum() == pytest.approx(0.3, abs=1e-2)
+    assert (image.sum(axis=1) @ place) / image.sum() == pytest.approx(-0.2, abs=1e-2)
+
+
+@pytest.mark.parametrize("column", [40, 0, -4])
+def test_the_seeing_spreads_a_pixel_as_a_point_source_there(column):
+    """The light of one outside the stamp, in the margin of 6, comes in too."""
+    row, margin, centre = 20, 6, 31
+    sky = np.zeros((1, 63 + 2 * margin, 63 + 2 * margin), np.float32)
+    sky[0, row + margin, column + margin] = 1000
+    fwhm = np.array([2.0])
+    x, y = np.array([[column - centre]]), np.array([[row - centre]])
+    source = optics.point_sources(x, y, np.array([[1000.0]]), fwhm, 63)
+    assert optics.blurred(sky, fwhm) == pytest.approx(source, rel=1e-5, abs=1e-4)
+
+
+def moments(image):
+    place = np.arange(image.shape[-1]) - (image.shape[-1] - 1) / 2
+    total = image.sum()
+    along, across = place**2 * image.sum(axis=0), place**2 * image.sum(axis=1)
+    mixed = place[:, None] * place * image
+    return along.sum() / total, across.sum() / total, mixed.sum() / total
+
+
+def test_an_exposure_is_drawn_out_by_its_quadrupole():
+    at = np.zeros((1, 1))
+    image = optics.point_sources(at, at, np.array([[1000.0]]), np.array([2.5]), 63)
+    drawn_out = optics.elongated(image, np.array([[0.1, -0.06]]))
+    assert drawn_out.sum() == pytest.approx(image.sum(), rel=1e-6)
+    change = np.array(moments(drawn_out[0])) - np.array(moments(image[0]))
+    np.testing.assert_allclose(change, [0.1, -0.1, -0.06], atol=2e-3)
+
+
+def test_resampled_noise_keeps_its_deviation_and_correlates_with_its_neighbours():
+    noise = np.random.default_rng(0).normal(size=(20, 63, 63)).astype(np.float32)
+    found = optics.resampled(noise)
+    assert found.std() == pytest.approx(1, abs=0.02)
+    for axis in (1, 2):
+        correlation = [(found * np.roll(found, lag, axis)).mean() for lag in (1, 2, 3)]
+        np.testing.assert_allclose(correlation, [0.2, -0.12, -0.02], atol=0.02)
+
+
+@pytest.mark.parametrize("index", [0.6, 1.0, 4.0])
+def test_a_galaxy_holds_half_its_light_within_its_radius(index):
+    one = {name: np.array([[value]]) for name, value in
+           {"x": 0.0, "y": 0.0, "flux": 1e4, "radius": 4.0, "index": index,
+            "axis_ratio": 1.0, "angle": 0.3}.items()}  # fmt: skip
+    image = optics.galaxies(**one, size=151)[0]
+    place = np.arange(163) - 81
+    inside = np.hypot(place, place[:, None]) <= 4.0
+    assert image[inside].sum() / 1e4 == pytest.approx(0.5, abs=0.05)
+    blurred = optics.blurred(image[None], np.array([2.0]))[0]
+    assert blurred.sum() == pytest.approx(image.sum(), rel=0.06)
+
+
+def test_counts_and_magnitudes_are_inverse():
+    magnitudes = np.array([12.0, 18.5, 21.0])
+    np.testing.assert_allclose(optics.magnitude(optics.counts(magnitudes)), magnitudes)
+    assert optics.counts(optics.ZERO_POINT) == 1
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec", "ecliptic", "galactic"),
+    [
+        # The vernal equinox; values of the systems' definitions.
+        (0.0, 0.0, (0.0, 0.0), (-60.188553, 96.337272)),
+        # The ecliptic's north pole.
+        (270.0, 66.5607089, (90.0, None), (29.811438, 96.383961)),
+        # The galactic north pole and centre (Sgr A* is 0.07 deg off the latter).
+        (192.85948, 27.12825, (29.811438, 180.023174), (90.0, None)),
+        (266.405100, -28.936175, (-5.536306, 266.839617), (0.0, 0.0)),
+    ],
+)
+def test_coordinates_at_known_places(ra, dec, ecliptic, galactic):
+    for found, (latitude, longitude) in (
+        (sky.ecliptic(np.array([ra]), np.array([dec])), ecliptic),
+        (sky.galactic(np.array([ra]), np.array([dec])), galactic),
+    ):
+        assert found[0][0] == pytest.approx(latitude, abs=2e-3)
+        if longitude is not None:
+            away = (found[1][0] - longitude + 180) % 360 - 180
+            assert away == pytest.approx(0, abs=2e-3)
+
+
+def test_a_supernova_rises_and_falls_and_peaks_at_one():
+    rng = np.random.default_rng(0)
+    days = np.tile(np.arange(-40.0, 120.0, 1.0), (300, 1))
+    flux = lightcurves.supernova(days, rng)
+    np.testing.assert_allclose(flux.max(axis=1), 1, atol=0.02)
+    top = flux.argmax(axis=1)
+    assert ((top > 5) & (top < 120)).all()
+    assert (flux >= 0).all()
+
+
+def test_a_damped_random_walk_forgets():
+    rng = np.random.default_rng(0)
+
+    def spread(gap):
+        walk = lightcurves.damped_random_walk(np.tile([0.0, gap], (4000, 1)), rng)
+        return np.std(walk[:, 1] - walk[:, 0])
+
+    assert spread(1.0) < 0.3 * spread(100.0)
+    assert spread(5000.0) == pytest.approx(spread(20000.0), rel=0.1)

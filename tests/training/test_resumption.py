@@ -1,0 +1,247 @@
+"""A broken checkpoint is set aside with a warning, and the result is that of a new run."""
+
+import copy
+import io
+import logging
+import pickle
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from ztfrep.training.fit import OPTIMIZERS, Recipe, fit, make_deterministic
+from ztfrep.training.resumption import load_progress
+
+RECIPE = Recipe(
+    optimizer="adamw", learning_rate=0.05, epochs=4, batch_size=8, final_batch_size=8,
+    final_epochs=1, patience=10, precision="float32", seed=3, schedule="cosine",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def deterministic():
+    threads = torch.get_num_threads()
+    make_deterministic(1)
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+
+
+def data(n, seed):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, 4, generator=generator)
+    return x, x.sum(1, keepdim=True)
+
+
+def loss(model, batch):
+    x, y = batch
+    return {"loss": ((model(x) - y).square().mean(), torch.tensor(len(x)))}
+
+
+def run(recipe=RECIPE, **options):
+    model = network()
+    progress = fit(model, data(32, 0), torch.arange(32), data(16, 1), loss, recipe, **options)
+    return model.state_dict(), progress
+
+
+def interrupted(checkpoint, recipe=RECIPE, after=2):
+    """Leave the checkpoint of a run that was interrupted after an epoch."""
+
+    def interrupt(record):
+        if record["epoch"] == after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, checkpoint=checkpoint, on_epoch=interrupt)
+    return torch.load(checkpoint, weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory, deterministic):
+    """Bytes and content of a checkpoint after two of four epochs, and the result without one."""
+    path = tmp_path_factory.mktemp("good") / "fit.pt"
+    state = interrupted(path)
+    return path.read_bytes(), state, run()
+
+
+def saved(state):
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def bomb():
+    """A small zip that unpacks to more than any checkpoint of this network has."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for number in range(2):
+            archive.writestr(f"archive/data/{number}", bytes(1 << 26))
+    return buffer.getvalue()
+
+
+class Harmful:
+    def __reduce__(self):
+        return exec, ("open('executed', 'w')",)
+
+
+BYTES = {
+    "empty": lambda b: b"",
+    "cut": lambda b: b[: len(b) // 2],
+    "cut at the end": lambda b: b[:-1],
+    "zeros": lambda b: bytes(len(b)),
+    "zeros in the middle": lambda b: b[:2000] + bytes(500) + b[2500:],
+    "text": lambda b: b"a text\n" * 100,
+    "a page": lambda b: b"<!DOCTYPE html>",
+    "another pickle": lambda b: pickle.dumps({"model": 1}),
+    "a harmful pickle": lambda b: pickle.dumps(Harmful()),
+    "a harmful checkpoint": lambda b: saved({"model": Harmful()}),
+    "a list": lambda b: saved([1, 2]),
+    "a tensor": lambda b: saved(torch.zeros(3)),
+    "a bomb": lambda b: bomb(),
+}
+
+
+def change(*path, value):
+    def apply(state):
+        *inner, last = path
+        for key in inner:
+            state = state[key]
+        state[last] = value(state[last]) if callable(value) else value
+
+    return apply
+
+
+def remove(*path):
+    def apply(state):
+        *inner, last = path
+        for key in inner:
+            state = state[key]
+        del state[last]
+
+    return apply
+
+
+NAN = float("nan")
+CONTENTS = {
+    "a key too few": remove("best_state"),
+    "a key too many": change("extra", value=1),
+    "no model": change("model", value=None),
+    "a weight too few": remove("model", "0.weight"),
+    "a weight too many": change("model", "9.weight", value=torch.zeros(1)),
+    "another shape": change("model", "0.weight", value=torch.zeros(4, 8)),
+    "a shape that broadcasts": change("model", "0.bias", value=torch.zeros(1)),
+    "another dtype": change("best_state", "0.weight", value=lambda w: w.double()),
+    "a list for a weight": change("best_state", "0.bias", value=[0.0] * 8),
+    "a sparse weight": change("model", "0.weight", value=lambda w: w.to_sparse()),
+    "NaN in the model": change("model", "0.weight", value=lambda w: w * NAN),
+    "infinity in the best": change("best_state", "3.bias", value=lambda w: w * 0 + float("inf")),
+    "no history": change("history", value=[]),
+    "a history of numbers": change("history", value=[1.0, 2.0]),
+    "a longer history": change("history", value=lambda h: [h[-1] | {"epoch": i} for i in range(9)]),
+    "epochs out of order": change("history", value=lambda h: h[::-1]),
+    "a loss that is no number": change("history", 1, "validation_loss", value=NAN),
+    "a loss in words": change("history", 1, "validation_loss", value="0.5"),
+    "a record without a loss": remove("history", 2, "validation_loss"),
+    "another best epoch": change("best_epoch", value=0),
+    "a best epoch beyond": change("best_epoch", value=7),
+    "a best epoch in words": change("best_epoch", value="2"),
+    "no optimizer": change("optimizer", value={}),
+    "an optimizer without state": change("optimizer", "state", value={}),
+    "a moment too few": remove("optimizer", "state", 0, "exp_avg"),
+    "a moment of another shape": change("optimizer", "state", 0, "exp_avg", value=torch.zeros(3)),
+    "NaN in a moment": change("optimizer", "state", 0, "exp_avg_sq", value=lambda v: v * NAN),
+    "a step in words": change("optimizer", "state", 0, "step", value="2"),
+    "a parameter too many": change("optimizer", "state", value=lambda s: s | {99: s[0]}),
+    "another group": change("optimizer", "param_groups", 0, "weight_decay", value=0.5),
+    "no group": change("optimizer", "param_groups", value=[]),
+    "a learning rate of NaN": change("optimizer", "param_groups", 0, "lr", value=NAN),
+}  # fmt: skip
+
+
+def check_set_aside(tmp_path, monkeypatch, caplog, content, expected):
+    monkeypatch.chdir(tmp_path)
+    checkpoint = tmp_path / "fit.pt"
+    checkpoint.write_bytes(content)
+    seen = []
+    with caplog.at_level(logging.WARNING):
+        weights, progress = run(checkpoint=checkpoint, on_epoch=seen.append)
+    (message,) = caplog.messages
+    assert str(checkpoint) in message
+    assert "fit.pt.broken" in message
+    assert "\n" not in message
+    assert len(message) < 200 + len(str(checkpoint))
+    assert (tmp_path / "fit.pt.broken").read_bytes() == content
+    assert all(torch.equal(weights[name], value) for name, value in expected[0].items())
+    assert seen == progress.history == expected[1].history
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("damage", BYTES)
+def test_broken_bytes_are_set_aside(tmp_path, monkeypatch, caplog, good, damage):
+    content, _, expected = good
+    check_set_aside(tmp_path, monkeypatch, caplog, BYTES[damage](content), expected)
+
+
+@pytest.mark.parametrize("damage", CONTENTS)
+def test_what_this_training_did_not_save_is_set_aside(tmp_path, monkeypatch, caplog, good, damage):
+    _, state, expected = good
+    state = copy.deepcopy(state)
+    CONTENTS[damage](state)
+    check_set_aside(tmp_path, monkeypatch, caplog, saved(state), expected)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("after", [0, 1, 4])
+def test_a_good_checkpoint_is_resumed(tmp_path, caplog, optimizer, after):
+    recipe = Recipe(**{**vars(RECIPE), "optimizer": optimizer})
+    checkpoint = tmp_path / "fit.pt"
+    interrupted(checkpoint, recipe, after)
+    model = network()
+    fresh = OPTIMIZERS[optimizer](model.parameters(), lr=0.05)
+    assert len(load_progress(checkpoint, model, fresh, recipe.epochs).history) == after + 1
+    weights, progress = run(recipe, checkpoint=checkpoint)
+    expected, uninterrupted = run(recipe)
+    assert all(torch.equal(weights[name], value) for name, value in expected.items())
+    assert progress.history == uninterrupted.history
+    assert not caplog.messages
+
+
+def test_a_run_that_was_killed_after_its_last_epoch_trains_no_further(tmp_path):
+    # A rate that spoils the weights: the best is epoch 0 or 1, and patience ends the run.
+    recipe = Recipe(**{**vars(RECIPE), "learning_rate": 30.0, "epochs": 50, "patience": 2})
+    checkpoint = tmp_path / "fit.pt"
+    _, uninterrupted = run(recipe, checkpoint=checkpoint)
+    assert len(uninterrupted.history) < 50
+    _, again = run(recipe, checkpoint=checkpoint)
+    assert again.history == uninterrupted.history
+
+
+def test_a_full_disk_names_the_checkpoint(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="writing failed: No space left on device") as caught:
+        run(checkpoint=tmp_path / "fit.pt")
+    assert caught.value.filename == str(tmp_path / "fit.pt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_cannot_be_read_is_no_broken_one(tmp_path, monkeypatch, good):
+    def failing(*_):
+        raise OSError(5, "Input/output error", "fit.pt")
+
+    checkpoint = tmp_path / "fit.pt"
+    checkpoint.write_bytes(good[0])
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        run(checkpoint=checkpoint)
+    monkeypatch.undo()
+    assert checkpoint.read_bytes() == good[0]

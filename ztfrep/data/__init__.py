@@ -1,0 +1,1 @@
+"""Alerts on disk and in memory: tables, features, stamps, splits, vectors."""

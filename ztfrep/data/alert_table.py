@@ -1,0 +1,200 @@
+"""An alert table on disk: whole and right before any of it is used, then read on demand."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ztfrep.data import features
+from ztfrep.data.alert_checks import RowChecks
+from ztfrep.data.alert_schema import (
+    CHANNELS,
+    IDENTITY,
+    ROW_GROUP,
+    SCALAR_COLUMNS,
+    UNLABELLED,
+    TableError,
+    TableInfo,
+    parse_schema,
+)
+from ztfrep.data.checksums import Checksum, verify
+from ztfrep.data.frames import to_frame
+from ztfrep.data.parquet_files import opening, refused, refusing
+from ztfrep.data.parquet_layout import Layout, check_expansion, check_layout
+from ztfrep.errors import InputError
+
+# Of stamps read together, whatever their size: 1,000 rows of ZTF's.
+_BATCH_BYTES = 48 << 20
+# A check needs fewer at a time; pyarrow takes several times as much to bring them together.
+_CHECKED_BYTES = 8 << 20
+_ROWS_OF_SCALARS = 1 << 14
+_REMEDY = "correct the table, or make it again with dvc repro"
+
+
+class AlertTable:
+    """A table on disk, checked on opening; columns and stamps are read on demand.
+
+    A table whose checksum is that of its bytes was checked as it was written: opening it reads
+    every byte once (2.5 GB/s of a core), and decodes none. Every other one is decoded once and
+    checked row by row (some 0.5 GB/s of pixels), in memory that does not grow with its pixels.
+    Raises InputError for a table that breaks what the schema promises: see `alert_schema` and
+    `alert_checks`.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise InputError(
+                self.path, found="no such file", expected="an alert table", remedy="run dvc repro"
+            )
+        with refusing(self.path):
+            try:
+                self._check()
+            except TableError as error:
+                raise refused(self.path, error.found, error.expected, _REMEDY) from error
+
+    def _check(self) -> None:
+        layout = check_layout(self.path)
+        with opening(self.path) as file:
+            self.info = parse_schema(file.schema_arrow)
+        self.rows = sum(layout.rows)
+        checksum = verify(self.path)
+        if checksum is Checksum.RIGHT:
+            return
+        # A long text that stands in many rows is read once.
+        with opening(self.path, coded=("object_id", "split")) as file:
+            self._check_rows(file, layout)
+        if checksum is Checksum.WRONG:
+            raise TableError(
+                "bytes that changed since it was written",
+                "the bytes that the checksum in it was made of",
+            )
+
+    def _check_rows(self, file: pq.ParquetFile, layout: Layout) -> None:
+        checks = RowChecks(self.info)
+        present = [np.empty(0, dtype=bool)]
+        for batch in self._batches(file, SCALAR_COLUMNS, _ROWS_OF_SCALARS):
+            checks.rows(batch)
+            present.append(batch.column("has_stamps").to_numpy(zero_copy_only=False))
+        checks.finish()
+        claimed = np.concatenate(present)
+        if len(claimed) != self.rows:
+            raise TableError(f"{len(claimed)} rows", f"{self.rows}, as the footer says")
+        if self.info.held != "here":
+            claimed[:] = False
+        self._check_stamps(file, layout, claimed, checks)
+
+    def _check_stamps(
+        self, file: pq.ParquetFile, layout: Layout, claimed: np.ndarray, checks: RowChecks
+    ) -> None:
+        """Check that the rows `claimed` `(n,)` bool have stamps, no others, and their pixels."""
+        column = [name.split(".")[0] for name in layout.columns].index("stamps")
+        rows = np.array(layout.rows)
+        values = np.array([group[column] for group in layout.values])
+        # A null stamp takes one value in the file, and a whole stamp in memory.
+        filled = np.flatnonzero(values > rows)
+        check_expansion(
+            self.path, self.path.stat().st_size, 4 * self.info.pixels * int(rows[filled].sum())
+        )
+        starts = np.cumsum(rows) - rows
+        rows_at_once = self._rows_in(_CHECKED_BYTES)
+        for group in range(len(rows)):
+            row = int(starts[group])
+            if group not in filled:
+                self._compare(claimed[row : row + rows[group]], np.zeros(rows[group], bool), row)
+                continue
+            for batch in self._batches(file, ["stamps"], rows_at_once, [group]):
+                storage = batch.column(0).storage
+                valid = storage.is_valid().to_numpy(zero_copy_only=False)
+                self._compare(claimed[row : row + len(valid)], valid, row)
+                stamps = _stamps_to_numpy(batch.column(0), self.info)
+                checks.pixels(stamps.reshape(len(stamps), -1), np.flatnonzero(valid) + row)
+                row += len(valid)
+
+    def _compare(self, claimed: np.ndarray, valid: np.ndarray, first: int) -> None:
+        if len(claimed) == len(valid) and (claimed == valid).all():
+            return
+        row = int((claimed[: len(valid)] != valid).argmax())
+        found = f"stamps in row {first + row}" if valid[row] else f"no stamps in row {first + row}"
+        expected = "stamps where has_stamps is true, and nowhere else"
+        if self.info.held != "here":
+            expected = f"none, with stamps {self.info.held}"
+        raise TableError(found, expected)
+
+    def _rows_in(self, most_bytes: int) -> int:
+        return max(1, most_bytes // (4 * self.info.pixels))
+
+    def _batches(
+        self,
+        file: pq.ParquetFile,
+        columns: list[str] | tuple[str, ...],
+        rows: int,
+        groups: list[int] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        with refusing(self.path):
+            batches = file.iter_batches(rows, row_groups=groups, columns=list(columns))
+        while True:
+            # What the caller does with a batch is not refused for the file's sake.
+            with refusing(self.path):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    def _read(self, columns: list[str]) -> pa.Table:
+        with opening(self.path) as file, refusing(self.path):
+            return file.read(columns)
+
+    def identity(self) -> pd.DataFrame:
+        """Read every identity column but the features; `label` is -1 where null.
+
+        `candid` is int64, or pandas' Int64 where some rows have none: never a float.
+        """
+        frame = to_frame(self._read([name for name, _, _ in IDENTITY]))
+        frame["label"] = frame["label"].fillna(UNLABELLED).astype(np.int64)
+        return frame
+
+    def has_stamps(self) -> np.ndarray:
+        """Return for every row whether it has stamps, bool `(n,)`."""
+        present: np.ndarray = self._read(["has_stamps"]).column(0).to_numpy()
+        return present
+
+    def features(self) -> np.ndarray:
+        """Read the metadata features, float64 `(n, 26)`, NaN where null; see `clipped_features`."""
+        table = self._read(list(features.NAMES))
+        columns = [table.column(name).to_numpy().astype(np.float64) for name in features.NAMES]
+        return np.stack(columns, axis=1)
+
+    def clipped_features(self) -> np.ndarray:
+        """Read the features as a network or a scaling takes them: physical ones clipped."""
+        values = self.features()
+        return features.clip(values) if self.info.feature_unit == features.PHYSICAL else values
+
+    def stamps(self, rows_per_batch: int = ROW_GROUP) -> Iterator[np.ndarray]:
+        """Stream the stamps of the rows that have any, in table order.
+
+        Batches are float32 `(m, 3, H, W)`, NaN where not observed, m up to `rows_per_batch`, fewer
+        where a batch would be larger than 48 MiB. Raises ValueError if they stand in another table.
+        """
+        if self.info.held != "here":
+            raise ValueError(f"{self.path}: the stamps stand in the alerts' table, by candid")
+        with opening(self.path) as file:
+            for batch in self._batches(
+                file, ["stamps"], min(rows_per_batch, self._rows_in(_BATCH_BYTES))
+            ):
+                yield _stamps_to_numpy(batch.column(0), self.info)
+
+
+def _stamps_to_numpy(column: pa.Array, info: TableInfo) -> np.ndarray:
+    storage = column.storage
+    size = info.pixels
+    # `flatten` would drop null rows, and `values` ignores the offset of a slice.
+    values = storage.values.slice(storage.offset * size, len(storage) * size)
+    stamps = values.to_numpy(zero_copy_only=False)
+    stamps = stamps.reshape(-1, len(CHANNELS), info.height, info.width)
+    if storage.null_count:
+        stamps = stamps[storage.is_valid().to_numpy(zero_copy_only=False)]
+    return stamps

@@ -1,0 +1,201 @@
+"""The alert tables: written here, in the schema of `alert_schema`; `alert_table` reads them."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ztfrep.data import checksums
+from ztfrep.data.alert_checks import RowChecks
+from ztfrep.data.alert_schema import (
+    CHANNELS,
+    CLASSES,
+    LARGEST_STAMP,
+    ROW_GROUP,
+    SERIES_CLASSES,
+    SPLITS,
+    UNLABELLED,
+    TableInfo,
+    is_time,
+)
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.files import replacing
+
+__all__ = [
+    "CHANNELS",
+    "CLASSES",
+    "LARGEST_STAMP",
+    "ROW_GROUP",
+    "SERIES_CLASSES",
+    "SPLITS",
+    "UNLABELLED",
+    "AlertTable",
+    "AlertWriter",
+    "TableInfo",
+    "is_time",
+]
+
+
+class AlertWriter:
+    """Writes a table in row groups; the file appears when the `with` block ends well.
+
+    One row group is checked and compressed while the caller brings the next together. Raises
+    ValueError for rows that break what `alert_checks` checks, at the latest when the block ends.
+    """
+
+    def __init__(self, path: str | Path, info: TableInfo) -> None:
+        info.validate()
+        self.info = info
+        self._checks = RowChecks(info)
+        self._rows = 0
+        self._path = path
+        self._schema = info.schema()
+        # One is filled while the other is written.
+        self._buffers = [np.empty((0, info.pixels), np.float32) for _ in range(2)]
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> "AlertWriter":
+        with ExitStack() as stack:
+            self._temporary = stack.enter_context(replacing(self._path))
+            self._file = stack.enter_context(checksums.SummedFile(self._temporary))
+            stack.push(self._fill_in)
+            self._writer = stack.enter_context(
+                # Floats of an image hardly repeat: a dictionary costs time, and gains nothing.
+                pq.ParquetWriter(
+                    self._file,
+                    self._schema,
+                    compression="lz4",
+                    use_dictionary=["object_id", "split"],
+                    # Bytes of like significance side by side: an eighth smaller. zstd would gain
+                    # a twentieth more, for a third more time.
+                    use_byte_stream_split=["stamps.list.element"],
+                    write_statistics=["split", "label", "mjd"],
+                )
+            )
+            self._pool = stack.enter_context(ThreadPoolExecutor(1))
+            stack.push(self._end)
+            self._open = stack.pop_all()
+        return self
+
+    def write(self, columns: Mapping[str, np.ndarray | pa.Array | Sequence[object]]) -> None:
+        """Append rows.
+
+        `stamps` is float32 `(n, 3, H, W)` with NaN where a pixel is not observed; a stamp of NaN
+        alone becomes null. With `has_stamps`, bool `(n,)`, it holds those of the rows so marked
+        alone; none where they stand in the alerts' table. `label` -1 becomes null, and so does NaN
+        in a feature or `mjd`. A nullable column left out is null. The arrays are still read after
+        this returns: leave them as they are. Raises ValueError for a missing or unknown column, and
+        for a `candid` of floats: they cannot hold its 19 digits.
+        """
+        unknown = set(columns) - set(self._schema.names)
+        if unknown:
+            raise ValueError(f"no such column: {sorted(unknown)}")
+        candid = pa.array(columns.get("candid", []), from_pandas=True)
+        if pa.types.is_floating(candid.type):
+            # Whole numbers in a float column would pass, rounded.
+            raise ValueError(f"candid is {candid.type}: its 19 digits do not fit in a float")
+        rows = len(columns["object_id"])
+        shape = (0, len(CHANNELS), self.info.height, self.info.width)
+        stamps = np.asarray(columns.get("stamps", np.empty(shape, np.float32)))
+        present = np.asarray(columns.get("has_stamps", _has_pixels(stamps, rows)), dtype=bool)
+        if "has_stamps" not in columns:
+            stamps = stamps[present[: len(stamps)]]
+        arrays = []
+        for field in self._schema:
+            values = columns.get(field.name)
+            if field.name == "has_stamps":
+                arrays.append(pa.array(present))
+            elif field.name == "stamps":
+                held = present if self.info.held == "here" else np.zeros(rows, dtype=bool)
+                arrays.append(self._stamps_to_arrow(stamps, held, field.type))
+            elif values is None:
+                if not field.nullable:
+                    raise ValueError(f"column {field.name!r} is required")
+                arrays.append(pa.nulls(rows, field.type))
+            elif field.name == "label":
+                label = np.asarray(values, dtype=np.int8)
+                arrays.append(pa.array(label, field.type, mask=label == UNLABELLED))
+            elif isinstance(values, pa.Array):
+                arrays.append(values.cast(field.type))
+            else:
+                arrays.append(pa.array(values, field.type, from_pandas=field.nullable))
+        batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        self._finish()
+        flat = np.ascontiguousarray(stamps).reshape(len(stamps), self.info.pixels)
+        self._writing = self._pool.submit(
+            self._write, batch, flat, np.flatnonzero(present) + self._rows
+        )
+        self._rows += rows
+
+    def _write(self, batch: pa.RecordBatch, stamps: np.ndarray, rows: np.ndarray) -> None:
+        self._checks.rows(batch)
+        self._checks.pixels(stamps, rows[: len(stamps)])
+        self._writer.write_table(pa.Table.from_batches([batch]), row_group_size=ROW_GROUP)
+
+    def _end(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._finish()
+        if kind is None:
+            self._checks.finish()
+            self._writer.add_key_value_metadata({checksums.KEY: checksums.BLANK})
+
+    def _fill_in(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._file.fill_in(self._temporary)
+
+    def _finish(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _stamps_to_arrow(
+        self, stamps: np.ndarray, present: np.ndarray, kind: pa.DataType
+    ) -> pa.Array:
+        expected = (int(present.sum()), *kind.shape)
+        if stamps.shape != expected or stamps.dtype != np.float32:
+            raise ValueError(f"stamps {stamps.shape} {stamps.dtype}, expected {expected} float32")
+        flat = np.ascontiguousarray(stamps).reshape(len(stamps), self.info.pixels)
+        if not present.all():
+            # A null row takes its place among the pixels too. What stands there is not written, so
+            # that the place of earlier rows will do, and need not be cleared.
+            self._buffers.reverse()
+            if len(self._buffers[0]) < len(present):
+                self._buffers[0] = np.zeros((len(present), flat.shape[1]), np.float32)
+            places = self._buffers[0][: len(present)]
+            places[present] = flat
+            flat = places
+        storage = pa.FixedSizeListArray.from_arrays(
+            pa.array(flat.reshape(-1)),
+            type=pa.list_(pa.float32(), flat.shape[1]),
+            mask=pa.array(~present),
+        )
+        return pa.ExtensionArray.from_storage(kind, storage)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return self._open.__exit__(kind, error, trace)
+
+
+def _has_pixels(stamps: np.ndarray, rows: int) -> np.ndarray:
+    if not len(stamps):
+        return np.zeros(rows, dtype=bool)
+    observed: np.ndarray = ~np.isnan(stamps.reshape(len(stamps), -1)).all(axis=1)
+    return observed

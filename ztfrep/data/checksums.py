@@ -1,0 +1,80 @@
+"""A checksum of a Parquet file, inside it: CRC-32 over every byte, its own digits as zeros.
+
+It stands in the footer's metadata with the size of the file. A file that another program made of
+this one may carry the entry over, but has another size; a file of the same size with another
+checksum was changed in place. It guards against damage and rewriting, not against forgery.
+"""
+
+import io
+import re
+import zlib
+from enum import Enum
+from pathlib import Path
+
+from ztfrep.data.parquet_files import find_footer
+
+KEY = "checksum"
+# The number rises when the checks do that a checksum stands for.
+_MARK = b"ztfrep-checked-1"
+_BLANK = _MARK + b" crc32 %08x of %016x bytes" % (0, 0)
+_FILLED = re.compile(_MARK + rb" crc32 ([0-9a-f]{8}) of ([0-9a-f]{16}) bytes")
+_BLOCK = 1 << 20
+
+# The value of the metadata's entry while the file is written.
+BLANK = _BLANK.decode()
+
+
+class Checksum(Enum):
+    """What a file's checksum says of it."""
+
+    ABSENT = "no checksum, or that of another file"
+    RIGHT = "the bytes that were written"
+    WRONG = "other bytes than were written"
+
+
+class SummedFile(io.BufferedWriter):
+    """A new file that adds up the checksum of what is appended to it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path, "wb"))
+        self._crc = 0
+
+    def write(self, data: object) -> int:
+        """Append bytes."""
+        self._crc = zlib.crc32(data, self._crc)  # type: ignore[arg-type]
+        return super().write(data)  # type: ignore[arg-type]
+
+    def fill_in(self, path: Path) -> None:
+        """Close the file, and write the checksum in place of `BLANK` in its footer."""
+        self.close()
+        footer = find_footer(path)
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.seek(footer.start)
+            place = file.read(len(footer)).rindex(_BLANK)
+            file.seek(footer.start + place)
+            file.write(_MARK + b" crc32 %08x of %016x bytes" % (self._crc, size))
+
+
+def verify(path: Path) -> Checksum:
+    """Compare a Parquet file with its checksum, at some 2.5 GB/s of one core.
+
+    Raises InputError if the file has no footer.
+    """
+    size = path.stat().st_size
+    footer = find_footer(path)
+    with path.open("rb") as file:
+        file.seek(footer.start)
+        rest = file.read()
+        own = [entry for entry in _FILLED.finditer(rest) if int(entry[2], 16) == size]
+        if len(own) != 1:
+            return Checksum.ABSENT
+        crc, left = 0, footer.start
+        file.seek(0)
+        while block := file.read(min(left, _BLOCK)):
+            crc = zlib.crc32(block, crc)
+            left -= len(block)
+    start, end = own[0].span()
+    for part in (rest[:start], _BLANK, rest[end:]):
+        crc = zlib.crc32(part, crc)
+    return Checksum.RIGHT if crc == int(own[0][1], 16) else Checksum.WRONG

@@ -1,0 +1,165 @@
+"""What a Parquet file claims to hold, compared with its bytes before anything is decoded.
+
+A footer or a page header may claim any number of rows or bytes, and pyarrow makes room for them.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ztfrep.data.filetypes import quote
+from ztfrep.data.parquet_files import MAGIC, find_footer, refused
+from ztfrep.data.thrift import BINARY, I32, I64, LIST, STRUCT, Struct, read_struct
+
+# Of one page, decompressed. Other writers' pages are of 1 MiB too, unless a row is larger.
+LARGEST_PAGE = 32 << 20
+# Pixels and features of the sky compress to a half; what expands so much more is no observation.
+# The second is half a second's work, in memory that is not as large.
+MOST_EXPANSION, ALWAYS_ALLOWED = 256, 256 << 20
+# As much of a page header as is read; text of statistics may make it longer.
+_HEADER, _LONGEST_HEADER = 128, 1 << 16
+_MOST_COLUMNS = 256
+
+# Numbers of the fields in Parquet's definition. Of a footer:
+_SCHEMA, _ROWS, _GROUPS = 2, 3, 4
+# Of a schema's element, of a row group, of a column of it:
+_CHILDREN = 5
+_COLUMNS = 1
+_FILE, _META, _CRYPTO, _SECRET = 1, 3, 8, 9
+_PATH, _VALUES, _LENGTH, _DATA_PAGE, _DICTIONARY_PAGE = 3, 5, 7, 9, 11
+# Of a page header, and of that of each kind of page:
+_EXPANDED, _COMPRESSED, _DATA, _DICTIONARY, _DATA_V2 = 2, 3, 5, 7, 8
+_PAGE_VALUES = 1
+_ELSEWHERE = {(_FILE, BINARY), (_CRYPTO, STRUCT), (_SECRET, BINARY)}
+
+
+class Layout(NamedTuple):
+    """What a footer says, once its claims are in proportion to the file.
+
+    `columns` are paths (the parts joined by dots); `rows` of every row group; `values` of every
+    row group and column, as many as rows unless the column is one of lists.
+    """
+
+    columns: list[str]
+    rows: list[int]
+    values: list[list[int]]
+
+
+class _Chunk(NamedTuple):
+    """A column of a row group: its name in a message, its bytes in the file, its values."""
+
+    where: str
+    start: int
+    length: int
+    values: int
+
+
+def check_layout(path: Path) -> Layout:
+    """Compare what the footer and the page headers claim with the bytes of the file.
+
+    Nothing is decoded; some 3 ms for a row group of 36 columns. Raises InputError.
+    """
+    footer = find_footer(path)
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(footer.start)
+        try:
+            content, _ = read_struct(file.read(len(footer)), 0)
+            layout, chunks = _parse_footer(content)
+        except (IndexError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise refused(path, "a damaged footer", "a Parquet file") from error
+        claimed: Any = content.get((_ROWS, I64))
+        rows = sum(layout.rows)
+        if claimed != rows or min(layout.rows, default=0) < 0:
+            raise refused(path, f"{claimed} rows, and {rows} in its row groups", "the same")
+        if not rows:
+            raise refused(path, "no rows", "an alert or more")
+        if rows > size:
+            raise refused(path, f"{rows} rows in {size} bytes", "a byte or more for every row")
+        expanded = end = 0
+        for chunk in sorted(chunks, key=lambda chunk: chunk.start):
+            last = chunk.start + chunk.length
+            # Bytes that several columns share would be read without end.
+            if chunk.length <= 0 or chunk.start < max(end, len(MAGIC)) or last > footer.start:
+                found = f"{chunk.where} at bytes {chunk.start} to {last}"
+                raise refused(path, found, "columns one after another, before the footer")
+            end = last
+            expanded += _check_pages(path, file.fileno(), chunk)
+    check_expansion(path, size, expanded)
+    return layout
+
+
+def check_expansion(path: Path, size: int, expanded: int) -> None:
+    """Raise InputError if a file of `size` bytes expands out of all proportion."""
+    if expanded > max(MOST_EXPANSION * size, ALWAYS_ALLOWED):
+        found = f"{size} bytes that expand to {expanded}"
+        raise refused(path, found, f"at most {MOST_EXPANSION} times as many")
+
+
+def _parse_footer(content: Struct) -> tuple[Layout, list[_Chunk]]:
+    """Raises KeyError, TypeError, AttributeError or ValueError for a footer that is none."""
+    schema: Any = content[_SCHEMA, LIST]
+    # pyarrow reads them in a recursion.
+    if len(schema) > _MOST_COLUMNS:
+        raise ValueError(f"{len(schema)} columns")
+    leaves = sum(not element.get((_CHILDREN, I32)) for element in schema)
+    layout = Layout([], [], [])
+    chunks = []
+    groups: Any = content[_GROUPS, LIST]
+    for number, group in enumerate(groups):
+        columns = group[_COLUMNS, LIST]
+        if len(columns) != leaves:
+            raise ValueError(f"{len(columns)} columns of {leaves}")
+        if any(column.keys() & _ELSEWHERE for column in columns):
+            raise ValueError("columns that are encrypted or in another file")
+        metas = [column[_META, STRUCT] for column in columns]
+        names = [b".".join(meta[_PATH, LIST]).decode() for meta in metas]
+        if layout.columns and names != layout.columns:
+            raise ValueError("other columns in another row group")
+        layout = layout._replace(columns=names)
+        layout.rows.append(group[_ROWS, I64])
+        layout.values.append([meta[_VALUES, I64] for meta in metas])
+        for name, meta in zip(names, metas, strict=True):
+            start, dictionary = meta[_DATA_PAGE, I64], meta.get((_DICTIONARY_PAGE, I64), 0)
+            start = dictionary if 0 < dictionary < start else start
+            where = f"column {quote(name)} of row group {number}"
+            chunks.append(_Chunk(where, start, meta[_LENGTH, I64], meta[_VALUES, I64]))
+    return layout, chunks
+
+
+def _check_pages(path: Path, file: int, chunk: _Chunk) -> int:
+    """Return the bytes of a column's pages once they are decompressed."""
+    at, stop = chunk.start, chunk.start + chunk.length
+    values = expanded = 0
+    while at < stop:
+        for most in (_HEADER, _LONGEST_HEADER):
+            try:
+                header, length = read_struct(os.pread(file, min(most, stop - at), at), 0)
+                size: Any = header[_EXPANDED, I32]
+                compressed: Any = header[_COMPRESSED, I32]
+                break
+            except IndexError:
+                continue
+            except (ValueError, KeyError):
+                raise refused(path, f"no page header at byte {at}, {chunk.where}", "one") from None
+        else:
+            raise refused(path, f"no page header at byte {at}, {chunk.where}", "one")
+        if not 0 <= size <= LARGEST_PAGE:
+            found = f"a page of {size} bytes in {chunk.where}"
+            raise refused(path, found, f"at most {LARGEST_PAGE} bytes a page")
+        at += length + compressed
+        if compressed < 0 or at > stop:
+            found = f"a page of {compressed} bytes, compressed, beyond the end of {chunk.where}"
+            raise refused(path, found, "pages within their column")
+        for kind in (_DATA, _DICTIONARY, _DATA_V2):
+            content: Any = header.get((kind, STRUCT), {})
+            count = content.get((_PAGE_VALUES, I32), 0)
+            # Room is made for a dictionary by its number of entries, none of which is empty.
+            if count < 0 or (kind == _DICTIONARY and count > size):
+                found = f"{count} entries in a page of {size} bytes, {chunk.where}"
+                raise refused(path, found, "no more than bytes")
+            values += count if kind != _DICTIONARY else 0
+        expanded += size
+    if values != chunk.values:
+        raise refused(path, f"{values} values in {chunk.where}", f"{chunk.values}, as claimed")
+    return expanded

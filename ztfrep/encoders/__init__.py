@@ -1,0 +1,1 @@
+"""Trained networks with their preprocessing, on disk and in memory."""

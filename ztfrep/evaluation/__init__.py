@@ -1,0 +1,1 @@
+"""Scores of vectors and classifiers, with intervals and baselines; figures."""

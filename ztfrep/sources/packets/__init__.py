@@ -1,0 +1,1 @@
+"""Alert packets: archives of Avro files to alert tables."""

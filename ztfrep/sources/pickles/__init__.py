@@ -1,0 +1,1 @@
+"""The published pickles, read without running what they hold."""

@@ -1,0 +1,87 @@
+"""Untrusted pickles as memory-mapped arrays; nothing that a file holds is run.
+
+Only the opcodes and the names that plain containers, numbers, strings and numpy arrays need are
+admitted, and every name stands for an inert constructor of ours. A big buffer is handed out as a
+view of a memory map of the file, so that reading 3.5 GB takes a few MB; Python objects cost a
+fixed allowance, whatever the file says.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ztfrep.data.filetypes import HEAD_BYTES, describe
+from ztfrep.errors import InputError
+from ztfrep.sources.pickles.allow_list import Array, Constructor, DType, RefusedError, Text
+from ztfrep.sources.pickles.mapped_file import MappedFile, TruncatedError
+from ztfrep.sources.pickles.unpickler import DamagedError, unpickle
+
+_DEPTH = 8
+# The finished copy of a container, and its entry among those that are done.
+_CONTAINER_COST = 256
+_EXPECTED = "a pickle of plain containers, numbers, strings and numpy arrays"
+
+# What to do about a file by the beginning of what `describe` says of it.
+_REMEDIES = {
+    "a gzip file": "unpack it first, with gunzip",
+    "a bzip2 file": "unpack it first, with bunzip2",
+    "an xz file": "unpack it first, with unxz",
+    "a zstd file": "unpack it first, with unzstd",
+    "a zip archive": "unpack it first, with unzip",
+    "a 7z archive": "unpack it first, with 7z",
+    "a rar archive": "unpack it first, with unrar",
+    "a tar archive": "unpack it first, with tar",
+    "an HTML page": "download the file itself, in a browser where you are signed in",
+    "an empty": "fetch it again",
+    "zeros": "fetch it again",
+}
+# As much as `describe` says of a file that it does not know: a pickle of protocol 0 or 1 may be so.
+_UNKNOWN = ("text that begins", "a file that begins")
+
+
+def read_pickle(path: str | Path) -> Any:
+    """Read a pickle of protocol 2 to 5: containers, numbers, strings, numpy arrays.
+
+    Arrays of 64 KiB or more are read-only views of the file (protocol 2: copies). Raises InputError
+    for a file that is missing, truncated, no pickle, or that names anything else, and for one with
+    more Python objects than `mapped.ALLOWANCE` pays for, some 86,000 rows of 26 features.
+    """
+    file = MappedFile(path, _EXPECTED)
+    kind = describe(file.data[:HEAD_BYTES])
+    is_pickle = kind.startswith("a pickle")
+    if not is_pickle and not kind.startswith(_UNKNOWN):
+        remedies = (text for start, text in _REMEDIES.items() if kind.startswith(start))
+        remedy = next(remedies, "give the pickle, or correct the path")
+        raise InputError(path, found=kind, expected=_EXPECTED, remedy=remedy)
+    try:
+        return _finished(unpickle(file), _DEPTH, {}, file)
+    except RefusedError as error:
+        found = str(error) if is_pickle else f"{kind}; read as a pickle, {error}"
+        remedy = error.remedy or "use a file in that format, from a source you trust"
+        remedy = f"nothing of it was run; {remedy}"
+    except TruncatedError as error:
+        found = str(error) if is_pickle else f"{kind}, which is no pickle or not a whole one"
+        remedy = "fetch it again, whole"
+    except DamagedError as error:
+        found = f"a damaged pickle, {error}" if is_pickle else f"{kind}, which is no whole pickle"
+        remedy = "fetch it again, or have it written again"
+    raise InputError(path, found=found, expected=_EXPECTED, remedy=remedy)
+
+
+def _finished(value: Any, depth: int, done: dict[int, Any], file: MappedFile) -> Any:
+    """Put arrays in the place of their constructions; `done` keeps shared parts shared."""
+    if isinstance(value, Array):
+        return value.value
+    if isinstance(value, DType | Constructor | Text | memoryview):
+        raise RefusedError("a bare dtype, function, buffer or long text")
+    if not isinstance(value, dict | list | tuple):
+        return value
+    if depth == 0:
+        raise RefusedError(f"containers nested deeper than {_DEPTH}")
+    if id(value) not in done:
+        file.pay(_CONTAINER_COST + 16 * len(value))
+        if isinstance(value, dict):
+            made: Any = {key: _finished(part, depth - 1, done, file) for key, part in value.items()}
+        else:
+            made = type(value)(_finished(part, depth - 1, done, file) for part in value)
+        done[id(value)] = made
+    return done[id(value)]

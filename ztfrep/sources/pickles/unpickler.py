@@ -1,0 +1,259 @@
+"""The instructions of a pickle that are admitted, each at a price; nothing foreign is called."""
+
+import pickle
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from ztfrep.data.filetypes import quote
+from ztfrep.sources.pickles.allow_list import (
+    ADMITTED,
+    Array,
+    Constructor,
+    DType,
+    RefusedError,
+    Text,
+    copied,
+)
+from ztfrep.sources.pickles.mapped_file import MappedFile, TruncatedError
+from ztfrep.sources.pickles.opcodes import CODES, COSTS, PLAIN, PYTHON_2, VALUE_COST
+from ztfrep.sources.pickles.value_runs import VALUE_CODES, read_run
+
+# Smaller buffers are copied: a view would keep the whole map alive for a few bytes.
+_VIEW_FROM = 1 << 16
+# An array's state within a dict within a dict makes some six marks.
+_MOST_MARKS = 64
+# Pickle writes at most 2,000 values between two marks; the check is made now and then.
+_MOST_VALUES = 10_000
+# Integers all of which have one hash would make a dict quadratic in them.
+_MOST_INT = 1 << 32
+_MOST_INT_BYTES = 255
+# Protocol 0 writes the content of an array as one line.
+_MOST_LINE = 1 << 24
+
+_KEY_COST = 4096
+_MADE_COST = 256
+# After values that are no run, so many bytes are read before the next is looked for.
+_PAUSE = 32
+
+
+class DamagedError(Exception):
+    """The bytes are no sequence of instructions that can be carried out; the text says where."""
+
+
+def unpickle(file: MappedFile) -> Any:
+    """Carry out a file's instructions; arrays are still `Array`, see `standins`.
+
+    Raises RefusedError, TruncatedError or DamagedError.
+    """
+    return _Unpickler(file).load()
+
+
+# The standard library's unpickler in Python: the one in C offers no way to change an instruction.
+_Base: Any = pickle._Unpickler
+_Stop: Any = pickle._Stop  # type: ignore[attr-defined]
+
+
+class _Unpickler(_Base):
+    """Python's own unpickler less every opcode that is not admitted, at a price for each other."""
+
+    def __init__(self, file: MappedFile) -> None:
+        super().__init__(file)
+        self._mapped = file
+        self._no_run_before = 0
+
+    def load(self) -> Any:
+        """Carry out the instructions until STOP, and return the value that is then on the stack."""
+        file, data, size = self._mapped, self._mapped.data, len(self._mapped.data)
+        dispatch, costs = self.dispatch, COSTS
+        self.read, self.readline = file.read, file.readline
+        self.metastack: list[list[Any]] = []
+        self.stack: list[Any] = []
+        self.append = self.stack.append
+        start = 0
+        try:
+            while True:
+                file.release()
+                if len(self.stack) > _MOST_VALUES:
+                    raise RefusedError(f"more than {_MOST_VALUES} values outside of a container")
+                for _ in range(1000):
+                    start = file.position
+                    code = data[start]
+                    file.position = start + 1
+                    # A call of `pay` would take a fifth of the time of reading features.
+                    file.left -= costs[code]
+                    if file.left < 0:
+                        file.pay(0)
+                    dispatch[code](self)
+        except _Stop as stop:
+            return stop.value
+        except TruncatedError:
+            raise
+        except RefusedError as error:
+            raise RefusedError(f"{error} at byte {start}", error.remedy) from None
+        except Exception as error:  # Hostile bytes make an instruction raise almost anything.
+            if start >= size:
+                text = f"{size} bytes where at least {size + 1} are announced"
+                raise TruncatedError(text) from None
+            reason = "no instruction begins" if data[start] not in self.dispatch else _reason(error)
+            raise DamagedError(f"{reason} at byte {start} of {size}") from error
+
+    def find_class(self, module: str, name: str) -> Constructor:
+        if (module, name) not in ADMITTED:
+            full_name = quote(f"{module[:80]}.{name[:80]}", 80)[1:-1]
+            raise RefusedError(f"the foreign name {full_name}")
+        return ADMITTED[module, name]
+
+    def load_frame(self) -> None:
+        # A frame only says how much to read ahead, and a map needs no reading ahead.
+        self._mapped.read(8)
+
+    def load_mark(self) -> None:
+        if len(self.metastack) >= _MOST_MARKS:
+            raise RefusedError(f"containers nested deeper than {_MOST_MARKS}")
+        super().load_mark()
+
+    def load_value(self) -> None:
+        file = self._mapped
+        start = file.position - 1
+        if start >= self._no_run_before:
+            values, end = read_run(file.data, start, self.memo)
+            if values:
+                # The first is paid for.
+                file.pay(VALUE_COST * (len(values) - 1))
+                self.stack += values
+                file.position = end
+                return
+            self._no_run_before = end + _PAUSE
+        _Base.dispatch[file.data[start]](self)
+
+    def load_long4(self) -> None:
+        size = int.from_bytes(self._mapped.read(4), "little")
+        if size > _MOST_INT_BYTES:
+            raise RefusedError(f"an integer of {size} bytes")
+        self.append(pickle.decode_long(self._mapped.read(size)))
+
+    def load_unicode(self) -> None:
+        # A letter of one byte may take four in memory, as in `_text`.
+        line = self._mapped.readline(_MOST_LINE)
+        self._mapped.pay(4 * len(line))
+        self.append(str(line[:-1], "raw-unicode-escape"))
+
+    def _text(self, width: int) -> None:
+        view = self._mapped.view(int.from_bytes(self._mapped.read(width), "little"))
+        if len(view) >= _VIEW_FROM:
+            self.append(Text(view))
+            return
+        # One letter beyond the Basic Multilingual Plane makes every letter take four bytes.
+        self._mapped.pay(4 * len(view))
+        self.append(str(view, "utf-8", "surrogatepass"))
+
+    def _buffer(self, width: int) -> None:
+        view = self._mapped.view(int.from_bytes(self._mapped.read(width), "little"))
+        if len(view) >= _VIEW_FROM:
+            self.append(view)
+            return
+        self._mapped.pay(len(view))
+        self.append(bytes(view))
+
+    def load_put(self) -> None:
+        index = int(self.readline()[:-1])
+        if not 0 <= index < _MOST_INT:
+            raise RefusedError("a part stored under a number of more than 32 bits")
+        self.memo[index] = self.stack[-1]
+
+    def load_reduce(self) -> None:
+        arguments = self.stack.pop()
+        constructor = self.stack[-1]
+        if not isinstance(constructor, Constructor) or not isinstance(arguments, tuple):
+            raise RefusedError(f"a call of {type(constructor).__name__}")
+        self.stack[-1] = constructor.make(*arguments)
+        self._pay_copy(self.stack[-1])
+
+    def load_build(self) -> None:
+        state = self.stack.pop()
+        if not isinstance(self.stack[-1], DType | Array):
+            raise RefusedError(f"a state for {type(self.stack[-1]).__name__}")
+        self.stack[-1].build(state)
+        self._pay_copy(self.stack[-1])
+
+    def _pay_copy(self, value: object) -> None:
+        self._mapped.pay_copy(copied(value))
+        # Bytes that are made of a text take no more than the text does in the file.
+        self._mapped.pay(_MADE_COST if isinstance(value, bytes) else _MADE_COST + copied(value))
+
+    def load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set(key, value)
+
+    def load_setitems(self) -> None:
+        items = self.pop_mark()
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            self._set(key, value)
+
+    def _set(self, key: object, value: object) -> None:
+        # Hashing a deep tuple would overflow the stack, so keys are names.
+        is_key = type(key) is str or (type(key) is int and 0 <= key < _MOST_INT)
+        if not isinstance(self.stack[-1], dict) or not is_key:
+            raise RefusedError(f"a {type(key).__name__} as the key of a dict")
+        self._mapped.pay(_KEY_COST)
+        self.stack[-1][key] = value
+
+    def load_inst(self) -> None:
+        self.find_class(*(self._mapped.readline()[:-1].decode("utf-8") for _ in range(2)))
+        raise RefusedError("the pickle instruction INST")
+
+    def load_dict(self) -> None:
+        items = self.pop_mark()
+        self.append({})
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            self._set(key, value)
+
+    dispatch: ClassVar[dict[int, Callable[..., None]]] = {}
+
+
+def _reason(error: Exception) -> str:
+    """Say in plain words why an instruction cannot be carried out; never with the file's values."""
+    if isinstance(error, UnicodeError):
+        return "a text that is not in its encoding"
+    if isinstance(error, IndexError):
+        return "an instruction without its values"
+    if isinstance(error, KeyError) or str(error)[:20].startswith("Memo value not found"):
+        return "a reference to what was not stored"
+    return "an instruction with values of a wrong kind"
+
+
+def _refuse(opcode: str) -> Callable[..., None]:
+    writer = ", which Python 2 wrote" if opcode in PYTHON_2 else ""
+
+    def load(_: _Unpickler) -> None:
+        raise RefusedError(f"the pickle instruction {opcode}{writer}")
+
+    return load
+
+
+def _dispatch(codes: dict[str, int]) -> dict[int, Callable[..., None]]:
+    table = {code: _refuse(name) for name, code in codes.items()}
+    table |= {codes[name]: _Base.dispatch[codes[name]] for name in PLAIN}
+    own = {
+        "FRAME": _Unpickler.load_frame,
+        "MARK": _Unpickler.load_mark,
+        "LONG4": _Unpickler.load_long4,
+        "PUT": _Unpickler.load_put,
+        "REDUCE": _Unpickler.load_reduce,
+        "BUILD": _Unpickler.load_build,
+        "INST": _Unpickler.load_inst,
+        "DICT": _Unpickler.load_dict,
+        "SETITEM": _Unpickler.load_setitem,
+        "SETITEMS": _Unpickler.load_setitems,
+        "UNICODE": _Unpickler.load_unicode,
+        "BINUNICODE": lambda self: self._text(4),
+        "BINUNICODE8": lambda self: self._text(8),
+        "BINBYTES": lambda self: self._buffer(4),
+        "BINBYTES8": lambda self: self._buffer(8),
+        "BYTEARRAY8": lambda self: self._buffer(8),
+    }
+    table |= dict.fromkeys(VALUE_CODES, _Unpickler.load_value)
+    return table | {codes[name]: load for name, load in own.items()}
+
+
+_Unpickler.dispatch = _dispatch(CODES)

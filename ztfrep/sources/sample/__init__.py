@@ -1,5 +1,0 @@
-"""A simulated survey, so that the pipeline runs whole without a download."""
-
-from ztfrep.sources.sample.survey import write_survey
-
-__all__ = ["write_survey"]

@@ -1,0 +1,159 @@
+"""Science, template and difference stamps of scenes, with the faults of a real subtraction."""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from ztfrep.sources.simulation import optics
+from ztfrep.sources.simulation.scene import (
+    BAD_COLUMN,
+    COSMIC_RAY,
+    MISALIGNED,
+    NOISE_PEAK,
+    SATURATED,
+    Scenes,
+)
+
+_TEMPLATE_DEPTH = 0.3  # Noise of a template's sky relative to a science exposure's.
+_TRAIL_POINTS = 5
+
+
+def expose(
+    scenes: Scenes, size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Render scenes: science `(n, k, size, size)`, template, difference, and signs `(n, k)`.
+
+    Template is `(n, size, size)`, difference as science; float32 counts. A source that faded is
+    stored flipped, as the survey does, so that the centre of a difference is positive; its sign is
+    -1.
+    """
+    n, epochs = scenes.change.shape
+    galaxies = optics.galaxies(**scenes.galaxy, size=size)
+    stars = (scenes.star_x, scenes.star_y, scenes.star_flux)
+    template = optics.point_sources(*stars, scenes.template_seeing, size)
+    template += optics.blurred(galaxies, scenes.template_seeing)
+    template = optics.elongated(template, scenes.template_shape)
+    _saturate(template)
+    depth = scenes.noise.mean(axis=1) * _TEMPLATE_DEPTH
+    template_noise = optics.resampled(_noise(template, depth, rng)) * 0.5
+    science = np.empty((n, epochs, size, size), np.float32)
+    difference = np.empty_like(science)
+    for epoch in range(epochs):
+        seeing, noise = scenes.seeing[:, epoch], scenes.noise[:, epoch]
+        still = optics.point_sources(*stars, seeing, size) + optics.blurred(galaxies, seeing)
+        alert = _alert(scenes, epoch, size)
+        image = optics.elongated(still + alert, scenes.shape[:, epoch])
+        _saturate(image)
+        image += _noise(image, noise, rng)
+        fault = _detector_faults(scenes, epoch, size, rng)
+        image += fault
+        matched = _matched(scenes, stars, galaxies, epoch, size, rng)
+        _saturate(matched)
+        science[:, epoch] = image
+        difference[:, epoch] = image - matched - template_noise
+        difference[:, epoch] += _ringing(still, scenes, rng)
+    template += template_noise
+    middle = difference[..., size // 2 - 1 : size // 2 + 2, size // 2 - 1 : size // 2 + 2]
+    sign = np.where(middle.mean(axis=(2, 3)) < 0, -1, 1)
+    return science, template, difference * sign[..., None, None].astype(np.float32), sign
+
+
+def _noise(image: np.ndarray, sky: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Photon noise of sky and sources, as the Gaussian that it is at these counts."""
+    variance = sky[:, None, None] ** 2 + np.maximum(image, 0) / optics.GAIN
+    return (rng.standard_normal(image.shape, dtype=np.float32) * np.sqrt(variance)).astype(
+        np.float32
+    )
+
+
+def _alert(scenes: Scenes, epoch: int, size: int) -> np.ndarray:
+    """The light that the template lacks, drawn out along a trail if it moves."""
+    along = np.linspace(-0.5, 0.5, _TRAIL_POINTS) * scenes.trail[:, None]
+    x = scenes.x[:, None] + along * np.cos(scenes.trail_angle)[:, None]
+    y = scenes.y[:, None] + along * np.sin(scenes.trail_angle)[:, None]
+    astronomical = np.isin(scenes.artefact, (COSMIC_RAY, BAD_COLUMN, SATURATED, MISALIGNED))
+    flux = np.where(astronomical, 0, scenes.change[:, epoch])
+    flux = np.where(scenes.artefact == NOISE_PEAK, 0.45 * flux, flux)
+    shared = np.repeat(flux[:, None] / _TRAIL_POINTS, _TRAIL_POINTS, axis=1)
+    return optics.point_sources(x, y, shared, scenes.seeing[:, epoch], size)
+
+
+def _matched(
+    scenes: Scenes,
+    stars: tuple[np.ndarray, np.ndarray, np.ndarray],
+    galaxies: np.ndarray,
+    epoch: int,
+    size: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """The template brought to the science exposure's seeing: nearly, as a fitted kernel does."""
+    n = len(scenes)
+    bad = scenes.artefact == MISALIGNED
+    shift = np.where(bad, 0.45, 0.07) * np.exp(rng.normal(0, 0.5, n))
+    angle = rng.uniform(0, 2 * np.pi, n)
+    x, y, flux = stars
+    width = scenes.seeing[:, epoch] * (1 + rng.normal(0, 0.03, n))
+    shape = scenes.shape[:, epoch] + rng.normal(0, 0.02, (n, 2))
+    scale = (1 + rng.normal(0, 0.008, n))[:, None]
+    moved = x + (shift * np.cos(angle))[:, None], y + (shift * np.sin(angle))[:, None]
+    image = optics.point_sources(*moved, flux * scale, width, size)
+    image += optics.blurred(galaxies, width) * scale[..., None].astype(np.float32)
+    return optics.elongated(image, shape)
+
+
+def _saturate(image: np.ndarray) -> None:
+    """Cut full wells off, and let a little of what is over bleed along their rows."""
+    spilling = np.flatnonzero((image > optics.SATURATION).any(axis=(1, 2)))
+    full = np.minimum(image[spilling], optics.SATURATION)
+    place = np.arange(image.shape[2])
+    bleeding = np.exp(-np.abs(place - place[:, None]) / 8).astype(np.float32)
+    image[spilling] = full + 0.02 * (image[spilling] - full) @ bleeding
+
+
+def _ringing(still: np.ndarray, scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
+    """Residuals where a subtraction divides by next to nothing: on cores of bright stars."""
+    excess = np.maximum(still - 6_000, 0)
+    wave = rng.normal(0, 0.07, still.shape).astype(np.float32)
+    strong = np.where(scenes.artefact == SATURATED, 2.0, 1.0)[:, None, None]
+    return (excess * wave * strong).astype(np.float32)
+
+
+def _detector_faults(scenes: Scenes, epoch: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Cosmic rays (a few sharp pixels), bad columns, and peaks of correlated noise."""
+    n = len(scenes)
+    image = np.zeros((n, size, size), np.float32)
+    flux = scenes.change[:, epoch]
+    middle = (size - 1) / 2
+    column = np.rint(middle + scenes.x).astype(int)
+    row = np.rint(middle + scenes.y).astype(int)
+
+    hit = np.flatnonzero(scenes.artefact == COSMIC_RAY)
+    # Most are short; a dead pixel is a hit that takes light away.
+    steps = rng.choice([1, 2, 3, 4], len(hit), p=[0.5, 0.25, 0.15, 0.1])
+    sign = np.where((steps == 1) & (rng.random(len(hit)) < 0.3), -1, 1)
+    slope = rng.uniform(0, 2 * np.pi, len(hit))
+    for step in range(4):
+        here = step < steps
+        x = column[hit] + np.rint(step * np.cos(slope)).astype(int)
+        y = row[hit] + np.rint(step * np.sin(slope)).astype(int)
+        charge = sign * flux[hit] * rng.uniform(0.3, 1.2, len(hit))
+        image[hit[here], y[here], x[here]] += charge[here]
+
+    # Charge spreads to the pixels beside.
+    image[hit] = gaussian_filter(image[hit], (0, 0.55, 0.55))
+
+    bad = np.flatnonzero(scenes.artefact == BAD_COLUMN)
+    level = flux[bad, None] * rng.uniform(0.15, 0.45, (len(bad), 1))
+    image[bad, :, column[bad]] += (level * rng.uniform(0.6, 1.4, (len(bad), size))).astype(
+        np.float32
+    )
+
+    peak = np.flatnonzero(scenes.artefact == NOISE_PEAK)
+    noise = scenes.noise[peak, epoch][:, None, None]
+    around = np.add.outer(np.arange(-2, 3), np.zeros(5, int))
+    bump = rng.normal(0.9, 1.4, (len(peak), 5, 5)) * noise
+    image[
+        peak[:, None, None],
+        row[peak][:, None, None] + around,
+        column[peak][:, None, None] + around.T,
+    ] += bump
+    return image

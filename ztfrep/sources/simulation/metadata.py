@@ -1,0 +1,151 @@
+"""The 26 features of an alert, measured on the scene that its stamps show."""
+
+import numpy as np
+
+from ztfrep.data import features
+from ztfrep.sources.simulation import optics, sky
+from ztfrep.sources.simulation.scene import (
+    AGN,
+    BAD_COLUMN,
+    BOGUS,
+    COSMIC_RAY,
+    MISALIGNED,
+    REAL,
+    SATURATED,
+    SN,
+    VS,
+    Scenes,
+)
+
+_MISSING = -999.0  # The survey's word for "none"; upstream clipping makes it -1.
+_CATALOGUE_LIMIT, _CATALOGUE_RADIUS = 22.2, 30.0  # Pan-STARRS: mag, arcsec
+_TEMPLATE_LIMIT = 21.6
+
+
+def physical_features(scenes: Scenes, sign: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Measure the first exposure: float64 `(n, 26)` in physical units, clipped as upstream.
+
+    `sign` `(n,)` is -1 where the difference stamp is stored flipped.
+    """
+    n = len(scenes)
+    noise = scenes.noise[:, 0] * np.sqrt(optics.noise_area(scenes.seeing[:, 0]))
+    flux = np.maximum(np.abs(scenes.change[:, 0]) + rng.normal(0, noise), 3.5 * noise)
+    values = {
+        "isdiffpos": np.where(sign < 0, 1.0, 0.0),
+        "magpsf": optics.magnitude(flux),
+        "sigmapsf": np.hypot(1.0857 * noise / flux, 0.02) * np.exp(rng.normal(0, 0.15, n)),
+        "diffmaglim": scenes.limit[:, 0] + rng.normal(0, 0.08, n),
+        "ra": scenes.ra,
+        "dec": scenes.dec,
+        "fwhm": _width(scenes, rng),
+        "rb": _real_bogus(scenes, rng),
+        **_counterparts(scenes, rng),
+        **_nearest_in_template(scenes, rng),
+        **_history(scenes, rng),
+    }
+    values["classtar"] = _star_likeness(scenes, rng)
+    values["ecl_lat"], values["ecl_long"] = sky.ecliptic(scenes.ra, scenes.dec)
+    values["gal_lat"], values["gal_long"] = sky.galactic(scenes.ra, scenes.dec)
+    return features.clip(np.stack([values[name] for name in features.NAMES], axis=1))
+
+
+def _width(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
+    """FWHM of the detection in pixels: the seeing's, less for a sharp fault, more for a smear."""
+    width = np.hypot(scenes.seeing[:, 0], 0.8 * scenes.trail)
+    width = np.where(scenes.artefact == COSMIC_RAY, 1.3, width)
+    width = np.where(scenes.artefact == BAD_COLUMN, 3.0, width)
+    width = np.where(np.isin(scenes.artefact, (SATURATED, MISALIGNED)), width * 1.25, width)
+    return width * np.exp(rng.normal(0.1, np.where(scenes.label == BOGUS, 0.45, 0.22)))
+
+
+def _real_bogus(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
+    bogus = scenes.artefact != REAL
+    return np.where(bogus, rng.beta(2.2, 4.5, len(scenes)), rng.beta(6.5, 2.6, len(scenes)))
+
+
+def _star_likeness(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
+    """SExtractor's class of the detection: near 1 for a point, less on a host or a fault."""
+    host = np.where(np.isin(scenes.label, (AGN, SN)), scenes.galaxy["flux"][:, 0], 0)
+    point = np.abs(scenes.change[:, 0]) + scenes.star_flux[:, 0]
+    share = point / (point + 0.5 * host)
+    logit = 5.0 * share - 0.6 + rng.normal(0, 1.5, len(scenes))
+    logit -= np.where(scenes.artefact == REAL, 0, rng.gamma(2.0, 1.5, len(scenes)))
+    return 1 / (1 + np.exp(-logit))
+
+
+def _sources(scenes: Scenes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distance in pixels from the alert, magnitude, and share of a star in its light: `(n, s)`."""
+    stars, galaxies = scenes.star_flux, scenes.galaxy["flux"]
+    x = np.concatenate([scenes.star_x, scenes.galaxy["x"]], axis=1) - scenes.x[:, None]
+    y = np.concatenate([scenes.star_y, scenes.galaxy["y"]], axis=1) - scenes.y[:, None]
+    flux = np.concatenate([stars, galaxies], axis=1)
+    starlike = np.concatenate([np.ones_like(stars), np.zeros_like(galaxies)], axis=1)
+    # Nucleus and host are one source of a catalogue, more or less of a star.
+    active = scenes.label == AGN
+    nucleus, host = stars[active, 0], galaxies[active, 0]
+    flux[active, 0] = nucleus + host
+    starlike[active, 0] = nucleus / (nucleus + host)
+    flux[active, stars.shape[1]] = 0
+    magnitude = np.where(flux > 0, optics.magnitude(np.maximum(flux, 1e-9)), 99)
+    return np.hypot(x, y), magnitude, starlike
+
+
+def _counterparts(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The three nearest catalogue sources: star-galaxy score and distance in arcsec."""
+    distance, magnitude, starlike = _sources(scenes)
+    distance = np.hypot(distance * optics.PIXEL_SCALE, np.abs(rng.normal(0, 0.15, distance.shape)))
+    # What is faint is hardly told apart, and scores about one half.
+    doubt = np.clip((magnitude - 18.5) / 3.5, 0.05, 1)
+    score = 1 / (
+        1 + np.exp(-(8 * (starlike - 0.5) * (1.15 - doubt) + rng.normal(0, 1 + 1.2 * doubt)))
+    )
+    seen = (magnitude < _CATALOGUE_LIMIT) & (distance < _CATALOGUE_RADIUS)
+    distance = np.where(seen, distance, np.inf)
+    nearest = np.argsort(distance, axis=1)[:, :3]
+    found = {}
+    for place in range(3):
+        at = nearest[:, place : place + 1]
+        d = np.take_along_axis(distance, at, axis=1)[:, 0]
+        s = np.take_along_axis(score, at, axis=1)[:, 0]
+        found[f"distpsnr{place + 1}"] = np.where(np.isfinite(d), d, _MISSING)
+        found[f"sgscore{place + 1}"] = np.where(np.isfinite(d), s, _MISSING)
+    return found
+
+
+def _nearest_in_template(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The nearest source of the template: distance in pixels, magnitude, chi, sharpness."""
+    distance, magnitude, starlike = _sources(scenes)
+    distance = np.hypot(distance, np.abs(rng.normal(0, 0.2, distance.shape)))
+    distance = np.where(magnitude < _TEMPLATE_LIMIT, distance, np.inf)
+    nearest = np.argmin(distance, axis=1)[:, None]
+    d, m, s = (
+        np.take_along_axis(v, nearest, axis=1)[:, 0] for v in (distance, magnitude, starlike)
+    )
+    none = ~np.isfinite(d)
+    brightness = np.clip((19 - m) / 4, 0, 2)
+    n = len(scenes)
+    chi = 0.75 + brightness * (0.35 + 1.8 * (1 - s)) * np.exp(rng.normal(0, 0.5, n))
+    chi *= np.exp(rng.normal(0, 0.3, n))
+    sharp = 0.28 * (1 - s) + rng.normal(0, 0.07 + 0.06 * (m > 19.5), n)
+    return {
+        "distnr": np.where(none, _MISSING, d),
+        "magnr": np.where(none, _MISSING, m + rng.normal(0, 0.03 + 0.1 * (m > 20), n)),
+        "chinr": np.where(none, _MISSING, chi),
+        "sharpnr": np.where(none, _MISSING, sharp),
+    }
+
+
+def _history(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """How often the place was looked at, and how often something was found there."""
+    n = len(scenes)
+    looks = np.rint(np.clip(np.exp(rng.normal(5.0, 1.0, n)), 1, 4000))
+    # Chance of a detection in one look: variables come again, moving objects do not.
+    mean = np.array([0.030, 0.024, 0.060, 0.0003, 0.004])[scenes.label]
+    mean = np.where(np.isin(scenes.artefact, (BAD_COLUMN, SATURATED, MISALIGNED)), 0.02, mean)
+    repeats = rng.poisson(looks * mean * rng.gamma(0.9, 1.1, n))
+    # A supernova is there for some weeks, whatever the number of looks before.
+    repeats = np.where(scenes.label == SN, np.minimum(repeats, rng.poisson(5, n)), repeats)
+    # Both brighten for longer than a night, in which they are looked at again.
+    repeats += np.where(np.isin(scenes.label, (SN, VS)), rng.poisson(0.7, n), 0)
+    found = np.minimum(1 + repeats, looks)
+    return {"ndethist": found, "ncovhist": looks, "non_detections": looks - found}

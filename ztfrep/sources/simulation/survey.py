@@ -1,0 +1,178 @@
+"""The simulated survey, written as the two published pickles, traps included."""
+
+import pickle
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ztfrep.data import features
+from ztfrep.data.files import replacing
+from ztfrep.errors import InputError
+from ztfrep.sources.simulation import scene
+from ztfrep.sources.simulation.exposures import expose
+from ztfrep.sources.simulation.metadata import physical_features
+
+STAMPS, SERIES = "td_ztf_stamp_17_06_20.pkl", "recurrent_dataset.pk"
+# Distinct stamps of each class in the published Train, and series in the published second set.
+_TRAIN = (14_542, 1_396, 14_517, 9_599, 10_528)
+_HELD_OUT_PER_CLASS = 100
+_SERIES = {scene.AGN: 26_190, scene.SN: 1_502, scene.VS: 49_454}
+_DETECTIONS = 3
+_CHUNK = 250
+
+
+def train_counts(scale: float) -> np.ndarray:
+    """Distinct stamps per class in Train: int `(5,)`."""
+    return np.maximum(np.rint(np.array(_TRAIN) * scale), 8).astype(int)
+
+
+def series_counts(scale: float) -> dict[int, int]:
+    """Series per class: Train shrinks, but each of three splits can hold 40 supernovae."""
+    rare = _SERIES[scene.SN]
+    train, held_out = max(40, round((rare - 150) * scale)), max(40, round(75 * scale))
+    share = (train + 2 * held_out) / rare
+    return {label: round(count * share) for label, count in _SERIES.items()}
+
+
+def write_survey(
+    directory: Path, *, scale: float, seed: int, progress: bool = True
+) -> tuple[Path, Path]:
+    """Simulate the survey and write its two pickles; both appear, or neither.
+
+    `scale` 1.0 is the published size (7 GB of memory while it is written); it shrinks Train alone.
+    The same scale and seed give the same bytes. Raises InputError for a scale outside (0, 1].
+    """
+    if not 0 < scale <= 1:
+        raise InputError(
+            "sources.sample.scale", found=f"{scale}", expected="more than 0, at most 1",
+            remedy="1.0 is the published size",
+        )  # fmt: skip
+    directory = Path(directory)
+    paths = directory / STAMPS, directory / SERIES
+    with ExitStack() as stack:
+        files = [stack.enter_context(replacing(path)) for path in paths]
+        for file, content in zip(
+            files,
+            (_first_alerts(scale, seed, progress), _series(scale, seed, progress)),
+            strict=True,
+        ):
+            with file.open("wb") as opened:
+                pickle.dump(content, opened, protocol=4)
+            del content
+    return paths
+
+
+def _first_alerts(scale: float, seed: int, progress: bool) -> dict[str, dict[str, np.ndarray]]:
+    """The first data set: Train balanced by duplication, Validation in class order."""
+    rng = np.random.default_rng([seed, 0])
+    counts = train_counts(scale)
+    distinct = rng.permutation(np.repeat(np.arange(len(counts)), counts))
+    classes = np.arange(len(counts))
+    held_out = np.repeat(classes, _HELD_OUT_PER_CLASS)
+    found = {}
+    for place, (name, labels) in enumerate(
+        (("Train", distinct), ("Validation", held_out), ("Test", rng.permutation(held_out)))
+    ):
+        rows = _balanced(labels, rng) if name == "Train" else np.arange(len(labels))
+        images = np.empty((len(rows), 63, 63, 3), np.float32)
+        scores = np.empty((len(rows), len(features.NAMES)))
+        done = 0
+        blocks = _simulated(labels, 1, 63, [seed, 1, place], name, progress, scene.FIRST_ALERTS)
+        for block, metadata in blocks:
+            # Stacked (n, 1, 3, H, W) to the published channels-last order.
+            images[done : done + len(block)] = np.moveaxis(block[:, 0], 1, -1)
+            scores[done : done + len(block)] = features.zscore(metadata)
+            done += len(block)
+        # The distinct stamps fill the first rows; the copies follow, then all are shuffled.
+        images[done:], scores[done:] = images[rows[done:]], scores[rows[done:]]
+        order = rng.permutation(len(rows)) if name == "Train" else rows
+        found[name] = {
+            "images": _reordered(images, order),
+            "labels": labels[rows][order].astype(np.int64),
+            "features": scores[order].astype(object),
+        }
+    return found
+
+
+def _balanced(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Rows that hold each class as often as the largest: all rows first, then copies."""
+    counts = np.bincount(labels)
+    copies = []
+    for label, count in enumerate(counts):
+        members = np.flatnonzero(labels == label)
+        whole, rest = divmod(counts.max() - count, count)
+        copies += [np.repeat(members, whole), rng.choice(members, rest, replace=False)]
+    return np.concatenate([np.arange(len(labels)), *copies])
+
+
+def _reordered(images: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Shuffle in place, cycle by cycle: a second array of this size would not fit everywhere."""
+    pending = np.ones(len(order), bool)
+    for start in range(len(order)):
+        if not pending[start]:
+            continue
+        kept, place = images[start].copy(), start
+        while order[place] != start:
+            images[place] = images[order[place]]
+            pending[place] = False
+            place = order[place]
+        images[place] = kept
+        pending[place] = False
+    return images
+
+
+def _series(scale: float, seed: int, progress: bool) -> dict[str, np.ndarray]:
+    """The second data set: three detections of an object, no split, no metadata."""
+    rng = np.random.default_rng([seed, 2])
+    counts = series_counts(scale)
+    labels = rng.permutation(np.repeat(list(counts), list(counts.values())))
+    n, shape = len(labels), (27, 27)
+    template = np.empty((n, *shape), np.float32)
+    science = np.empty((n, _DETECTIONS, *shape), np.float32)
+    difference = np.empty_like(science)
+    done = 0
+    blocks = _simulated(labels, _DETECTIONS, 27, [seed, 3], "series", progress, scene.SERIES)
+    for block, _ in blocks:
+        here = slice(done, done + len(block))
+        science[here], difference[here] = block[:, :, 0], block[:, :, 2]
+        template[here] = block[:, 0, 1]
+        done = here.stop
+    return {
+        "template": template,
+        "science": science,
+        "difference": difference,
+        "labels": labels.astype(np.float64),
+    }
+
+
+def _simulated(
+    labels: np.ndarray,
+    epochs: int,
+    size: int,
+    seed: list[int],
+    name: str,
+    progress: bool,
+    kinds: scene.Kinds,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Simulate alerts of classes `(n,)`: stamps `(m, epochs, 3, size, size)` and features."""
+    with tqdm(
+        total=len(labels), desc=f"simulate {name}", unit=" rows", disable=None if progress else True
+    ) as bar:
+        for chunk, start in enumerate(range(0, len(labels), _CHUNK)):
+            # A chunk has its own stream: what it holds does not depend on the others.
+            rng = np.random.default_rng([*seed, chunk])
+            scenes = scene.draw(labels[start : start + _CHUNK], epochs, rng, kinds)
+            science, template, difference, sign = expose(scenes, size, rng)
+            templates = np.broadcast_to(template[:, None], science.shape)
+            stamps = np.stack([science, templates, difference], axis=2)
+            yield _min_max(stamps), physical_features(scenes, sign[:, 0], rng)
+            bar.update(len(scenes))
+
+
+def _min_max(stamps: np.ndarray) -> np.ndarray:
+    """Scale every stamp to [0, 1] over all its pixels, as the published files are."""
+    low = stamps.min(axis=(-2, -1), keepdims=True)
+    return (stamps - low) / (stamps.max(axis=(-2, -1), keepdims=True) - low)

@@ -1,0 +1,1 @@
+"""Fitting of networks: the loop, augmentation, sampling, checkpoints."""
