@@ -20,6 +20,7 @@ from ztfrep.data.alert_schema import (
     TableInfo,
     parse_schema,
 )
+from ztfrep.data.alerts import PHOTOMETRY, AlertBatch
 from ztfrep.data.checksums import Checksum, verify
 from ztfrep.data.frames import to_frame
 from ztfrep.data.parquet_files import opening, refused, refusing
@@ -186,6 +187,36 @@ class AlertTable:
                 file, ["stamps"], min(rows_per_batch, self._rows_in(_BATCH_BYTES))
             ):
                 yield _stamps_to_numpy(batch.column(0), self.info)
+
+    @property
+    def feature_unit(self) -> str:
+        """The unit of the metadata: "physical", "zscored-unknown" or "none"."""
+        return self.info.feature_unit
+
+    def index(self) -> pd.DataFrame:
+        """Return the identity of every row that has stamps, in table order."""
+        identity = self.identity()
+        return identity[identity["has_stamps"]].reset_index(drop=True)
+
+    def batches(self, rows: int = ROW_GROUP) -> Iterator[AlertBatch]:
+        """Return stamps and metadata of the rows that have stamps, in table order.
+
+        Raises ValueError if the stamps are in another table.
+        """
+        metadata = self.features()[self.has_stamps()]
+        start = 0
+        for stamps in self.stamps(rows):
+            if len(stamps):
+                yield AlertBatch(stamps, metadata[start : start + len(stamps)])
+                start += len(stamps)
+
+    def observations(self) -> pd.DataFrame:
+        """Return every row as an observation of its object; see `ztfrep.data.alerts.Alerts`."""
+        identity = self.identity()
+        values = self.features()
+        alert = np.where(identity["has_stamps"], identity["has_stamps"].cumsum() - 1, -1)
+        columns = {name: values[:, features.NAMES.index(name)] for name in PHOTOMETRY}
+        return identity.assign(**columns, alert=alert)
 
 
 def _stamps_to_numpy(column: pa.Array, info: TableInfo) -> np.ndarray:

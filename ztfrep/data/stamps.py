@@ -3,6 +3,8 @@
 import numpy as np
 
 CROP = 21
+# Of `two_scales`: three channels of the crop, three of the context, and the observed fractions.
+CROP_CHANNELS, CONTEXT_CHANNELS, FRACTION_CHANNELS = slice(0, 3), slice(3, 6), slice(6, 8)
 RESCALINGS = ("none", "minmax", "asinh")
 # A larger magnitude is no count of photons: templates hold -3.4e38 where they have no data.
 LARGEST_PIXEL = 1e30
