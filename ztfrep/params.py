@@ -3,18 +3,29 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from ztfrep.data import features
-from ztfrep.data.filetypes import quote
-from ztfrep.errors import InputError
+from ztfrep.data.features import ALERCE_FEATURES
+from ztfrep.fields import (
+    NO_FILE,
+    BatchSize,
+    Epochs,
+    FilePath,
+    Patience,
+    Rate,
+    Seed,
+    Share,
+    Table,
+    Threads,
+    Weight,
+    resolve_path,
+)
 from ztfrep.schema_errors import explain
 from ztfrep.strict_yaml import read_yaml
 
-# Characters of a path that a message shows: most paths whole, none by the page.
-_SHOWN = 300
-# The file that stands for "no file": DVC needs every dependency to exist.
-NO_FILE = "data/none"
+# Names of these in modules that import them from this one.
+__all__ = ["NO_FILE", "Params", "given_file", "read_params"]
+given_file = resolve_path
 
 # Values of the three colour planes of a stamp of 21 x 21 pixels: no vector needs more numbers, and
 # there are no more principal components.
@@ -22,21 +33,12 @@ _PIXELS = 3 * 21 * 21
 # Heads of the attention among epochs, which share the numbers of a vector.
 _HEADS = 4
 
-# Bounds are far beyond what is of use, and below what exhausts a machine before anything is said.
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Threads = Annotated[int, Field(ge=1, le=256)]
-Epochs = Annotated[int, Field(ge=0, le=10_000)]
-Patience = Annotated[int, Field(ge=1, le=10_000)]
-BatchSize = Annotated[int, Field(ge=1, le=65_536)]
-Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
-Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 # The inverse strength of a probe's regularisation.
 Slack = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, lt=1)]
 # Fewer rows than these do not hold one of each class.
 Rows = Annotated[int, Field(ge=10, le=1_000_000)]
-FeatureName = Literal[features.NAMES]  # type: ignore[valid-type]
-FilePath = Annotated[str, Field(max_length=4096)]
+_NAMES = ALERCE_FEATURES.names
+FeatureName = Literal[_NAMES]  # type: ignore[valid-type]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits")]
 # `ztfrep.sources.drive` checks the same form before it makes a path of an id.
 DriveId = Annotated[
@@ -48,26 +50,21 @@ DriveId = Annotated[
 ]
 
 
-class _Table(BaseModel):
-    # Strict: 1 is a float, "1" and true are not.
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Sample(_Table):
+class Sample(Table):
     """The simulated survey."""
 
     scale: Annotated[float, Field(gt=0, le=1)]
     seed: Seed
 
 
-class Local(_Table):
+class Local(Table):
     """The user's own pickles, as absolute paths."""
 
     stamps: FilePath
     series: FilePath
 
 
-class Checksums(_Table):
+class Checksums(Table):
     """The sha256 that downloaded files must have, where it is known."""
 
     stamps: Sha256 | None
@@ -76,7 +73,7 @@ class Checksums(_Table):
     base_recurrente: Sha256 | None
 
 
-class Drive(_Table):
+class Drive(Table):
     """The published files on Google Drive, by the ids of their folders."""
 
     pickles: DriveId
@@ -86,7 +83,7 @@ class Drive(_Table):
     sha256: Checksums
 
 
-class Alerts(_Table):
+class Alerts(Table):
     """Alert packets, and a table of labels, as absolute paths."""
 
     path: FilePath
@@ -96,7 +93,7 @@ class Alerts(_Table):
     max_bad_fraction: Annotated[float, Field(ge=0, le=1)]
 
 
-class Sources(_Table):
+class Sources(Table):
     """One table per source."""
 
     sample: Sample
@@ -105,14 +102,14 @@ class Sources(_Table):
     alerts: Alerts
 
 
-class Budget(_Table):
+class Budget(Table):
     """Epochs that suit a source."""
 
     autoencoder_epochs: Epochs
     recurrent_epochs: Epochs
 
 
-class Budgets(_Table):
+class Budgets(Table):
     """One budget per source."""
 
     sample: Budget
@@ -121,7 +118,7 @@ class Budgets(_Table):
     alerts: Budget
 
 
-class Convert(_Table):
+class Convert(Table):
     """How series are split."""
 
     held_out: Annotated[float, Field(gt=0, le=1 / 3)]
@@ -129,7 +126,7 @@ class Convert(_Table):
     seed: Seed
 
 
-class Fit(_Table):
+class Fit(Table):
     """How a network is trained, whichever it is."""
 
     optimizer: Literal["adam", "adamw", "sgd"]
@@ -149,7 +146,7 @@ class Autoencoder(Fit):
     # A vector of one number has no plane to be drawn on.
     latent_dim: Annotated[int, Field(ge=2, le=_PIXELS)]
     detail: Annotated[float, Field(gt=0, lt=1)]
-    left_out: Annotated[list[FeatureName], Field(max_length=len(features.NAMES))]
+    left_out: Annotated[list[FeatureName], Field(max_length=len(ALERCE_FEATURES))]
     dropout: Share
     weights: FilePath
     rescale: Literal["none", "minmax", "asinh"]
@@ -177,7 +174,7 @@ class Autoencoder(Fit):
         return self
 
 
-class Encode(_Table):
+class Encode(Table):
     """How vectors are written."""
 
     batch_size: BatchSize
@@ -207,7 +204,7 @@ class Recurrent(Fit):
         return self
 
 
-class Evaluate(_Table):
+class Evaluate(Table):
     """The protocol's constants."""
 
     encodings: Literal["own", "published"]
@@ -216,17 +213,17 @@ class Evaluate(_Table):
     linear_c: Slack
     svm_c: Slack
     forest_trees: Annotated[int, Field(ge=1, le=10_000)]
-    forest_without: Annotated[list[FeatureName], Field(max_length=len(features.NAMES))]
+    forest_without: Annotated[list[FeatureName], Field(max_length=len(ALERCE_FEATURES))]
     map_rows: Annotated[int, Field(ge=10, le=100_000)]
 
     @model_validator(mode="after")
     def _leaves_a_feature(self) -> "Evaluate":
-        if len(set(self.forest_without)) == len(features.NAMES):
+        if len(set(self.forest_without)) == len(ALERCE_FEATURES):
             raise ValueError("forest_without of every feature; expected one left; shorten the list")
         return self
 
 
-class Params(_Table):
+class Params(Table):
     """All of `params.yaml`."""
 
     source: Literal["sample", "local", "drive", "alerts"]
@@ -269,31 +266,3 @@ def read_params(path: str | Path = "params.yaml") -> Params:
         return Params.model_validate(content)
     except ValidationError as error:
         raise explain(path, Params, error) from error
-
-
-def given_file(key: str, path: str, *, folder: bool = False) -> Path | None:
-    """Turn a path parameter into a path, None for `data/none`; an absent file is refused.
-
-    With `folder`, a folder will do too.
-    """
-    if path == NO_FILE:
-        return None
-    if not Path(path).is_absolute():
-        raise InputError(
-            f"params.yaml: {key}",
-            found=f"the relative path {quote(path, _SHOWN)}",
-            expected="an absolute path",
-            remedy="experiments run in other folders, so write the whole path",
-        )
-    try:
-        there = Path(path).is_file() or (folder and Path(path).is_dir())
-    except OSError:  # A name of more than 255 bytes.
-        there = False
-    if not there:
-        raise InputError(
-            f"params.yaml: {key}",
-            found=f"no file at {quote(path, _SHOWN)}",
-            expected="a file or a folder" if folder else "a file",
-            remedy=f"correct {key}; docs/parameters.md shows how to quote a path after -S",
-        )
-    return Path(path)

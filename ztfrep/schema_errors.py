@@ -7,8 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from ztfrep.data.filetypes import quote
-from ztfrep.errors import InputError
+from ztfrep.errors import InputError, quote
 
 # As pydantic names and words them.
 _BOUNDS = {

@@ -6,10 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.alert_packets import CANDID
-from ztfrep.data import features
 from ztfrep.data.alert_schema import TableInfo
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.alert_writer import AlertWriter
+from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.errors import InputError
 
 INFO = TableInfo(27, 27, "minmax", "physical")
@@ -48,7 +48,7 @@ def test_what_is_written_is_read(tmp_path):
     assert identity["label"].tolist() == [*first["label"], *second["label"]]
     metadata = table.features()
     right_ascension = np.concatenate([first["ra"], second["ra"]])
-    np.testing.assert_array_equal(metadata[:, features.NAMES.index("ra")], right_ascension)
+    np.testing.assert_array_equal(metadata[:, ALERCE_FEATURES.index("ra")], right_ascension)
 
 
 def test_what_a_source_lacks_is_null_not_invented(tmp_path):
@@ -70,7 +70,7 @@ def test_what_a_source_lacks_is_null_not_invented(tmp_path):
         stamps = np.concatenate(list(table.stamps(size)))
         np.testing.assert_array_equal(stamps, part["stamps"][present])
     assert table.identity()["label"][3] == -1
-    assert np.isnan(table.features()[4, features.NAMES.index("magpsf")])
+    assert np.isnan(table.features()[4, ALERCE_FEATURES.index("magpsf")])
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_physical_features_alone_are_clipped_where_a_network_reads_them(tmp_path
     part = rows(3)
     part["fwhm"] = np.array([5.0, 50.0, np.nan])
     table = write(tmp_path / "t.parquet", part, info=TableInfo(27, 27, "minmax", unit))
-    fwhm = features.NAMES.index("fwhm")
+    fwhm = ALERCE_FEATURES.index("fwhm")
     np.testing.assert_array_equal(table.features()[:, fwhm], [5, 50, np.nan])
     np.testing.assert_array_equal(table.clipped_features()[:, fwhm], [5, clipped, np.nan])
 

@@ -3,7 +3,8 @@ import pickle
 import numpy as np
 import pytest
 
-from ztfrep.data import curation, features
+from ztfrep.data import curation
+from ztfrep.data.features import ALERCE_FEATURES, is_published_zscore
 from ztfrep.errors import InputError
 from ztfrep.sources.pickles.published_pickles import read_series_pickle, read_stamps_pickle
 from ztfrep.sources.simulation import lightcurves, optics, scene, sky, survey, write_survey
@@ -74,8 +75,8 @@ def test_train_is_balanced_by_duplication_and_leaks_nothing(small):
 def test_features_invert_to_what_a_survey_measures(small):
     splits = read_stamps_pickle(small[0] / survey.STAMPS)
     scores = np.concatenate([split.features for split in splits.values()])
-    assert features.scaled_as_published(scores)
-    value = dict(zip(features.NAMES, features.invert_zscore(scores).T, strict=True))
+    assert is_published_zscore(scores)
+    value = dict(zip(ALERCE_FEATURES.names, ALERCE_FEATURES.invert_zscore(scores).T, strict=True))
     assert (value["dec"] > sky.SOUTHERN_LIMIT - 1e-6).all()
     assert (value["magpsf"] < value["diffmaglim"] + 1).all()
     assert ((value["rb"] >= 0) & (value["rb"] <= 1)).all()
@@ -145,7 +146,7 @@ def test_a_source_that_faded_is_stored_flipped():
     assert (sign[strong, 0] == np.sign(scenes.change[strong, 0])).mean() > 0.95
     assert (scenes.change < 0).mean() > 0.2
     metadata = physical_features(scenes, sign[:, 0], np.random.default_rng(2))
-    faded = metadata[:, features.NAMES.index("isdiffpos")] == 1
+    faded = metadata[:, ALERCE_FEATURES.index("isdiffpos")] == 1
     np.testing.assert_array_equal(faded, sign[:, 0] < 0)
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ztfrep.data import features
 from ztfrep.data.alert_schema import MJD_RANGE, SPLITS, UNLABELLED, TableError, TableInfo
-from ztfrep.data.filetypes import quote
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.data.stamps import LARGEST_PIXEL
+from ztfrep.errors import quote
 
 _FILTERS = (1, 3)
 _LONGEST_ID = 64
@@ -146,7 +146,7 @@ class RowChecks:
 
     def _check_features(self, batch: pa.RecordBatch) -> None:
         unit = self._info.feature_unit
-        for name in features.NAMES:
+        for name in ALERCE_FEATURES.names:
             column = batch.column(name)
             if column.null_count == len(column):
                 continue
@@ -155,8 +155,9 @@ class RowChecks:
                 wrong, expected = np.ones(len(values), bool), "null with feature_unit none"
             elif not (np.isfinite(values.min()) and np.isfinite(values.max())):
                 wrong, expected = ~np.isfinite(values), "finite numbers, null where there is none"
-            elif unit == features.PHYSICAL:
-                wrong, expected = features.is_impossible(name, values), features.possible(name)
+            elif unit == PHYSICAL:
+                wrong = ALERCE_FEATURES.is_impossible(name, values)
+                expected = ALERCE_FEATURES.describe_valid(name)
             else:
                 continue
             if wrong.any():

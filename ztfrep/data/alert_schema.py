@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ztfrep.data import features
-from ztfrep.data.filetypes import quote
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL, ZSCORED_UNKNOWN
 from ztfrep.data.stamps import CROP
+from ztfrep.errors import quote
 
 CLASSES = ("AGN", "SN", "VS", "asteroid", "bogus")
 # The published series hold these three, and their network has as many outputs.
@@ -23,7 +23,7 @@ UNLABELLED = -1
 
 # How the pixels of a table relate to counts; each is an affine scaling of them.
 SCALINGS = ("counts", "minmax", "unknown")
-FEATURE_UNITS = (features.PHYSICAL, features.ZSCORED_UNKNOWN, "none")
+FEATURE_UNITS = (PHYSICAL, ZSCORED_UNKNOWN, "none")
 # Where the stamps of a table's rows stand: in its own rows, or in the alerts' table, by candid.
 HELD = ("here", "by_candid")
 FORMAT = "ztfrep-alerts-3"
@@ -49,7 +49,7 @@ IDENTITY: tuple[tuple[str, pa.DataType, bool], ...] = (
 METADATA: tuple[tuple[str, pa.DataType, bool], ...] = tuple(
     # Positions need more than float32's seven digits.
     (name, pa.float64() if name in ("ra", "dec") else pa.float32(), True)
-    for name in features.NAMES
+    for name in ALERCE_FEATURES.names
 )
 # Every column but the stamps.
 SCALAR_COLUMNS = tuple(name for name, _, _ in (*IDENTITY, *METADATA))

@@ -8,7 +8,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ztfrep.data import features
 from ztfrep.data.alert_checks import RowChecks
 from ztfrep.data.alert_schema import (
     CHANNELS,
@@ -22,6 +21,7 @@ from ztfrep.data.alert_schema import (
 )
 from ztfrep.data.alerts import PHOTOMETRY, AlertBatch
 from ztfrep.data.checksums import Checksum, verify
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.data.frames import to_frame
 from ztfrep.data.parquet_files import opening, refused, refusing
 from ztfrep.data.parquet_layout import Layout, check_expansion, check_layout
@@ -164,15 +164,18 @@ class AlertTable:
         return present
 
     def features(self) -> np.ndarray:
-        """Read the metadata features, float64 `(n, 26)`, NaN where null; see `clipped_features`."""
-        table = self._read(list(features.NAMES))
-        columns = [table.column(name).to_numpy().astype(np.float64) for name in features.NAMES]
-        return np.stack(columns, axis=1)
+        """Read the metadata features, float64 `(n, k)` in the order of `ALERCE_FEATURES`.
+
+        NaN where null. See `clipped_features`.
+        """
+        names = ALERCE_FEATURES.names
+        table = self._read(list(names))
+        return np.stack([table.column(n).to_numpy().astype(np.float64) for n in names], axis=1)
 
     def clipped_features(self) -> np.ndarray:
         """Read the features as a network or a scaling takes them: physical ones clipped."""
         values = self.features()
-        return features.clip(values) if self.info.feature_unit == features.PHYSICAL else values
+        return ALERCE_FEATURES.clip(values) if self.info.feature_unit == PHYSICAL else values
 
     def stamps(self, rows_per_batch: int = ROW_GROUP) -> Iterator[np.ndarray]:
         """Stream the stamps of the rows that have any, in table order.
@@ -215,7 +218,7 @@ class AlertTable:
         identity = self.identity()
         values = self.features()
         alert = np.where(identity["has_stamps"], identity["has_stamps"].cumsum() - 1, -1)
-        columns = {name: values[:, features.NAMES.index(name)] for name in PHOTOMETRY}
+        columns = {name: values[:, ALERCE_FEATURES.index(name)] for name in PHOTOMETRY}
         return identity.assign(**columns, alert=alert)
 
 

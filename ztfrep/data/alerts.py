@@ -7,9 +7,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from ztfrep.data import features
 from ztfrep.data.alert_schema import CHANNELS
-from ztfrep.data.features import NAMES
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.data.stamps import CROP, mask_pixels
 
 # Columns of an observation beside its identity; magnitudes in mag.
@@ -51,7 +50,7 @@ class Alerts:
     stamps : float32 (n, 3, H, W)
         Science, template and difference stamps in counts, NaN where not observed.
     metadata : float64 (n, features)
-        In the order of `ztfrep.data.features.NAMES`, NaN where missing.
+        In the order of `ztfrep.data.features.ALERCE_FEATURES`, NaN where missing.
     feature_unit : str
         The unit of the metadata: "physical", "zscored-unknown" or "none".
     history : DataFrame or None
@@ -63,7 +62,7 @@ class Alerts:
     identity: pd.DataFrame
     stamps: np.ndarray
     metadata: np.ndarray
-    feature_unit: str = features.PHYSICAL
+    feature_unit: str = PHYSICAL
     history: pd.DataFrame | None = None
 
     @classmethod
@@ -108,7 +107,7 @@ class Alerts:
         """Return every observation of the objects; see `history`."""
         if self.history is not None:
             return self.history
-        columns = {name: self.metadata[:, NAMES.index(name)] for name in PHOTOMETRY}
+        columns = {name: self.metadata[:, ALERCE_FEATURES.index(name)] for name in PHOTOMETRY}
         unknown = np.full(len(self), np.nan)
         frame = pd.DataFrame(
             {
@@ -126,15 +125,15 @@ def _metadata_array(
     metadata: Mapping[str, np.ndarray] | pd.DataFrame | None, rows: int
 ) -> np.ndarray:
     """Return columns by name as an array `(rows, features)`, impossible values NaN."""
-    values = np.full((rows, len(NAMES)), np.nan)
+    values = np.full((rows, len(ALERCE_FEATURES)), np.nan)
     columns = {} if metadata is None else dict(metadata.items())
-    unknown = [name for name in columns if name not in NAMES]
+    unknown = [name for name in columns if name not in ALERCE_FEATURES.names]
     if unknown:
-        known = ", ".join(NAMES)
+        known = ", ".join(ALERCE_FEATURES.names)
         raise ValueError(f"metadata with a column {unknown[0]!r}; expected some of {known}")
     for name, column in columns.items():
         array = np.asarray(column, dtype=np.float64)
         if array.shape != (rows,):
             raise ValueError(f"metadata {name} of shape {array.shape}; expected ({rows},)")
-        values[:, NAMES.index(name)] = array
-    return features.mask_impossible(values, features.PHYSICAL)
+        values[:, ALERCE_FEATURES.index(str(name))] = array
+    return ALERCE_FEATURES.mask_impossible(values, PHYSICAL)

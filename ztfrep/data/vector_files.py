@@ -13,8 +13,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from ztfrep.data.alert_schema import CLASSES
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
-from ztfrep.errors import InputError
+from ztfrep.data.filetypes import HEAD_BYTES, describe
+from ztfrep.errors import InputError, quote
 
 SPLITS = ("train", "validation", "test")
 

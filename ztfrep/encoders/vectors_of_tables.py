@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ztfrep.data import features
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.alerts import PHOTOMETRY
 from ztfrep.data.curation import blocks as slices
+from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.data.frames import look_up, read_frame, write_frame
 from ztfrep.data.vector_files import read_blocks
 from ztfrep.data.vector_writer import (
@@ -189,5 +189,5 @@ def _write_observations(
     table["step"] = np.where(rows["has_stamps"], step, -1)
     values = series.features()
     for name in PHOTOMETRY:
-        table[name] = values[:, features.NAMES.index(name)]
+        table[name] = values[:, ALERCE_FEATURES.index(name)]
     write_frame(path, table)

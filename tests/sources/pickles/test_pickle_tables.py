@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from ztfrep.data import curation, features
+from ztfrep.data import curation
 from ztfrep.data.alert_schema import SPLITS
 from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.errors import InputError
 from ztfrep.sources.pickles.pickle_tables import series_science_digests, write_series, write_stamps
 from ztfrep.sources.pickles.published_pickles import SeriesArrays, StampSplit
@@ -13,16 +14,17 @@ NOBODY = np.empty(0, dtype="V16")
 
 def split(n, seed, size=63):
     rng = np.random.default_rng(seed)
-    metadata = rng.normal(size=(n, 26)) * features.STD + features.MEAN
-    metadata[:, features.NAMES.index("isdiffpos")] = rng.integers(0, 2, n)
+    scores = rng.normal(size=(n, len(ALERCE_FEATURES)))
+    metadata = ALERCE_FEATURES.invert_zscore(scores)
+    metadata[:, ALERCE_FEATURES.index("isdiffpos")] = rng.integers(0, 2, n)
     for name in ("ndethist", "ncovhist"):
-        metadata[:, features.NAMES.index(name)] = rng.integers(1, 20, n)
+        metadata[:, ALERCE_FEATURES.index(name)] = rng.integers(1, 20, n)
     for name in ("ra", "dec", "ecl_lat", "ecl_long", "gal_lat", "gal_long"):
-        metadata[:, features.NAMES.index(name)] = rng.uniform(0, 90, n)
+        metadata[:, ALERCE_FEATURES.index(name)] = rng.uniform(0, 90, n)
     return StampSplit(
         images=rng.random((n, size, size, 3)).astype(np.float32),
         labels=rng.integers(0, 5, n),
-        features=features.zscore(metadata),
+        features=ALERCE_FEATURES.zscore(metadata),
     )
 
 
@@ -49,7 +51,9 @@ def test_every_row_arrives_with_its_channels_features_and_label(tmp_path):
     assert identity["object_id"][13] == "stamps:validation:1"
     labels = np.concatenate([part.labels for part in data.values()])
     assert identity["label"].tolist() == labels.tolist()
-    physical = features.invert_zscore(np.concatenate([part.features for part in data.values()]))
+    physical = ALERCE_FEATURES.invert_zscore(
+        np.concatenate([part.features for part in data.values()])
+    )
     np.testing.assert_allclose(table.features(), physical, rtol=1e-5, atol=1e-5)
     assert (table.info.feature_unit, table.info.scaling) == ("physical", "minmax")
     assert [counts[name]["kept"] for name in SPLITS] == [12, 4, 5]
@@ -113,13 +117,12 @@ def test_constant_stamps_leave_and_missing_pixels_are_masked(tmp_path):
 
 def test_features_that_cannot_be_are_left_out_with_a_warning(tmp_path, caplog):
     data = splits()
-    place = features.NAMES.index("dec")
+    column = ALERCE_FEATURES.index("dec")
+    mean, std = ALERCE_FEATURES.mean[column], ALERCE_FEATURES.std[column]
     for row, declination in ((0, 91.0), (1, -90.0), (2, 1e300)):
-        data["Test"].features[row, place] = (declination - features.MEAN[place]) / features.STD[
-            place
-        ]
+        data["Test"].features[row, column] = (declination - mean) / std
     table, _ = convert(tmp_path, data)
-    np.testing.assert_allclose(table.features()[-5:-2, place], [np.nan, -90, np.nan])
+    np.testing.assert_allclose(table.features()[-5:-2, column], [np.nan, -90, np.nan])
     assert "test: 2 features that cannot be are left out" in caplog.text
 
 

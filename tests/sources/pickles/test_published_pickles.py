@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ztfrep.data import features
+from ztfrep.data.features import ALERCE_FEATURES, is_published_zscore
 from ztfrep.errors import InputError
 from ztfrep.sources.pickles.published_pickles import read_series_pickle, read_stamps_pickle
 
@@ -16,7 +16,7 @@ def stamps(n=6):
         name: {
             "images": rng.random((n, 63, 63, 3)).astype(np.float32),
             "labels": np.arange(n) % 5,
-            "features": rng.normal(size=(n, 26)).astype(object),
+            "features": rng.normal(size=(n, len(ALERCE_FEATURES))).astype(object),
         }
         for name in ("Train", "Validation", "Test")
     }
@@ -230,4 +230,4 @@ def test_real_stamps_in_the_published_format_are_read():
     assert not train.images.flags.owndata
     assert (train.images.min(axis=(1, 2)) == 0).all()
     # Their features were z-scored by their own statistics.
-    assert not features.scaled_as_published(train.features)
+    assert not is_published_zscore(train.features)

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ztfrep.data.features import NAMES
+from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.fields import Probability, Weight
 from ztfrep.models.alert.preprocessing import AlertPreprocessing, FeatureScaling, StampScaling
 from ztfrep.models.loss_terms import LossTerms
 from ztfrep.models.recipe import Recipe
 
-N_FEATURES = len(NAMES)
+N_FEATURES = len(ALERCE_FEATURES)
 
 
 class AlertInput(NamedTuple):

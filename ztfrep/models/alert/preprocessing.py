@@ -10,22 +10,22 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from ztfrep.data import features
 from ztfrep.data.alert_schema import FEATURE_UNITS
-from ztfrep.data.features import NAMES
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL, standardise, statistics
 from ztfrep.data.stamps import CROP, RESCALINGS, prepare, two_scales
 from ztfrep.fields import Table
 
 StampScaling = Literal[RESCALINGS]  # type: ignore[valid-type]
-FeatureName = Literal[NAMES]  # type: ignore[valid-type]
-FeatureNames = Annotated[list[FeatureName], Field(max_length=len(NAMES))]
-_PerFeature = Field(min_length=len(NAMES), max_length=len(NAMES))
+_N = len(ALERCE_FEATURES)
+FeatureName = Literal[ALERCE_FEATURES.names]  # type: ignore[valid-type, name-defined]
+FeatureNames = Annotated[list[FeatureName], Field(max_length=_N)]
+_PerFeature = Field(min_length=_N, max_length=_N)
 
 
 class FeatureScaling(Table):
     """The scale of a network's metadata: unit, mean and std over its train rows, `(features,)`."""
 
-    names: Annotated[list[str], _PerFeature] = list(NAMES)
+    names: Annotated[list[str], _PerFeature] = list(ALERCE_FEATURES.names)
     unit: Literal[FEATURE_UNITS]  # type: ignore[valid-type]
     mean: Annotated[list[float], _PerFeature]
     std: Annotated[list[Annotated[float, Field(gt=0)]], _PerFeature]
@@ -34,20 +34,20 @@ class FeatureScaling(Table):
     @field_validator("names")
     @classmethod
     def _are_ours(cls, names: list[str]) -> list[str]:
-        if names != list(NAMES):
-            raise ValueError(f"; expected {', '.join(NAMES)}")
+        if names != list(ALERCE_FEATURES.names):
+            raise ValueError(f"; expected {', '.join(ALERCE_FEATURES.names)}")
         return names
 
     @classmethod
     def fit(cls, metadata: np.ndarray, unit: str, excluded: Sequence[str] = ()) -> "FeatureScaling":
         """Compute mean and std of the metadata `(n, features)` of train rows; NaN is missing."""
-        mean, std = features.statistics(_measured(metadata, unit))
+        mean, std = statistics(_measured(metadata, unit))
         return cls(unit=unit, mean=mean.tolist(), std=std.tolist(), excluded=list(excluded))
 
     @classmethod
     def none(cls) -> "FeatureScaling":
         """Return the scaling of a network that reads no metadata."""
-        return cls(unit="none", mean=[0.0] * len(NAMES), std=[1.0] * len(NAMES), excluded=[])
+        return cls(unit="none", mean=[0.0] * _N, std=[1.0] * _N, excluded=[])
 
     def transform(self, metadata: np.ndarray, unit: str) -> tuple[np.ndarray, np.ndarray]:
         """Return standardised metadata float32 `(n, features)`, and the mask of what is known.
@@ -55,10 +55,10 @@ class FeatureScaling(Table):
         Missing and excluded features are 0 and masked; all are if `unit` is not that of the scale.
         """
         values = _measured(metadata, unit)
-        values[:, [NAMES.index(name) for name in self.excluded]] = np.nan
+        values[:, ALERCE_FEATURES.columns(self.excluded)] = np.nan
         if unit != self.unit:
             values = np.full_like(values, np.nan)
-        scaled = features.standardise(values, np.array(self.mean), np.array(self.std))
+        scaled = standardise(values, np.array(self.mean), np.array(self.std))
         return scaled.astype(np.float32), np.isfinite(values)
 
 
@@ -91,7 +91,7 @@ class AlertPreprocessing:
 
 def _measured(metadata: np.ndarray, unit: str) -> np.ndarray:
     """Return a copy of the metadata, clipped if physical; NaN where nothing was measured."""
-    if unit != features.PHYSICAL:
+    if unit != PHYSICAL:
         return metadata.copy()
-    clipped = features.clip(metadata)
-    return np.where(features.is_measured(clipped), clipped, np.nan)
+    clipped = ALERCE_FEATURES.clip(metadata)
+    return np.where(ALERCE_FEATURES.is_measured(clipped), clipped, np.nan)

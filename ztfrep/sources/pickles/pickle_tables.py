@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ztfrep.data import curation, features
+from ztfrep.data import curation
 from ztfrep.data.alert_schema import CLASSES, SERIES_CLASSES, SPLITS, TableInfo
 from ztfrep.data.alert_writer import AlertWriter
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL, ZSCORED_UNKNOWN, is_published_zscore
 from ztfrep.data.stamps import CROP, crop, mask_pixels
 from ztfrep.errors import InputError
 from ztfrep.sources.pickles.published_pickles import SeriesArrays, StampSplit
@@ -88,8 +89,8 @@ def write_stamps(
         )
     height, width, _ = shapes.pop()
     scores = np.concatenate([split.features for split in published.values()])
-    as_published = features.scaled_as_published(scores)
-    unit = features.PHYSICAL if as_published else features.ZSCORED_UNKNOWN
+    as_published = is_published_zscore(scores)
+    unit = PHYSICAL if as_published else ZSCORED_UNKNOWN
     keys = {
         name: curation.digests(split.images, f"hash {name}") for name, split in published.items()
     }
@@ -140,9 +141,9 @@ def _write_split(
         count["masked_pixels"] += int(lost[keep].sum())
         metadata = split.features[rows[keep]]
         unit = writer.info.feature_unit
-        if unit == features.PHYSICAL:
-            metadata = features.invert_zscore(metadata)
-        possible = features.mask_impossible(metadata, unit)
+        if unit == PHYSICAL:
+            metadata = ALERCE_FEATURES.invert_zscore(metadata)
+        possible = ALERCE_FEATURES.mask_impossible(metadata, unit)
         impossible += int(np.isfinite(metadata).sum() - np.isfinite(possible).sum())
         writer.write(
             {
@@ -152,7 +153,7 @@ def _write_split(
                 "label": split.labels[rows[keep]],
                 "n_copies": n_copies[keep],
                 "stamps": np.ascontiguousarray(images[keep]),
-                **dict(zip(features.NAMES, possible.T, strict=True)),
+                **dict(zip(ALERCE_FEATURES.names, possible.T, strict=True)),
             }
         )
     if impossible:

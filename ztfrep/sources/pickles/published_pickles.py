@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ztfrep.data import features
 from ztfrep.data.alert_schema import CLASSES, LARGEST_STAMP, SERIES_CLASSES
-from ztfrep.data.filetypes import quote
+from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.data.stamps import CROP
-from ztfrep.errors import InputError
+from ztfrep.errors import InputError, quote
 from ztfrep.sources.pickles.pickle_reader import read_pickle
 
 SPLITS = ("Train", "Validation", "Test")
@@ -24,7 +23,7 @@ class StampSplit:
     """One split of the first data set.
 
     `images` float `(n, H, W, 3)`, channels science, template, difference, a view of the file;
-    `labels` int64 `(n,)`; `features` float64 `(n, 26)`, z-scores, NaN where missing.
+    `labels` int64 `(n,)`; `features` float64 `(n, k)`, z-scores, NaN where missing.
     """
 
     images: np.ndarray
@@ -113,7 +112,7 @@ class _Checked:
         return values.astype(np.int64)
 
     def features(self, stored: np.ndarray, *keys: str) -> np.ndarray:
-        """Return features `(n, 26)` as float64, NaN for None, 'null' and what is not finite."""
+        """Return features `(n, k)` as float64, NaN for None, 'null' and what is not finite."""
         try:
             numbers = np.where(stored == "null", np.nan, stored).astype(np.float64)
         except (TypeError, ValueError, OverflowError):
@@ -150,7 +149,7 @@ def _not_a_number(stored: np.ndarray) -> str:
         except (TypeError, ValueError, OverflowError):
             # An integer of hundreds of digits is not worth showing.
             shown = quote(value) if isinstance(value, str | bytes) else "too large a number"
-            return f"{shown} in row {row}, column {column} ({features.NAMES[column]})"
+            return f"{shown} in row {row}, column {column} ({ALERCE_FEATURES.names[column]})"
     return f"dtype {stored.dtype}"
 
 
@@ -165,7 +164,7 @@ def read_stamps_pickle(path: str | Path) -> dict[str, StampSplit]:
     for name in SPLITS:
         images = file.stamps(name, "images", shape=("n", "H", "W", 3))
         labels = file.array(name, "labels", shape=("n",))
-        metadata = file.array(name, "features", shape=("n", len(features.NAMES)))
+        metadata = file.array(name, "features", shape=("n", len(ALERCE_FEATURES)))
         # Before they are converted: small types would take many times their bytes in the file.
         file.same_rows(f"[{name!r}]", images=images, labels=labels, features=metadata)
         splits[name] = StampSplit(
