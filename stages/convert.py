@@ -123,4 +123,4 @@ def _unchanged(described: dict[str, str | int]) -> Path:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, networks=False)

@@ -17,7 +17,7 @@ from ztfrep.fields import Table
 
 StampScaling = Literal[RESCALINGS]  # type: ignore[valid-type]
 _N = len(ALERCE_FEATURES)
-FeatureName = Literal[ALERCE_FEATURES.names]  # type: ignore[valid-type, name-defined]
+FeatureName = Literal[ALERCE_FEATURES.names]  # type: ignore[name-defined]
 FeatureNames = Annotated[list[FeatureName], Field(max_length=_N)]
 _PerFeature = Field(min_length=_N, max_length=_N)
 
