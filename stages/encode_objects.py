@@ -4,9 +4,12 @@ from stages import run
 from stages.device import start
 from stages.paths import ENCODED_OBJECTS, ENCODED_SERIES, RECURRENT
 from stages.series_inputs import series_inputs
-from ztfrep.data.curation import blocks as slices
-from ztfrep.data.vector_writer import encode, read_names, write_names, writing_blocks
+from ztfrep.data.chunks import chunks as slices
+from ztfrep.data.row_index import read_row_index as read_names
+from ztfrep.data.row_index import write_row_index as write_names
+from ztfrep.data.vector_writer import open_vectors_for_writing as writing_blocks
 from ztfrep.encoders import model_folder as checkpoints
+from ztfrep.encoders.batches import encode
 from ztfrep.encoders.cards import RecurrentCard
 from ztfrep.errors import InputError
 from ztfrep.models.object import published_recurrent as recurrent

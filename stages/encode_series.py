@@ -11,8 +11,12 @@ from stages.vectors import Encoded, alert_vectors, noting
 from ztfrep.data import features
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.frames import look_up, write_frame
-from ztfrep.data.vector_files import read_blocks
-from ztfrep.data.vector_writer import fill, names_path, read_names, write_names, writing_blocks
+from ztfrep.data.row_index import read_row_index as read_names
+from ztfrep.data.row_index import row_index_path as names_path
+from ztfrep.data.row_index import write_row_index as write_names
+from ztfrep.data.vector_files import read_vectors as read_blocks
+from ztfrep.data.vector_writer import assign_vectors as fill
+from ztfrep.data.vector_writer import open_vectors_for_writing as writing_blocks
 from ztfrep.params import Params
 
 
@@ -29,7 +33,9 @@ def main(params: Params) -> None:
     row = objects["row"].loc[alerts["object_id"]].to_numpy()
     step = alerts.groupby("object_id").cumcount().to_numpy()
     size, encoded = (
-        alert_vectors(table, params) if table.info.held == "here" else _encoded_before(alerts)
+        alert_vectors(table, params)
+        if table.info.stamp_location == "inline"
+        else _encoded_before(alerts)
     )
     poses: list[np.ndarray] = []
     names = objects.reset_index()

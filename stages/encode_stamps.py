@@ -6,7 +6,9 @@ from stages import run
 from stages.paths import ENCODED_STAMPS, STAMPS
 from stages.vectors import alert_vectors, noting
 from ztfrep.data.alert_table import AlertTable
-from ztfrep.data.vector_writer import fill, write_names, writing_blocks
+from ztfrep.data.row_index import write_row_index as write_names
+from ztfrep.data.vector_writer import assign_vectors as fill
+from ztfrep.data.vector_writer import open_vectors_for_writing as writing_blocks
 from ztfrep.params import Params
 
 

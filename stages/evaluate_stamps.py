@@ -29,9 +29,10 @@ from stages.reporting import (
 from ztfrep.data import features
 from ztfrep.data.alert_schema import CHANNELS, CLASSES, ROW_GROUP
 from ztfrep.data.alert_table import AlertTable
-from ztfrep.data.vector_files import read_blocks
-from ztfrep.data.vector_writer import encode, read_names
+from ztfrep.data.row_index import read_row_index as read_names
+from ztfrep.data.vector_files import read_vectors as read_blocks
 from ztfrep.encoders import model_folder as checkpoints
+from ztfrep.encoders.batches import encode
 from ztfrep.encoders.cards import AutoencoderCard, FeatureScaling
 from ztfrep.evaluation import figures, representation
 from ztfrep.evaluation import scores as evaluation

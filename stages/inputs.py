@@ -8,7 +8,8 @@ import torch
 
 from ztfrep.data import features
 from ztfrep.data.alert_table import AlertTable
-from ztfrep.data.stamps import prepare, two_scales
+from ztfrep.data.stamps import crop_and_context as two_scales
+from ztfrep.data.stamps import crop_and_scale as prepare
 from ztfrep.encoders.cards import FeatureScaling
 from ztfrep.models.alert.base import AlertInput
 

@@ -6,7 +6,8 @@ import torch
 
 from stages.paths import ENCODED_SERIES, EPOCHS
 from ztfrep.data.frames import read_frame
-from ztfrep.data.vector_files import Block, read_blocks
+from ztfrep.data.vector_files import SplitVectors as Block
+from ztfrep.data.vector_files import read_vectors as read_blocks
 from ztfrep.models.object.base import PHOTOMETRY, TIMES, SeriesInput
 
 # Magnitudes about those of a survey, so that a network need not learn their scale.

@@ -12,8 +12,9 @@ from stages.device import start
 from stages.fitting import fit_and_save
 from stages.paths import ENCODED_SERIES, EPOCHS, METRICS, RECURRENT
 from stages.series_inputs import series_inputs
-from ztfrep.data.vector_files import read_blocks
-from ztfrep.data.vector_writer import names_path, read_names
+from ztfrep.data.row_index import read_row_index as read_names
+from ztfrep.data.row_index import row_index_path as names_path
+from ztfrep.data.vector_files import read_vectors as read_blocks
 from ztfrep.encoders.cards import RecurrentCard
 from ztfrep.models.object import published_recurrent as recurrent
 from ztfrep.models.object.base import SeriesInput

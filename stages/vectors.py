@@ -10,8 +10,8 @@ from stages.device import start
 from stages.inputs import alert_inputs
 from stages.paths import AUTOENCODER
 from ztfrep.data.alert_table import AlertTable
-from ztfrep.data.vector_writer import encode
 from ztfrep.encoders import model_folder as checkpoints
+from ztfrep.encoders.batches import encode
 from ztfrep.encoders.cards import AutoencoderCard
 from ztfrep.models.alert import losses as autoencoder
 from ztfrep.params import Params

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ztfrep.data import features
 from ztfrep.data.alert_schema import CHANNELS, CLASSES, FEATURE_UNITS
 from ztfrep.data.filetypes import quote
-from ztfrep.data.stamps import CROP, RESCALINGS
+from ztfrep.data.stamps import CROP, SCALING_METHODS
 from ztfrep.params import NO_FILE, Autoencoder, FeatureName, Recurrent, Seed
 
 FORMAT: Literal["ztfrep-model-2"] = "ztfrep-model-2"
@@ -120,7 +120,7 @@ class AutoencoderCard(ModelCard):
     network: Literal["autoencoder"] = "autoencoder"
     architecture: Literal["published", "invariant"]
     sizes: AlertSizes
-    rescale: Literal[RESCALINGS]  # type: ignore[valid-type]
+    rescale: Literal[SCALING_METHODS]  # type: ignore[valid-type]
     crop: int = CROP
     channels: Annotated[list[str], Field(max_length=len(CHANNELS))] = list(CHANNELS)
     features: FeatureScaling

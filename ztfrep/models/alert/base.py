@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-# The eight views of `stamps.two_scales`: three channels near and wide, and how much was observed.
+# Of `stamps.crop_and_context`: three channels near and wide, and how much was observed.
 NEAR, WIDE, SHARES = slice(0, 3), slice(3, 6), slice(6, 8)
 
 
@@ -13,8 +13,8 @@ class AlertInput(NamedTuple):
 
     `pixels` float32 `(n, 3, 21, 21)` are the stamps about the alert, channels science, template,
     difference, as they are to be reconstructed, and `observed` bool the same shape. `views` float32
-    `(n, 8, 21, 21)` are those of `stamps.two_scales`. `features` float32 `(n, 26)` are standardised
-    metadata, and `known` bool the same shape.
+    `(n, 8, 21, 21)` are those of `stamps.crop_and_context`. `features` float32 `(n, 26)` are
+    standardised metadata, and `known` bool the same shape.
     """
 
     pixels: Tensor
