@@ -13,11 +13,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ztfrep.data.alert_table import read_table as read_table
     from ztfrep.data.alerts import Alerts as Alerts
     from ztfrep.encoders.encoder import Encoder as Encoder
     from ztfrep.encoders.encoder import load as load
-    from ztfrep.reading import read_packets as read_packets
-    from ztfrep.reading import read_table as read_table
+    from ztfrep.sources.packets.packet_alerts import read_packets as read_packets
 
 __version__ = "0.1.0"
 
@@ -25,8 +25,8 @@ _MODULES = {
     "Alerts": "ztfrep.data.alerts",
     "Encoder": "ztfrep.encoders.encoder",
     "load": "ztfrep.encoders.encoder",
-    "read_packets": "ztfrep.reading",
-    "read_table": "ztfrep.reading",
+    "read_packets": "ztfrep.sources.packets.packet_alerts",
+    "read_table": "ztfrep.data.alert_table",
 }
 __all__ = ["Alerts", "Encoder", "load", "read_packets", "read_table"]
 
