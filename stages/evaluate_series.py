@@ -25,8 +25,9 @@ from stages.reporting import (
 )
 from stages.series_inputs import magnitude_scale, series_inputs
 from ztfrep.data.alert_schema import SERIES_CLASSES
-from ztfrep.data.vector_files import Block, read_blocks
-from ztfrep.data.vector_writer import read_names
+from ztfrep.data.row_index import read_row_index as read_names
+from ztfrep.data.vector_files import SplitVectors as Block
+from ztfrep.data.vector_files import read_vectors as read_blocks
 from ztfrep.encoders import model_folder as checkpoints
 from ztfrep.encoders.cards import RecurrentCard
 from ztfrep.errors import InputError

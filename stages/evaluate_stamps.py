@@ -8,6 +8,7 @@ import torch
 from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 from tqdm import tqdm
+from ztfrep.encoders.batches import encode
 
 from stages import run
 from stages.device import start
@@ -29,8 +30,8 @@ from stages.reporting import (
 from ztfrep.data import features
 from ztfrep.data.alert_schema import CHANNELS, CLASSES, ROW_GROUP
 from ztfrep.data.alert_table import AlertTable
-from ztfrep.data.vector_files import read_blocks
-from ztfrep.data.vector_writer import encode, read_names
+from ztfrep.data.row_index import read_row_index as read_names
+from ztfrep.data.vector_files import read_vectors as read_blocks
 from ztfrep.encoders import model_folder as checkpoints
 from ztfrep.encoders.cards import AutoencoderCard, FeatureScaling
 from ztfrep.evaluation import figures, representation

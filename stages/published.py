@@ -7,7 +7,9 @@ import pandas as pd
 
 from stages.paths import MANIFEST
 from ztfrep.data.alert_schema import CLASSES, SERIES_CLASSES
-from ztfrep.data.vector_files import SPLITS, Block, read_blocks
+from ztfrep.data.splits import SPLITS
+from ztfrep.data.vector_files import SplitVectors as Block
+from ztfrep.data.vector_files import read_vectors as read_blocks
 from ztfrep.errors import InputError
 
 

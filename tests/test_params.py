@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ztfrep import params
-from ztfrep.data import features
+from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.errors import InputError
 from ztfrep.models.object import temporal
 from ztfrep.params import Params, given_file, read_params
@@ -175,7 +175,7 @@ def test_the_longest_vector_has_as_many_numbers_as_there_are_components(tmp_path
             "recurrent: found architecture published with cell attention; expected gru or lstm",
         ),
         (
-            {"evaluate__forest_without": list(features.NAMES)},
+            {"evaluate__forest_without": list(ALERCE_FEATURES.names)},
             "evaluate: found forest_without of every feature; expected one left; shorten the list",
         ),
         (

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 import yaml
 
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
-from ztfrep.errors import InputError
+from ztfrep.data.filetypes import HEAD_BYTES, describe
+from ztfrep.errors import InputError, quote
 
 # params.yaml has some 6,000 bytes, and tables three deep.
 _MOST_BYTES = 1 << 15

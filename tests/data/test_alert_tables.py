@@ -6,10 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.alert_packets import CANDID
-from ztfrep.data import features
 from ztfrep.data.alert_schema import TableInfo
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.alert_writer import AlertWriter
+from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.errors import InputError
 
 INFO = TableInfo(27, 27, "minmax", "physical")
@@ -48,7 +48,7 @@ def test_what_is_written_is_read(tmp_path):
     assert identity["label"].tolist() == [*first["label"], *second["label"]]
     metadata = table.features()
     right_ascension = np.concatenate([first["ra"], second["ra"]])
-    np.testing.assert_array_equal(metadata[:, features.NAMES.index("ra")], right_ascension)
+    np.testing.assert_array_equal(metadata[:, ALERCE_FEATURES.index("ra")], right_ascension)
 
 
 def test_what_a_source_lacks_is_null_not_invented(tmp_path):
@@ -70,7 +70,7 @@ def test_what_a_source_lacks_is_null_not_invented(tmp_path):
         stamps = np.concatenate(list(table.stamps(size)))
         np.testing.assert_array_equal(stamps, part["stamps"][present])
     assert table.identity()["label"][3] == -1
-    assert np.isnan(table.features()[4, features.NAMES.index("magpsf")])
+    assert np.isnan(table.features()[4, ALERCE_FEATURES.index("magpsf")])
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_the_order_of_channels_is_checked(tmp_path):
         (lambda path: path.unlink(), "found no such file"),
     ],
 )
-def test_a_table_that_is_none_is_refused_by_name(tmp_path, spoil, message):
+def test_a_file_that_is_no_alert_table_is_refused_by_name(tmp_path, spoil, message):
     path = tmp_path / "t.parquet"
     write(path, rows())
     spoil(path)
@@ -129,7 +129,7 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_fills_behind_the_caller_is_told_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_full_disk_while_writing_raises_and_leaves_nothing(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError("No space left on device")
 
@@ -174,7 +174,7 @@ def test_physical_features_alone_are_clipped_where_a_network_reads_them(tmp_path
     part = rows(3)
     part["fwhm"] = np.array([5.0, 50.0, np.nan])
     table = write(tmp_path / "t.parquet", part, info=TableInfo(27, 27, "minmax", unit))
-    fwhm = features.NAMES.index("fwhm")
+    fwhm = ALERCE_FEATURES.index("fwhm")
     np.testing.assert_array_equal(table.features()[:, fwhm], [5, 50, np.nan])
     np.testing.assert_array_equal(table.clipped_features()[:, fwhm], [5, clipped, np.nan])
 
@@ -215,7 +215,7 @@ def test_promises_hold_from_one_batch_to_the_next(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"scaling": "log"}, {"feature_unit": "cgs"}, {"held": "held"}, {"height": 20},
+    [{"scaling": "log"}, {"feature_unit": "cgs"}, {"stamp_location": "elsewhere"}, {"height": 20},
      {"width": 2000}, {"classes": ("SN", "AGN")}, {"classes": ()}],
     ids=str,
 )  # fmt: skip

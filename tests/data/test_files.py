@@ -74,7 +74,7 @@ def test_names_are_not_predictable(tmp_path):
 KILLED = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from ztfrep import files
+from ztfrep.data import files
 with files.KIND(sys.argv[1]) as path:
     (path / "x" if path.is_dir() else path).write_text("half")
     print("ready", flush=True)

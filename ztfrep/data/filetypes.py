@@ -3,6 +3,9 @@
 import re
 import string
 
+# Of modules that still import it from this one.
+from ztfrep.errors import quote as quote
+
 # As many first bytes of a file as `describe` makes use of.
 HEAD_BYTES = 4096
 
@@ -75,13 +78,3 @@ def _describe_page(page: bytes) -> str:
                 return f"an HTML page: Google Drive refused the download, {meaning}"
         return "an HTML page: Google Drive refused the download"
     return f"an HTML page titled {quote(title[1])}" if title else "an HTML page"
-
-
-def quote(text: str | bytes, most: int = 40) -> str:
-    """Return the first `most` characters of a text from a file in quotes, printable, in one line.
-
-    What would steer a terminal is escaped; the text is cut before anything else is done with it.
-    """
-    cut = text[:most].decode("utf-8", "replace") if isinstance(text, bytes) else text[:most]
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)
-    return f"'{shown[: most - 3]}...'" if len(text) > most or len(shown) > most else f"'{shown}'"

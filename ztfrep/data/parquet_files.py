@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
-from ztfrep.errors import InputError
+from ztfrep.data.filetypes import HEAD_BYTES, describe
+from ztfrep.errors import InputError, quote
 
 MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 _TAIL = 8

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ztfrep.data.filetypes import quote
 from ztfrep.data.parquet_files import MAGIC, find_footer, refused
 from ztfrep.data.thrift import BINARY, I32, I64, LIST, STRUCT, Struct, read_struct
+from ztfrep.errors import quote
 
 # Of one page, decompressed. Other writers' pages are of 1 MiB too, unless a row is larger.
 LARGEST_PAGE = 32 << 20

@@ -64,8 +64,16 @@ def validate(path: Path, content: dict[str, Any], kind: type[Card]) -> Card:
             expected=quote(network),
             remedy=f"give the folder of a network of that kind ({network})",
         )
+    architecture = content.get("architecture")
+    if not isinstance(architecture, str) or architecture not in kind.ARCHITECTURES:
+        raise InputError(
+            f"{path}: architecture",
+            found=shown(architecture),
+            expected=" or ".join(map(quote, kind.ARCHITECTURES)),
+            remedy=AGAIN,
+        )
     try:
-        return kind.model_validate(content)
+        return kind.for_architecture(architecture).model_validate(content)
     except ValidationError as error:
         raise _explained(path, error) from error
 

@@ -1,85 +1,53 @@
-"""The card of a trained network: what `model.json` says, typed, with a bound for every number."""
+"""The card of a trained network: what `model.json` says, typed, with a bound for every number.
+
+A card holds all that is needed to build the network and to prepare its input.
+"""
 
 import json
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
-from ztfrep.data import features
-from ztfrep.data.alert_schema import CHANNELS, CLASSES, FEATURE_UNITS
+from ztfrep.data.alert_schema import CHANNELS, CLASSES
 from ztfrep.data.filetypes import quote
-from ztfrep.data.stamps import CROP, RESCALINGS
-from ztfrep.params import NO_FILE, Autoencoder, FeatureName, Recurrent, Seed
+from ztfrep.data.stamps import CROP
+from ztfrep.fields import NO_FILE, FilePath, Seed, Table
+from ztfrep.models.alert import ARCHITECTURES as ALERT_ARCHITECTURES
+from ztfrep.models.alert import get_alert_network
+from ztfrep.models.alert.base import AlertConfig, AlertNetwork
+from ztfrep.models.alert.preprocessing import FeatureScaling
+from ztfrep.models.object import ARCHITECTURES as OBJECT_ARCHITECTURES
+from ztfrep.models.object import get_object_network
+from ztfrep.models.object.base import ObjectConfig, ObjectNetwork
 
-FORMAT: Literal["ztfrep-model-2"] = "ztfrep-model-2"
+FORMAT: Literal["ztfrep-model-3"] = "ztfrep-model-3"
 
-# Components of 3 x 21 x 21 pixels: an alert has no more.
-_PIXELS = len(CHANNELS) * CROP * CROP
 # A longer history would not fit in a card's file.
-_MOST_EPOCHS = 10_000
+_MAX_EPOCHS = 10_000
 
 _Text = Annotated[str, Field(min_length=1, max_length=100)]
 _Number = Annotated[int, Field(ge=-(2**53), le=2**53)] | float
 _Record = dict[_Text, _Number]
-_Share = Annotated[float, Field(ge=0, lt=1)]
-_Epochs = Annotated[int, Field(ge=0, le=_MOST_EPOCHS)]
-_PerFeature = Field(min_length=len(features.NAMES), max_length=len(features.NAMES))
+_Epochs = Annotated[int, Field(ge=0, le=_MAX_EPOCHS)]
 
 
-class _Part(BaseModel):
-    # Strict: 1 is a float, "1" and true are not.
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class FeatureScaling(_Part):
-    """The scale of a network's metadata: unit, mean and deviation over its train rows, each (26,).
-
-    Features that are `left_out` are unknown to the network.
-    """
-
-    names: Annotated[list[str], _PerFeature] = list(features.NAMES)
-    unit: Literal[FEATURE_UNITS]  # type: ignore[valid-type]
-    mean: Annotated[list[float], _PerFeature]
-    std: Annotated[list[Annotated[float, Field(gt=0)]], _PerFeature]
-    left_out: Annotated[list[FeatureName], Field(max_length=len(features.NAMES))]
-
-    @field_validator("names")
-    @classmethod
-    def _are_ours(cls, names: list[str]) -> list[str]:
-        return _equal(names, list(features.NAMES))
-
-
-class AlertSizes(_Part):
-    """The arguments of an autoencoder; `detail` is the invariant one's alone."""
-
-    latent_dim: Annotated[int, Field(ge=2, le=_PIXELS)]
-    detail: Annotated[float, Field(gt=0, lt=1)] | None = None
-    dropout: _Share
-    classes: Annotated[int, Field(ge=1, le=100)]
-
-
-class ObjectSizes(_Part):
-    """The arguments of a recurrent network."""
-
-    cell: Literal["gru", "lstm", "attention"]
-    input_dim: Annotated[int, Field(ge=2, le=_PIXELS)]
-    hidden: Annotated[int, Field(ge=2, le=16_384)]
-    layers: Annotated[int, Field(ge=1, le=256)]
-    dropout: _Share
-    classes: Annotated[int, Field(ge=1, le=100)]
-
-
-class ModelCard(_Part):
-    """What every card says: the classes by name, how training went, with which versions.
+class ModelCard(Table):
+    """What every card says: architecture, its parameters, classes, history, versions.
 
     `history` has a record per epoch, the untrained network's first; `best` is that of `best_epoch`.
+    `start_weights` is the file that training started from, or "data/none".
     """
 
-    format: Literal["ztfrep-model-2"] = FORMAT
+    ARCHITECTURES: ClassVar[Mapping[str, str]]
+
+    format: Literal["ztfrep-model-3"] = FORMAT
     network: str
     architecture: str
-    sizes: AlertSizes | ObjectSizes
+    config: Table
     classes: Annotated[list[_Text], Field(min_length=1, max_length=100)]
+    start_weights: FilePath = NO_FILE
     best_epoch: _Epochs
     epochs: _Epochs
     best: _Record
@@ -89,11 +57,16 @@ class ModelCard(_Part):
     ztfrep: _Text
     torch: _Text
     history: Annotated[
-        list[_Record], Field(min_length=1, max_length=_MOST_EPOCHS + 1, fail_fast=True)
+        list[_Record], Field(min_length=1, max_length=_MAX_EPOCHS + 1, fail_fast=True)
     ]
 
+    @classmethod
+    def for_architecture(cls, name: str) -> type[Self]:
+        """Return the type of the cards of an architecture: `config` is of its own type."""
+        raise NotImplementedError
+
     @model_validator(mode="after")
-    def _history_is_that_of_the_epochs(self) -> "ModelCard":
+    def _history_is_that_of_the_epochs(self) -> Self:
         if len(self.history) != self.epochs + 1:
             raise _differ("history", f"{len(self.history)} records", f"{self.epochs + 1}")
         for epoch, record in enumerate(self.history):
@@ -110,21 +83,28 @@ class ModelCard(_Part):
         return self
 
 
-class AutoencoderCard(ModelCard):
-    """The card of an autoencoder of alerts, with all that its input is prepared by.
+class AlertCard(ModelCard):
+    """The card of an autoencoder of alerts, with the statistics of its preprocessing."""
 
-    That is the size `crop` in pixels and the order `channels` of the stamps, how they are scaled
-    (`rescale`), and the scale of the metadata.
-    """
-
+    ARCHITECTURES = ALERT_ARCHITECTURES
     network: Literal["autoencoder"] = "autoencoder"
-    architecture: Literal["published", "invariant"]
-    sizes: AlertSizes
-    rescale: Literal[RESCALINGS]  # type: ignore[valid-type]
+    config: AlertConfig
     crop: int = CROP
     channels: Annotated[list[str], Field(max_length=len(CHANNELS))] = list(CHANNELS)
     features: FeatureScaling
-    params: Autoencoder
+
+    @classmethod
+    def for_architecture(cls, name: str) -> type[Self]:
+        """Return the type of the cards of an architecture: `config` is of its own type."""
+        return _typed(cls, name, get_alert_network(name).Config)
+
+    def build(self) -> AlertNetwork:
+        """Return the network, untrained."""
+        architecture: Any = get_alert_network(self.architecture)
+        network: AlertNetwork = architecture(
+            self.config, classes=len(self.classes), feature_scaling=self.features
+        )
+        return network
 
     @field_validator("crop")
     @classmethod
@@ -142,63 +122,54 @@ class AutoencoderCard(ModelCard):
         return _equal(classes, list(CLASSES))
 
     @model_validator(mode="after")
-    def _is_of_its_parameters(self) -> "AutoencoderCard":
-        invariant = self.architecture == "invariant"
-        if invariant != (self.sizes.detail is not None):
-            expected = "a number" if invariant else f"none for architecture {self.architecture}"
-            raise _differ("sizes.detail", str(self.sizes.detail), expected)
-        trained: dict[str, tuple[Any, Any]] = {
-            "architecture": (self.architecture, self.params.architecture),
-            "rescale": (self.rescale, self.params.rescale),
-            "sizes.latent_dim": (self.sizes.latent_dim, self.params.latent_dim),
-            "sizes.dropout": (self.sizes.dropout, self.params.dropout),
-            "sizes.classes": (self.sizes.classes, len(self.classes)),
-        }
-        if invariant:
-            trained["sizes.detail"] = (self.sizes.detail, self.params.detail)
+    def _excludes_the_features_of_its_config(self) -> Self:
+        excluded, expected = self.features.excluded, self.config.masked_features
         # A network that started from another's weights has the scale of that one.
-        if self.params.weights == NO_FILE:
-            trained["features.left_out"] = (self.features.left_out, self.params.left_out)
-        _agree(trained)
+        if self.start_weights == NO_FILE and excluded != expected:
+            found = shown(excluded)
+            raise _differ("features.excluded", found, f"{shown(expected)}, as config has it")
         return self
 
 
-class RecurrentCard(ModelCard):
-    """The card of a recurrent network of objects; it reads the last `most_epochs` epochs."""
+class ObjectCard(ModelCard):
+    """The card of a recurrent network of objects, which reads vectors of `input_dim` numbers."""
 
+    ARCHITECTURES = OBJECT_ARCHITECTURES
     network: Literal["recurrent"] = "recurrent"
-    architecture: Literal["published", "temporal"]
-    sizes: ObjectSizes
-    most_epochs: Annotated[int, Field(ge=1, le=1 << 31)]
-    params: Recurrent
+    config: ObjectConfig
+    input_dim: Annotated[int, Field(ge=2, le=len(CHANNELS) * CROP * CROP)]
 
-    @model_validator(mode="after")
-    def _is_of_its_parameters(self) -> "RecurrentCard":
-        sizes, trained = self.sizes, self.params
-        _agree(
-            {
-                "architecture": (self.architecture, trained.architecture),
-                "most_epochs": (self.most_epochs, trained.most_epochs),
-                "sizes.cell": (sizes.cell, trained.cell),
-                "sizes.hidden": (sizes.hidden, trained.hidden),
-                "sizes.layers": (sizes.layers, trained.layers),
-                "sizes.dropout": (sizes.dropout, trained.dropout),
-                "sizes.classes": (sizes.classes, len(self.classes)),
-            }
+    @classmethod
+    def for_architecture(cls, name: str) -> type[Self]:
+        """Return the type of the cards of an architecture: `config` is of its own type."""
+        return _typed(cls, name, get_object_network(name).Config)
+
+    def build(self) -> ObjectNetwork:
+        """Return the network, untrained."""
+        architecture: Any = get_object_network(self.architecture)
+        network: ObjectNetwork = architecture(
+            self.config, input_dim=self.input_dim, classes=len(self.classes)
         )
-        # Four heads share the numbers evenly.
-        if sizes.cell == "attention" and sizes.hidden % 4:
-            raise _differ("sizes.hidden", str(sizes.hidden), "a multiple of 4 for cell attention")
-        return self
+        return network
 
 
-Card = TypeVar("Card", bound=ModelCard)
+Card = TypeVar("Card", AlertCard, ObjectCard)
+
+
+@cache
+def _typed(kind: Any, architecture: str, config: type[Table]) -> Any:
+    return create_model(
+        kind.__name__,
+        __base__=kind,
+        architecture=(Literal[architecture], ...),  # type: ignore[arg-type]
+        config=(config, ...),
+    )
 
 
 def _equal(found: Any, expected: Any) -> Any:
     if found != expected:
-        shown = expected if isinstance(expected, int) else ", ".join(expected)
-        raise ValueError(f"; expected {shown}")
+        text = expected if isinstance(expected, int) else ", ".join(expected)
+        raise ValueError(f"; expected {text}")
     return found
 
 
@@ -206,20 +177,13 @@ def _differ(key: str, found: str, expected: str) -> ValueError:
     return ValueError(f"{key}; found {found}; expected {expected}")
 
 
-def _agree(pairs: dict[str, tuple[Any, Any]]) -> None:
-    for key, (found, trained) in pairs.items():
-        if found != trained:
-            name = "classes" if key == "sizes.classes" else f"params.{key.rpartition('.')[2]}"
-            raise _differ(key, shown(found), f"{shown(trained)}, as {name} has it")
-
-
 def shown(value: Any) -> str:
     """Return a JSON value for a message, cut."""
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, list):
-        few = all(isinstance(part, str) for part in value[:4]) and len(value) < 4
-        return ", ".join(map(quote, value)) if value and few else f"a list of {len(value):,}"
+        short = all(isinstance(part, str) for part in value[:4]) and len(value) < 4
+        return ", ".join(map(quote, value)) if value and short else f"a list of {len(value):,}"
     if isinstance(value, dict):
         return f"an object of {len(value)} keys"
     return quote(json.dumps(value)).strip("'")

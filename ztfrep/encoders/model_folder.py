@@ -1,4 +1,4 @@
-"""Models on disk: safetensors and a readable card beside them; nothing is run to read them.
+"""Trained networks on disk: safetensors and a readable card; reading them runs nothing.
 
 The weights carry a checksum of the card and one of themselves: two files of different runs, or one
 that was changed by hand, are refused.
@@ -6,9 +6,9 @@ that was changed by hand, are refused.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from ztfrep.data.files import replacing, write_json
 from ztfrep.encoders.card_files import AGAIN, MISSING, read_content, validate
-from ztfrep.encoders.cards import Card
+from ztfrep.encoders.cards import AlertCard, Card, ModelCard, ObjectCard
 from ztfrep.encoders.state_dicts import claims_of, file_size, read_metadata, read_state
 from ztfrep.errors import InputError
-
-Model = TypeVar("Model", bound=nn.Module)
+from ztfrep.models.alert.base import AlertNetwork
+from ztfrep.models.object.base import ObjectNetwork
 
 WEIGHTS = "weights.safetensors"
 CARD = "model.json"
@@ -28,8 +28,8 @@ CARD = "model.json"
 _CHECKSUMS = "sha256 of card and tensors"
 
 
-def save_model(directory: str | Path, model: nn.Module, card: Card) -> None:
-    """Write a model's weights and its card (architecture, sizes, how it was trained)."""
+def save_model(directory: str | Path, model: nn.Module, card: ModelCard) -> None:
+    """Write a network's weights and its card."""
     directory = Path(directory)
     state = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     content = card.model_dump()
@@ -39,19 +39,27 @@ def save_model(directory: str | Path, model: nn.Module, card: Card) -> None:
     write_json(directory / CARD, content)
 
 
-def load_model(
-    directory: str | Path, build: Callable[..., Model], kind: type[Card]
-) -> tuple[Model, Card]:
-    """Load a saved model and its card of type `kind`; `build` makes it by architecture and sizes.
+def load_alert_network(directory: str | Path) -> tuple[AlertNetwork, AlertCard]:
+    """Load an autoencoder of alerts and its card; raises InputError as `load_model` does."""
+    card = read_card(directory, AlertCard)
+    return _load(directory, card), card
+
+
+def load_object_network(directory: str | Path) -> tuple[ObjectNetwork, ObjectCard]:
+    """Load a recurrent network of objects and its card; raises InputError as `load_model` does."""
+    card = read_card(directory, ObjectCard)
+    return _load(directory, card), card
+
+
+def _load(directory: str | Path, card: Any) -> Any:
+    """Build the network of a card, and load its weights.
 
     Raises InputError if a file is missing, broken, or not what the other one was written with.
     Nothing is allocated before the names, shapes and dtypes of the weights are those of the card.
     """
-    card = read_card(directory, kind)
     path = Path(directory) / WEIGHTS
-    arguments = {"architecture": card.architecture, **card.sizes.model_dump(exclude_none=True)}
     with torch.device("meta"):
-        shapes = build(**arguments)
+        shapes = card.build()
     state = read_state(path, claims_of(shapes.state_dict()), type(shapes).__name__)
     if _checksums(path)[1] != _sha256_of_tensors(state):
         raise InputError(
@@ -60,16 +68,16 @@ def load_model(
             expected="those of its checksum",
             remedy=AGAIN,
         )
-    model = build(**arguments)
+    model = card.build()
     model.load_state_dict(state, strict=True)
-    return model.eval(), card
+    return model.eval()
 
 
 def read_card(directory: str | Path, kind: type[Card]) -> Card:
-    """Read the card of a saved model, which is an `AutoencoderCard` or a `RecurrentCard`.
+    """Read the card of a saved network, an `AlertCard` or an `ObjectCard`.
 
-    Raises InputError, by the name of the key, for a value that is not of its type or range, that
-    differs from the parameters of training, or that was changed after the weights were written.
+    Raises InputError, by the name of the key, for a value that is not of its type or range, or that
+    was changed after the weights were written.
     """
     path = Path(directory) / CARD
     file_size(path, expected="a model", remedy=MISSING)
@@ -86,7 +94,7 @@ def read_card(directory: str | Path, kind: type[Card]) -> Card:
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Load a file of weights into a model, every parameter by name, shape and dtype.
+    """Load a file of weights into a network, every parameter by name, shape and dtype.
 
     Reads `.safetensors`, and the state dicts that `torch.save` writes, without running what they
     hold. Raises InputError for another network's file, naming the first parameter that differs, and
@@ -94,6 +102,11 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     """
     state = read_state(Path(path), claims_of(model.state_dict()), type(model).__name__)
     model.load_state_dict(state, strict=True)
+
+
+def is_model_file(path: Path) -> bool:
+    """Return whether a file of weights stands in a model folder of ours, with its card."""
+    return path.name == WEIGHTS and (path.parent / CARD).is_file()
 
 
 def _checksums(path: Path) -> tuple[str, str]:

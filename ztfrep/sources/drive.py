@@ -21,8 +21,8 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from ztfrep.data.files import write_json
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
-from ztfrep.errors import InputError
+from ztfrep.data.filetypes import HEAD_BYTES, describe
+from ztfrep.errors import InputError, quote
 
 # `ztfrep.params` has the same form for the parameters that are ids.
 _ID = re.compile(r"[A-Za-z0-9_-]{10,100}")

@@ -1,41 +1,43 @@
-"""Which rows to look at: as many of each class, a share of them, or some of too many."""
+"""Samples of rows that respect classes: as many of each, a fraction of each, or a limited number.
+
+Labels are int `(n,)`, -1 where unlabelled. Rows come back in ascending order.
+"""
 
 import numpy as np
 
 
-def balanced_subset(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Draw the rarest class' number of rows from every class: ascending rows `(m,)`."""
+def undersample(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Draw from every class as many rows as the rarest class has: rows `(m,)`, none unlabelled."""
     generator = np.random.default_rng(seed)
-    members = [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]
-    size = min(map(len, members), default=0)
-    drawn = [generator.choice(rows, size, replace=False) for rows in members]
+    size = min(map(len, _rows_by_class(labels)), default=0)
+    drawn = [generator.choice(rows, size, replace=False) for rows in _rows_by_class(labels)]
     return np.sort(np.concatenate(drawn)) if drawn else np.empty(0, dtype=np.int64)
 
 
-def copies_for_balance(labels: np.ndarray) -> np.ndarray:
-    """Say how often to visit each row `(n,)` so that the classes weigh about alike: int `(n,)`.
+def oversampling_counts(labels: np.ndarray) -> np.ndarray:
+    """Return how often to visit each row `(n,)` so that classes have about equal weight: int.
 
-    A row of the commonest class, or without a label, is visited once.
+    A row of the most common class, or without a label, is visited once.
     """
-    known = labels >= 0
-    counts = np.bincount(labels[known])
+    labelled = labels >= 0
+    counts = np.bincount(labels[labelled])
     times = np.rint(counts.max(initial=1) / np.maximum(counts, 1)).astype(np.int64)
-    return np.where(known, np.append(times, 1)[labels], 1)
+    return np.where(labelled, np.append(times, 1)[labels], 1)
 
 
-def draw_share(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Draw a share of each class' rows, two at least: ascending rows `(m,)`, none unlabelled."""
+def sample_fraction(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Draw a fraction of each class, at least two rows: rows `(m,)`, none unlabelled."""
     generator = np.random.default_rng(seed)
     drawn = [
-        generator.permutation(members)[: max(2, round(share * len(members)))]
-        for members in (np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0]))
+        generator.permutation(rows)[: max(2, round(fraction * len(rows)))]
+        for rows in _rows_by_class(labels)
     ]
     return np.sort(np.concatenate(drawn)) if drawn else np.empty(0, dtype=np.int64)
 
 
-def draw_rows(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Draw at most `most` rows, rare classes whole before common ones: ascending rows `(m,)`."""
-    if len(labels) <= most:
+def stratified_sample(labels: np.ndarray, maximum: int, seed: int) -> np.ndarray:
+    """Draw at most `maximum` rows, rare classes whole before common ones: rows `(m,)`."""
+    if len(labels) <= maximum:
         return np.arange(len(labels))
     # A row's rank within its class, in random order: the classes fill up evenly.
     order = np.random.default_rng(seed).permutation(len(labels))
@@ -43,4 +45,8 @@ def draw_rows(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
     for label in np.unique(labels):
         members = order[labels[order] == label]
         rank[members] = np.arange(len(members))
-    return np.sort(order[np.argsort(rank[order], kind="stable")][:most])
+    return np.sort(order[np.argsort(rank[order], kind="stable")][:maximum])
+
+
+def _rows_by_class(labels: np.ndarray) -> list[np.ndarray]:
+    return [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]

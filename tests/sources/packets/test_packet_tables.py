@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from tests.alert_packets import CANDID, alert, image, observation, packet, random_stamps
 from ztfrep.data import features
-from ztfrep.data.alert_schema import CLASSES, SPLITS
+from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.splits import SPLITS
 from ztfrep.errors import InputError
 from ztfrep.sources.packets.archives import make_readers
 from ztfrep.sources.packets.batch_store import TABLE_INFO, fill_batch_store
@@ -88,7 +89,7 @@ def test_alerts_are_written_to_two_tables_of_one_schema(tmp_path):
     np.testing.assert_array_equal(magnitude, [np.nan, 19.5, 17.0, 1.0])
     stamps = np.concatenate(list(found.stamps.stamps()))
     np.testing.assert_array_equal(stamps, [random_stamps(CANDID + n) for n in (9, 10)])
-    with pytest.raises(ValueError, match="stamps stand in the alerts' table, by candid"):
+    with pytest.raises(ValueError, match="stamps are in the stamps table, by candid"):
         next(found.series.stamps())
     for table in (found.stamps, found.series):
         assert table.info.scaling == "counts"

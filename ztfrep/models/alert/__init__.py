@@ -1,1 +1,19 @@
-"""Networks that make a vector of an alert."""
+"""Networks that make a vector of an alert. An architecture is a module and a line here."""
+
+from typing import TYPE_CHECKING
+
+from ztfrep.models.registry import get_registered
+
+if TYPE_CHECKING:
+    from ztfrep.models.alert.base import AlertNetwork
+
+ARCHITECTURES = {
+    "invariant": "ztfrep.models.alert.invariant:InvariantAutoencoder",
+    "published": "ztfrep.models.alert.published_autoencoder:PublishedAutoencoder",
+}
+
+
+def get_alert_network(name: str) -> "type[AlertNetwork]":
+    """Return the class of a registered architecture; raises ValueError for an unknown name."""
+    network: type[AlertNetwork] = get_registered(ARCHITECTURES, name, "architecture")
+    return network

@@ -1,39 +1,179 @@
-"""What goes into an autoencoder of alerts, and what comes out."""
+"""What a network of alerts is: its input, its output, and what every architecture implements.
 
-from typing import NamedTuple
+An architecture is one module with a subclass of `AlertNetwork`, a line in the registry
+(`ztfrep.models.alert.ARCHITECTURES`) and a table of its name below `autoencoder` in `params.yaml`.
+"""
 
-from torch import Tensor
+from abc import ABC, abstractmethod
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
-# The eight views of `stamps.two_scales`: three channels near and wide, and how much was observed.
-NEAR, WIDE, SHARES = slice(0, 3), slice(3, 6), slice(6, 8)
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ztfrep.data.alert_schema import CHANNELS
+from ztfrep.data.features import ALERCE_FEATURES
+from ztfrep.data.stamps import CROP
+from ztfrep.fields import Probability, Weight
+from ztfrep.models.alert.preprocessing import AlertPreprocessing, FeatureScaling, StampScaling
+from ztfrep.models.loss_terms import LossTerms
+from ztfrep.models.recipe import Recipe
+
+N_FEATURES = len(ALERCE_FEATURES)
+# Pixels of a crop: no vector needs more numbers, and there are no more principal components.
+_PIXELS = len(CHANNELS) * CROP * CROP
 
 
 class AlertInput(NamedTuple):
-    """n alerts as a network takes them; whatever is missing is 0, and masked.
+    """A batch of n alerts. Missing values are 0 and masked.
 
-    `pixels` float32 `(n, 3, 21, 21)` are the stamps about the alert, channels science, template,
-    difference, as they are to be reconstructed, and `observed` bool the same shape. `views` float32
-    `(n, 8, 21, 21)` are those of `stamps.two_scales`. `features` float32 `(n, 26)` are standardised
-    metadata, and `known` bool the same shape.
+    Attributes
+    ----------
+    pixels : float32 (n, 3, 21, 21)
+        The central crop of the stamps (science, template, difference), scaled: the target of the
+        reconstruction.
+    pixel_mask : bool (n, 3, 21, 21)
+        True where a pixel was observed.
+    crop_and_context : float32 (n, 8, 21, 21)
+        See `ztfrep.data.stamps.crop_and_context`. `(n, 0, 21, 21)` for a network without it.
+    features : float32 (n, features)
+        Standardised metadata.
+    feature_mask : bool (n, features)
+        True where a feature is known.
     """
 
     pixels: Tensor
-    observed: Tensor
-    views: Tensor
+    pixel_mask: Tensor
+    crop_and_context: Tensor
     features: Tensor
-    known: Tensor
+    feature_mask: Tensor
+
+    def rows(self, index: Tensor | np.ndarray | slice) -> "AlertInput":
+        """Return the alerts of an index, mask or slice."""
+        return AlertInput(*(part[index] for part in self))
+
+    def to(self, device: torch.device) -> "AlertInput":
+        """Return the alerts on a device."""
+        return AlertInput(*(part.to(device) for part in self))
 
 
 class AlertOutput(NamedTuple):
-    """What an autoencoder makes of alerts.
+    """What a network computes of n alerts.
 
-    `vectors` `(n, d)`, `reconstruction` `(n, 3, 21, 21)` as the stamps lay, `features` `(n, 26)` or
-    None from a network that knows no metadata, `shapes` `(n, 327)` as told from the vector, or
-    None, `logits` `(n, classes)`.
+    Attributes
+    ----------
+    vectors : (n, d)
+    reconstruction : (n, 3, 21, 21)
+        The crop, in the scale of `AlertInput.pixels` and the orientation of the input.
+    logits : (n, classes)
+    features : (n, features) or None
+        Predicted metadata, standardised; None for a network without that head.
+    morphology : (n, 327) or None
+        Predicted morphology; None for a network without that head.
     """
 
     vectors: Tensor
     reconstruction: Tensor
-    features: Tensor | None
-    shapes: Tensor | None
     logits: Tensor
+    features: Tensor | None = None
+    morphology: Tensor | None = None
+
+
+class Augmentation(NamedTuple):
+    """How training alerts are varied at random; see `ztfrep.training.augmentation.augment`."""
+
+    drop_stamps: float = 0.0
+    drop_context: float = 0.0
+    drop_features: float = 0.0
+    noise: float = 0.0
+    shift: int = 0
+    rotation: float = 0.0
+
+
+class AlertConfig(Recipe):
+    """The parameters that the table of every architecture has."""
+
+    latent_dim: Annotated[int, Field(ge=2, le=_PIXELS)]
+    """Numbers of a vector."""
+    dropout: Probability
+    """Dropout probability."""
+    stamp_scaling: StampScaling
+    """minmax | asinh: of the crop, by its median and MAD | none."""
+    classification_weight: Weight
+    """Loss weight of the cross-entropy."""
+    sampling: Literal["balanced", "distinct", "copies"]
+    """balanced: rows of rare classes several times | distinct: each row once |
+    copies: each row as often as the source repeats it."""
+
+    @property
+    def masked_features(self) -> list[str]:
+        """Names of the metadata features that the network never sees."""
+        return []
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """How the training alerts are varied; nothing by default."""
+        return Augmentation()
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether labels of the train split change what is learnt."""
+        return self.classification_weight > 0 or self.sampling == "balanced"
+
+
+class AlertNetwork(nn.Module, ABC):
+    """An autoencoder of alerts with a classifier head, and with its preprocessing."""
+
+    Config: ClassVar[type[AlertConfig]]
+    # What the network reads: of "stamps" (the crop), "context" (the whole stamp), "features".
+    modalities: ClassVar[tuple[str, ...]]
+    config: AlertConfig
+
+    def __init__(self, config: AlertConfig, feature_scaling: FeatureScaling) -> None:
+        super().__init__()
+        self.preprocessing = AlertPreprocessing(
+            config.stamp_scaling, feature_scaling, context="context" in self.modalities
+        )
+
+    def preprocess(self, stamps: np.ndarray, metadata: np.ndarray, unit: str) -> AlertInput:
+        """Return the network's input of raw stamps and metadata; see `AlertPreprocessing`."""
+        return AlertInput(*map(torch.from_numpy, self.preprocessing(stamps, metadata, unit)))
+
+    def fit_statistics(self, train: AlertInput) -> None:
+        """Set what is computed from the train rows before training; nothing by default."""
+
+    @abstractmethod
+    def encode(self, alerts: AlertInput) -> Tensor:
+        """Return vectors `(n, d)`."""
+
+    @abstractmethod
+    def decode(self, vectors: Tensor, orientation: Tensor | None = None) -> Tensor:
+        """Return pixels `(n, 3, 21, 21)` of vectors `(n, d)`.
+
+        `orientation` `(n,)` is that of `orientation`; with None the stamps are in the orientation
+        that the network has them in.
+        """
+
+    @abstractmethod
+    def classify(self, vectors: Tensor) -> Tensor:
+        """Return logits `(n, classes)` of vectors `(n, d)`."""
+
+    @abstractmethod
+    def loss(self, alerts: AlertInput, original: AlertInput, labels: Tensor) -> LossTerms:
+        """Return the loss of a batch and its terms.
+
+        `alerts` are the alerts as the network sees them, `original` the same before augmentation;
+        `labels` int64 `(n,)`, -1 where unlabelled.
+        """
+
+    def orientation(self, alerts: AlertInput) -> Tensor:
+        """Return the orientation of each alert's stamps, int64 `(n,)`.
+
+        A vector that is invariant to it does not hold it. 0 by default: the network turns nothing.
+        """
+        return alerts.pixels.new_zeros(len(alerts.pixels), dtype=torch.int64)
+
+    def predict_features(self, vectors: Tensor) -> Tensor | None:
+        """Return standardised metadata `(n, features)` predicted from vectors, or None."""
+        return None

@@ -1,231 +1,346 @@
-"""The autoencoder whose vectors do not change when the sky is turned or mirrored.
+"""The autoencoder whose vectors do not change when stamps are rotated by right angles or mirrored.
 
-Stamps and metadata make one vector, and either may be missing. Its first part, the meaning, is
-learnt from all eight poses of the stamps and from the metadata; its second, the detail, are
-principal components of the stamps laid in a pose of their own, so that they can be drawn again. A
-vector is both, mixed: its distances are theirs, and none of its numbers is fainter than another.
+Stamps and metadata make one vector, and either may be missing. The first part of a vector, the
+semantic part, is learnt from all eight orientations of the stamps and from the metadata. The
+second, the PCA part, holds principal components of the stamps in a canonical orientation, from
+which they are reconstructed. An orthogonal matrix mixes both: distances stay as they are, and every
+number of a vector has about the same variance.
 """
 
 import math
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ztfrep.models.alert.base import AlertInput, AlertOutput
-from ztfrep.models.alert.morphology import SHAPES, measured_shapes
-from ztfrep.models.alert.orientation import POSES, laid, laid_back, turned
+from ztfrep.data.stamps import CROP, CROP_CHANNELS
+from ztfrep.fields import Fraction, Probability, Weight
+from ztfrep.models.alert import losses, orientation
+from ztfrep.models.alert.base import (
+    N_FEATURES,
+    AlertConfig,
+    AlertInput,
+    AlertNetwork,
+    AlertOutput,
+    Augmentation,
+)
+from ztfrep.models.alert.morphology import N_MORPHOLOGY, compute_morphology
+from ztfrep.models.alert.orientation import N_ORIENTATIONS, reorient
+from ztfrep.models.alert.preprocessing import FeatureNames, FeatureScaling
+from ztfrep.models.loss_terms import LossTerms, accuracy, row_count
 
-_SIDE, _CHANNELS, _PIXELS = 21, 3, 3 * 21 * 21
-_FEATURES, _BINS = 26, 16
+_CHANNELS, _PIXELS = 3, 3 * CROP * CROP
+_BINS = 16
 _WIDTHS = (32, 32, 64, 96)
 _HIDDEN = 128
-_SMALLEST_SPREAD = 1e-3
-_FARTHEST = 4.0  # deviations that a measured shape may be off
-# Deviation of a number of the meaning, in those of the strongest detail.
-_LOUDNESS = 0.4
-# Share of the covariance that knows no direction: what leans one way by chance counts less.
-_SYMMETRIC = 0.6
+_SMALLEST_STD = 1e-3
+_MORPHOLOGY_CLIP = 4.0  # standard deviations
+# Standard deviation of a number of the semantic part, in units of the largest of the PCA part.
+_SEMANTIC_SCALE = 0.4
+# Weight of the covariance over all orientations: what is aligned by chance counts less.
+_SHRINKAGE = 0.6
 
 
-class InvariantAutoencoder(nn.Module):
-    """Vectors of `latent_dim` numbers that mix meaning with detail, a share `detail` of them."""
+class InvariantConfig(AlertConfig):
+    """The table `autoencoder.invariant` of `params.yaml`."""
 
-    modalities: ClassVar = ("stamps", "wide", "features")
-    edges: Tensor
+    pca_fraction: Fraction
+    """Fraction of a vector that holds principal components, for the reconstruction."""
+    excluded_features: FeatureNames
+    """Metadata features that the network never sees."""
+    feature_weight: Weight
+    """Loss weight of the prediction of the metadata from the vector."""
+    morphology_weight: Weight
+    """Loss weight of the prediction of the stamps' morphology from the semantic part."""
+    contrastive_weight: Weight
+    """Loss weight of the supervised contrastive loss."""
+    label_smoothing: Probability
+    """Label smoothing of the cross-entropy."""
+    drop_stamps: Probability
+    """Modality dropout in training: probability that an alert loses its stamps."""
+    drop_context: Probability
+    """Probability that it loses the context of its stamps."""
+    drop_features: Probability
+    """Probability that it loses its metadata."""
+    noise: Annotated[float, Field(ge=0, le=100)]
+    """Standard deviation of the noise added in training, in units of the sky's."""
+    shift: Annotated[int, Field(ge=0, le=5)]
+    """Largest shift of the stamps in training, pixels."""
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    """Largest rotation of the stamps in training, degrees."""
+
+    @model_validator(mode="after")
+    def _learns_something(self) -> "InvariantConfig":
+        weights = ("classification", "feature", "morphology", "contrastive")
+        if not any(getattr(self, f"{name}_weight") for name in weights):
+            raise ValueError(
+                f"{', '.join(f'{name}_weight' for name in weights)} are all 0; expected one above 0"
+            )
+        return self
+
+    @property
+    def masked_features(self) -> list[str]:
+        """Names of the metadata features that the network never sees."""
+        return self.excluded_features
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """How the training alerts are varied."""
+        return Augmentation(*(getattr(self, name) for name in Augmentation._fields))
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether labels of the train split change what is learnt."""
+        return super().uses_labels or self.contrastive_weight > 0
+
+
+class InvariantAutoencoder(AlertNetwork):
+    """Vectors of `latent_dim` numbers that mix a semantic part with a PCA part."""
+
+    Config = InvariantConfig
+    modalities: ClassVar = ("stamps", "context", "features")
+    config: InvariantConfig
+    bin_edges: Tensor
     mean_pixels: Tensor
     components: Tensor
-    loudness: Tensor
+    semantic_scale: Tensor
     mixing: Tensor
-    mean_shapes: Tensor
-    spread_shapes: Tensor
-    tilt: Tensor
+    morphology_mean: Tensor
+    morphology_std: Tensor
+    orientation_weights: Tensor
 
-    def __init__(self, *, latent_dim: int, detail: float, dropout: float, classes: int) -> None:
-        super().__init__()
-        details = min(max(1, round(detail * latent_dim)), latent_dim - 1)
-        self.meaning = latent_dim - details
-        self.look = nn.Sequential(
-            *_block(8, _WIDTHS[0], stride=1),
-            *_block(_WIDTHS[0], _WIDTHS[1], stride=2),
-            *_block(_WIDTHS[1], _WIDTHS[2], stride=1),
-            *_block(_WIDTHS[2], _WIDTHS[3], stride=2),
+    def __init__(
+        self, config: InvariantConfig, *, classes: int, feature_scaling: FeatureScaling
+    ) -> None:
+        super().__init__(config, feature_scaling)
+        self.config = config
+        size, dropout = config.latent_dim, config.dropout
+        n_components = min(max(1, round(config.pca_fraction * size)), size - 1)
+        self.semantic_size = size - n_components
+        self.stamp_encoder = nn.Sequential(
+            *_convolution(8, _WIDTHS[0], stride=1),
+            *_convolution(_WIDTHS[0], _WIDTHS[1], stride=2),
+            *_convolution(_WIDTHS[1], _WIDTHS[2], stride=1),
+            *_convolution(_WIDTHS[2], _WIDTHS[3], stride=2),
             nn.Flatten(),
             nn.Linear(_WIDTHS[3] * 6 * 6, _HIDDEN),
             nn.ReLU(),
         )
-        self.measure = nn.Sequential(
-            nn.Linear(_FEATURES * (_BINS + 1), _HIDDEN),
+        self.metadata_encoder = nn.Sequential(
+            nn.Linear(N_FEATURES * (_BINS + 1), _HIDDEN),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(_HIDDEN, _HIDDEN),
             nn.ReLU(),
         )
-        # What stands for stamps or metadata that are missing.
-        self.no_stamps = nn.Parameter(torch.zeros(_HIDDEN))
-        self.no_features = nn.Parameter(torch.zeros(_HIDDEN))
-        self.fuse = nn.Sequential(
+        # In place of the encoders' outputs where stamps or metadata are missing.
+        self.missing_stamps = nn.Parameter(torch.zeros(_HIDDEN))
+        self.missing_metadata = nn.Parameter(torch.zeros(_HIDDEN))
+        self.fusion = nn.Sequential(
             nn.Linear(2 * _HIDDEN, 2 * _HIDDEN),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(2 * _HIDDEN, self.meaning),
+            nn.Linear(2 * _HIDDEN, self.semantic_size),
         )
-        self.evened = nn.BatchNorm1d(self.meaning, affine=False)
-        self.describe = nn.Sequential(
-            nn.Linear(self.meaning, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, _FEATURES)
+        self.batch_norm = nn.BatchNorm1d(self.semantic_size, affine=False)
+        self.feature_head = nn.Sequential(
+            nn.Linear(self.semantic_size, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, N_FEATURES)
         )
-        self.shape = nn.Sequential(
-            nn.Linear(self.meaning, 2 * _HIDDEN), nn.ReLU(), nn.Linear(2 * _HIDDEN, SHAPES)
+        self.morphology_head = nn.Sequential(
+            nn.Linear(self.semantic_size, 2 * _HIDDEN),
+            nn.ReLU(),
+            nn.Linear(2 * _HIDDEN, N_MORPHOLOGY),
         )
-        self.classifier = nn.Sequential(
-            nn.ReLU(), nn.Dropout(dropout), nn.Linear(self.meaning, classes)
+        self.classifier_head = nn.Sequential(
+            nn.ReLU(), nn.Dropout(dropout), nn.Linear(self.semantic_size, classes)
         )
-        self.register_buffer("edges", torch.zeros(_FEATURES, _BINS + 1))
+        self.register_buffer("bin_edges", torch.zeros(N_FEATURES, _BINS + 1))
         self.register_buffer("mean_pixels", torch.zeros(_PIXELS))
-        self.register_buffer("components", torch.zeros(details, _PIXELS))
-        # Of the meaning, whose numbers have a deviation of one.
-        self.register_buffer("loudness", torch.ones(()))
-        mixing = torch.empty(latent_dim, latent_dim)
+        self.register_buffer("components", torch.zeros(n_components, _PIXELS))
+        # Multiplies the semantic part, whose numbers have a standard deviation of 1.
+        self.register_buffer("semantic_scale", torch.ones(()))
+        mixing = torch.empty(size, size)
         # On the meta device a network is its shapes alone, and must cost nothing.
-        self.register_buffer("mixing", mixing if mixing.is_meta else _mixing(latent_dim))
-        self.register_buffer("mean_shapes", torch.zeros(SHAPES))
-        self.register_buffer("spread_shapes", torch.ones(SHAPES))
-        # No two poses of an image weigh alike, unless it is symmetric.
-        place = torch.linspace(-1, 1, _SIDE, device="cpu")
-        tilt = place * math.cos(math.pi / 8) + place[:, None] * math.sin(math.pi / 8)
-        self.register_buffer("tilt", tilt.flatten(), persistent=False)
+        self.register_buffer("mixing", mixing if mixing.is_meta else _orthogonal_matrix(size))
+        self.register_buffer("morphology_mean", torch.zeros(N_MORPHOLOGY))
+        self.register_buffer("morphology_std", torch.ones(N_MORPHOLOGY))
+        # A gradient along an oblique direction: no two orientations of an image have the same
+        # weighted sum, unless the image is symmetric.
+        axis = torch.linspace(-1, 1, CROP, device="cpu")
+        weights = axis * math.cos(math.pi / 8) + axis[:, None] * math.sin(math.pi / 8)
+        self.register_buffer("orientation_weights", weights.flatten(), persistent=False)
 
-    def prepare(self, train: AlertInput) -> None:
-        """Take from the train rows what is not learnt step by step.
-
-        That is the quantiles of the features, the scale of the shapes, and the components that
-        the details are.
-        """
-        values = np.where(train.known.cpu(), train.features.cpu(), np.nan)
+    def fit_statistics(self, train: AlertInput) -> None:
+        """Set quantiles of the features, scale of the morphology, and principal components."""
+        values = np.where(train.feature_mask.cpu(), train.features.cpu(), np.nan)
         levels = np.linspace(0, 1, _BINS + 1)
-        for place in np.flatnonzero(np.isfinite(values).any(axis=0)):
-            self.edges[place] = torch.from_numpy(np.nanquantile(values[:, place], levels))
-        measured, known = measured_shapes(train.views)
-        self.mean_shapes.copy_(_mean(measured, known))
-        deviation = _mean((measured - self.mean_shapes).square(), known).sqrt()
-        self.spread_shapes.copy_(torch.where(deviation > _SMALLEST_SPREAD, deviation, 1.0))
-        seen = train.observed.flatten(1).all(dim=1)
-        if seen.any():
-            stamps = laid(train.pixels[seen], self.poses(*train)[seen])
+        for column in np.flatnonzero(np.isfinite(values).any(axis=0)):
+            self.bin_edges[column] = torch.from_numpy(np.nanquantile(values[:, column], levels))
+        morphology, mask = compute_morphology(train.crop_and_context)
+        self.morphology_mean.copy_(_masked_mean(morphology, mask))
+        std = _masked_mean((morphology - self.morphology_mean).square(), mask).sqrt()
+        self.morphology_std.copy_(torch.where(std > _SMALLEST_STD, std, 1.0))
+        complete = train.pixel_mask.flatten(1).all(dim=1)
+        if complete.any():
+            stamps = orientation.apply(train.pixels[complete], self.orientation(train)[complete])
             self.mean_pixels.copy_(stamps.flatten(1).mean(dim=0))
-            variances, directions = torch.linalg.eigh(_covariance(stamps))
+            variances, directions = torch.linalg.eigh(_shrunk_covariance(stamps))
             self.components.copy_(directions.flip(1)[:, : len(self.components)].T)
-            self.loudness.copy_(_LOUDNESS * variances[-1].clamp(min=_SMALLEST_SPREAD).sqrt())
+            largest = variances[-1].clamp(min=_SMALLEST_STD).sqrt()
+            self.semantic_scale.copy_(_SEMANTIC_SCALE * largest)
 
     def forward(self, alerts: AlertInput) -> AlertOutput:
-        """Encode, decode and classify alerts."""
-        vectors = self.encode(*alerts)
+        """Encode, reconstruct and classify alerts, and predict metadata and morphology."""
+        vectors = self.encode(alerts)
+        semantic, _ = self._split(vectors)
         return AlertOutput(
             vectors,
-            self.decode(vectors, self.poses(*alerts)),
-            self.described(vectors),
-            self.shape(self._parts(vectors)[0]),
-            self.logits(vectors),
+            self.decode(vectors, self.orientation(alerts)),
+            self.classifier_head(semantic),
+            self.feature_head(semantic),
+            self.morphology_head(semantic),
         )
 
-    def encode(
-        self, pixels: Tensor, observed: Tensor, views: Tensor, features: Tensor, known: Tensor
-    ) -> Tensor:
-        """Turn alerts into vectors `(n, latent_dim)`."""
-        seen = observed.flatten(1).any(dim=1)[:, None]
-        stamps = torch.where(seen, self._looked_at(views), self.no_stamps)
-        measured = self.measure(self._binned(features, known))
-        metadata = torch.where(known.any(dim=1)[:, None], measured, self.no_features)
-        # One alert by itself has no deviation to learn from.
-        self.evened.train(self.training and len(pixels) > 1)
-        fused = self.fuse(torch.cat([stamps, metadata], dim=1))
-        meaning = self.evened(fused) * self.loudness
-        detail = self._detailed(pixels, observed, views)
-        return torch.cat([meaning, detail], dim=1) @ self.mixing
+    def encode(self, alerts: AlertInput) -> Tensor:
+        """Return vectors `(n, latent_dim)`."""
+        has_stamps = alerts.pixel_mask.flatten(1).any(dim=1)[:, None]
+        stamps = torch.where(
+            has_stamps, self._encode_stamps(alerts.crop_and_context), self.missing_stamps
+        )
+        encoded = self.metadata_encoder(self._binned(alerts.features, alerts.feature_mask))
+        has_metadata = alerts.feature_mask.any(dim=1)[:, None]
+        metadata = torch.where(has_metadata, encoded, self.missing_metadata)
+        # A batch of one alert has no deviation to learn from.
+        self.batch_norm.train(self.training and len(stamps) > 1)
+        fused = self.fusion(torch.cat([stamps, metadata], dim=1))
+        semantic = self.batch_norm(fused) * self.semantic_scale
+        return torch.cat([semantic, self._project(alerts)], dim=1) @ self.mixing
 
-    def _parts(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """Take vectors apart: meaning `(n, meaning)` and detail `(n, the others)`."""
-        both = vectors @ self.mixing.T
-        return both[:, : self.meaning] / self.loudness, both[:, self.meaning :]
+    def orientation(self, alerts: AlertInput) -> Tensor:
+        """Return the orientation with the largest weighted brightness: int64 `(n,)`."""
+        # Clipped, or the brightest pixels would decide alone.
+        brightness = alerts.crop_and_context[:, CROP_CHANNELS].clamp(-5, 5).mean(dim=1)
+        sums = [
+            reorient(brightness, index).flatten(1) @ self.orientation_weights
+            for index in range(N_ORIENTATIONS)
+        ]
+        return torch.stack(sums, dim=1).argmax(dim=1)
 
-    def _detailed(self, pixels: Tensor, observed: Tensor, views: Tensor) -> Tensor:
-        poses = self.poses(pixels, observed, views)
-        off = laid(pixels, poses).flatten(1) - self.mean_pixels
-        return (off * laid(observed, poses).flatten(1)) @ self.components.T
+    def decode(self, vectors: Tensor, orientation_of: Tensor | None = None) -> Tensor:
+        """Return pixels `(n, 3, 21, 21)`; without orientations in the canonical one."""
+        pixels = self.mean_pixels + self._split(vectors)[1] @ self.components
+        pixels = pixels.unflatten(1, (_CHANNELS, CROP, CROP))
+        return pixels if orientation_of is None else orientation.invert(pixels, orientation_of)
 
-    def _looked_at(self, views: Tensor) -> Tensor:
-        """Average over all poses, or in training over two: an estimate that costs a quarter."""
-        poses = torch.randperm(POSES)[:2].tolist() if self.training else range(POSES)
-        return torch.stack([self.look(turned(views, pose)) for pose in poses]).mean(dim=0)
-
-    def _binned(self, features: Tensor, known: Tensor) -> Tensor:
-        """Encode features piecewise linearly over their quantiles (Gorishniy et al. 2022)."""
-        low, high = self.edges[:, :-1], self.edges[:, 1:]
-        share = (features[:, :, None] - low) / (high - low).clamp(min=1e-6)
-        return torch.cat([(share.clamp(0, 1) * known[:, :, None]).flatten(1), known.float()], dim=1)
-
-    def poses(self, _: Tensor, __: Tensor, views: Tensor, *___: Tensor) -> Tensor:
-        """Choose the pose in which the light leans to one side most: int64 `(n,)`."""
-        # The brightest pixels would decide alone.
-        light = views[:, :_CHANNELS].clamp(-5, 5).mean(dim=1)
-        leaning = [turned(light, pose).flatten(1) @ self.tilt for pose in range(POSES)]
-        return torch.stack(leaning, dim=1).argmax(dim=1)
-
-    def decode(self, vectors: Tensor, poses: Tensor | None) -> Tensor:
-        """Turn vectors `(n, latent_dim)` into pixels `(n, 3, 21, 21)`, laid in `poses` `(n,)`.
-
-        Without poses the stamps lie as the network lays them.
-        """
-        pixels = self.mean_pixels + self._parts(vectors)[1] @ self.components
-        pixels = pixels.unflatten(1, (_CHANNELS, _SIDE, _SIDE))
-        return pixels if poses is None else laid_back(pixels, poses)
-
-    def described(self, vectors: Tensor) -> Tensor:
-        """Tell the features `(n, 26)`, standardised, from the meaning of vectors."""
-        features: Tensor = self.describe(self._parts(vectors)[0])
-        return features
-
-    def shapes(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        """Measure the shapes of views, scaled as over the train rows; values and mask."""
-        # A deviation is a difference of two large numbers: in bfloat16 nothing would be left of it.
-        with torch.autocast(views.device.type, enabled=False):
-            measured, known = measured_shapes(views)
-        scaled = (measured - self.mean_shapes) / self.spread_shapes
-        return scaled.clamp(-_FARTHEST, _FARTHEST), known
-
-    def logits(self, vectors: Tensor) -> Tensor:
-        """Classify vectors `(n, latent_dim)` by their meaning."""
-        logits: Tensor = self.classifier(self._parts(vectors)[0])
+    def classify(self, vectors: Tensor) -> Tensor:
+        """Return logits `(n, classes)` of the semantic part."""
+        logits: Tensor = self.classifier_head(self._split(vectors)[0])
         return logits
 
+    def predict_features(self, vectors: Tensor) -> Tensor:
+        """Return standardised metadata `(n, features)` predicted from the semantic part."""
+        predicted: Tensor = self.feature_head(self._split(vectors)[0])
+        return predicted
 
-def _covariance(images: Tensor) -> Tensor:
-    """Covariance of the pixels, shrunk towards that of the images in all poses."""
-    products = []
-    for pose in range(POSES):
-        pixels = turned(images, pose).flatten(1)
+    def loss(self, alerts: AlertInput, original: AlertInput, labels: Tensor) -> LossTerms:
+        """Return the loss of a batch and its terms; see `AlertNetwork.loss`.
+
+        Dropped metadata are to be predicted from the stamps. Dropped stamps are not: the morphology
+        of an alert that has none counts nowhere. The reconstruction is reported, not minimised: the
+        principal components are not trained.
+        """
+        config, output = self.config, self(alerts)
+        smoothing = config.label_smoothing if self.training else 0.0
+        n_labelled = (labels >= 0).sum()
+        classification = losses.cross_entropy(output.logits, labels, smoothing)
+        terms = {
+            "reconstruction": losses.reconstruction_loss(
+                output.reconstruction, alerts.pixels, alerts.pixel_mask
+            ),
+            "classification": (classification, n_labelled),
+            "accuracy": accuracy(output.logits, labels),
+        }
+        total = config.classification_weight * classification
+        if config.feature_weight:
+            terms["features"] = losses.regression_loss(
+                output.features, original.features, original.feature_mask
+            )
+            total = total + config.feature_weight * terms["features"][0]
+        if config.morphology_weight:
+            target, mask = self._standardised_morphology(original.crop_and_context)
+            mask = mask & alerts.pixel_mask.flatten(1).any(dim=1)[:, None]
+            terms["morphology"] = losses.regression_loss(output.morphology, target, mask)
+            total = total + config.morphology_weight * terms["morphology"][0]
+        if config.contrastive_weight:
+            terms["contrastive"] = losses.contrastive_loss(output.vectors, labels), n_labelled
+            total = total + config.contrastive_weight * terms["contrastive"][0]
+        return {"loss": (total, row_count(labels)), **terms}
+
+    def _split(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the semantic part, of standard deviation 1, and the PCA part of vectors."""
+        parts = vectors @ self.mixing.T
+        return parts[:, : self.semantic_size] / self.semantic_scale, parts[:, self.semantic_size :]
+
+    def _project(self, alerts: AlertInput) -> Tensor:
+        """Return the principal components of the stamps in their canonical orientation."""
+        index = self.orientation(alerts)
+        centred = orientation.apply(alerts.pixels, index).flatten(1) - self.mean_pixels
+        mask = orientation.apply(alerts.pixel_mask, index).flatten(1)
+        return (centred * mask) @ self.components.T
+
+    def _encode_stamps(self, crop_and_context: Tensor) -> Tensor:
+        """Average over all orientations; in training over two, which costs a quarter."""
+        indices = (
+            torch.randperm(N_ORIENTATIONS)[:2].tolist() if self.training else range(N_ORIENTATIONS)
+        )
+        encoded = [self.stamp_encoder(reorient(crop_and_context, index)) for index in indices]
+        return torch.stack(encoded).mean(dim=0)
+
+    def _binned(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Encode features piecewise linearly over their quantiles (Gorishniy et al. 2022)."""
+        low, high = self.bin_edges[:, :-1], self.bin_edges[:, 1:]
+        fraction = (features[:, :, None] - low) / (high - low).clamp(min=1e-6)
+        binned = (fraction.clamp(0, 1) * mask[:, :, None]).flatten(1)
+        return torch.cat([binned, mask.float()], dim=1)
+
+    def _standardised_morphology(self, crop_and_context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the morphology, standardised by the train rows and clipped, and its mask."""
+        # A standard deviation is a difference of two large numbers: bfloat16 would lose it.
+        with torch.autocast(crop_and_context.device.type, enabled=False):
+            morphology, mask = compute_morphology(crop_and_context)
+        scaled = (morphology - self.morphology_mean) / self.morphology_std
+        return scaled.clamp(-_MORPHOLOGY_CLIP, _MORPHOLOGY_CLIP), mask
+
+
+def _shrunk_covariance(images: Tensor) -> Tensor:
+    """Return the covariance of the pixels, shrunk towards that over all orientations."""
+    covariances = []
+    for index in range(N_ORIENTATIONS):
+        pixels = reorient(images, index).flatten(1)
         pixels = (pixels - pixels.mean(dim=0)).double()
-        products.append(pixels.T @ pixels / len(pixels))
-    return (1 - _SYMMETRIC) * products[0] + _SYMMETRIC * torch.stack(products).mean(dim=0)
+        covariances.append(pixels.T @ pixels / len(pixels))
+    return (1 - _SHRINKAGE) * covariances[0] + _SHRINKAGE * torch.stack(covariances).mean(dim=0)
 
 
-def _mixing(size: int) -> Tensor:
-    """Give an orthogonal matrix that spreads every number over all numbers of a vector.
+def _orthogonal_matrix(size: int) -> Tensor:
+    """Return an orthogonal matrix that spreads every number over all numbers of a vector.
 
-    They vary alike then, so that to scale each by its own deviation, as a search or a probe does,
-    leaves distances as they are, and does not raise the faintest noise to the strongest signal.
+    The numbers then have about the same variance, so that scaling each by its own standard
+    deviation, as a search or a probe does, leaves distances as they are and does not raise the
+    weakest noise to the strongest signal.
     """
     normal = np.random.default_rng(0).normal(size=(size, size))
-    mixing, _ = np.linalg.qr(normal)
-    return torch.from_numpy(mixing).float()
+    matrix, _ = np.linalg.qr(normal)
+    return torch.from_numpy(matrix).float()
 
 
-def _mean(values: Tensor, known: Tensor) -> Tensor:
-    return (values * known).sum(dim=0) / known.sum(dim=0).clamp(min=1)
+def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    return (values * mask).sum(dim=0) / mask.sum(dim=0).clamp(min=1)
 
 
-def _block(channels: int, out: int, *, stride: int) -> tuple[nn.Module, ...]:
+def _convolution(channels: int, out: int, *, stride: int) -> tuple[nn.Module, ...]:
     return (
         nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(out),

@@ -1,26 +1,26 @@
-"""The eight ways in which a square stamp can lie: turned by right angles, and mirrored."""
+"""The eight orientations of a square stamp: rotations by right angles, and mirror images."""
 
 import torch
 from torch import Tensor
 
-POSES = 8
-# A mirror image turned is a mirror image about another axis, which is its own inverse.
+N_ORIENTATIONS = 8
+# A rotated mirror image is a mirror image about another axis, which is its own inverse.
 _INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)
 
 
-def turned(images: Tensor, pose: int) -> Tensor:
-    """Lay square images `(..., s, s)` in another of the eight poses; 0 is as they are."""
-    if pose >= POSES // 2:
+def reorient(images: Tensor, orientation: int) -> Tensor:
+    """Return square images `(..., s, s)` in one of the eight orientations; 0 changes nothing."""
+    if orientation >= N_ORIENTATIONS // 2:
         images = images.flip(-1)
-    return torch.rot90(images, pose % 4, (-2, -1))
+    return torch.rot90(images, orientation % 4, (-2, -1))
 
 
-def laid(images: Tensor, poses: Tensor) -> Tensor:
-    """Lay each of images `(n, c, s, s)` in its own pose `(n,)`."""
-    every = torch.stack([turned(images, pose) for pose in range(POSES)], dim=1)
-    return every[torch.arange(len(images), device=images.device), poses]
+def apply(images: Tensor, orientations: Tensor) -> Tensor:
+    """Return each of images `(n, c, s, s)` in its own orientation `(n,)`."""
+    every = torch.stack([reorient(images, index) for index in range(N_ORIENTATIONS)], dim=1)
+    return every[torch.arange(len(images), device=images.device), orientations]
 
 
-def laid_back(images: Tensor, poses: Tensor) -> Tensor:
-    """Undo `laid`."""
-    return laid(images, torch.tensor(_INVERSE, device=poses.device)[poses])
+def invert(images: Tensor, orientations: Tensor) -> Tensor:
+    """Undo `apply`."""
+    return apply(images, torch.tensor(_INVERSE, device=orientations.device)[orientations])

@@ -1,26 +1,60 @@
-"""The published autoencoder, layer by layer.
+"""The published autoencoder, layer by layer, and the recipe on record of its training.
 
-Its checkpoints name parameters by the layers' places in `encoder`, `decoder` and `classifier`.
+Its checkpoints name parameters by the position of a layer in `encoder`, `decoder` and `classifier`.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 
-from ztfrep.models.alert.base import AlertInput, AlertOutput
+from ztfrep.fields import BatchSize, Epochs, Weight
+from ztfrep.models.alert import losses
+from ztfrep.models.alert.base import AlertConfig, AlertInput, AlertNetwork, AlertOutput
+from ztfrep.models.alert.preprocessing import FeatureScaling
+from ztfrep.models.loss_terms import LossTerms, accuracy, row_count
 
 
-class PublishedAutoencoder(nn.Module):
-    """The published network; 390,408 parameters with 128 numbers and five classes.
+class PublishedConfig(AlertConfig):
+    """The table `autoencoder.published` of `params.yaml`."""
 
-    Of an alert it takes the pixels alone, and it knows no pose.
+    reconstruction_weight: Weight
+    """Loss weight of the reconstruction."""
+    loss: Literal["published", "cross_entropy"]
+    """published: the softmax is applied twice, as on record | cross_entropy."""
+    final_epochs: Epochs
+    """Epochs at the end that use final_batch_size."""
+    final_batch_size: BatchSize
+    """Rows per batch in the final epochs."""
+
+    @model_validator(mode="after")
+    def _learns_something(self) -> "PublishedConfig":
+        if self.reconstruction_weight + self.classification_weight == 0:
+            raise ValueError(
+                "reconstruction_weight and classification_weight are both 0; expected one above 0"
+            )
+        return self
+
+    def batch_size_at(self, epoch: int, epochs: int) -> int:
+        """Return the rows per batch of an epoch, counted from 1, of `epochs` in all."""
+        return self.final_batch_size if epoch > epochs - self.final_epochs else self.batch_size
+
+
+class PublishedAutoencoder(AlertNetwork):
+    """The published network; 390,408 parameters for vectors of 128 numbers and five classes.
+
+    It reads the crop of the stamps alone.
     """
 
+    Config = PublishedConfig
     modalities: ClassVar = ("stamps",)
+    config: PublishedConfig
 
-    def __init__(self, *, latent_dim: int, dropout: float, classes: int) -> None:
-        super().__init__()
+    def __init__(
+        self, config: PublishedConfig, *, classes: int, feature_scaling: FeatureScaling
+    ) -> None:
+        super().__init__(config, feature_scaling)
+        self.config = config
         self.encoder = nn.Sequential(
             # Three pixels of margin, and one and two more for "same" under the even kernel.
             nn.ZeroPad2d((4, 5, 4, 5)),
@@ -39,12 +73,12 @@ class PublishedAutoencoder(nn.Module):
             nn.Conv2d(64, 128, 3, padding="same"),
             nn.ReLU(),
             nn.AvgPool2d(2),
-            nn.Conv2d(128, latent_dim, 3, padding="same"),
+            nn.Conv2d(128, config.latent_dim, 3, padding="same"),
             nn.ReLU(),
             nn.AvgPool2d(2),
         )
         self.decoder = nn.Sequential(
-            nn.ConvTranspose2d(latent_dim, 64, 2),
+            nn.ConvTranspose2d(config.latent_dim, 64, 2),
             nn.ReLU(),
             nn.ConvTranspose2d(64, 64, 3, stride=2),
             nn.ReLU(),
@@ -63,8 +97,8 @@ class PublishedAutoencoder(nn.Module):
         )
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Dropout(dropout),
-            nn.Linear(latent_dim, 64),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.latent_dim, 64),
             nn.ReLU(),
             nn.Linear(64, 64),
             nn.ReLU(),
@@ -75,29 +109,44 @@ class PublishedAutoencoder(nn.Module):
         )
 
     def forward(self, alerts: AlertInput) -> AlertOutput:
-        """Encode, decode and classify alerts."""
-        vectors = self.encode(*alerts)
-        reconstruction = self.decode(vectors, self.poses(*alerts))
-        return AlertOutput(vectors, reconstruction, None, None, self.logits(vectors))
+        """Encode, reconstruct and classify alerts."""
+        vectors = self.encode(alerts)
+        return AlertOutput(vectors, self.decode(vectors), self.classify(vectors))
 
-    def prepare(self, train: AlertInput) -> None:
-        """Take nothing from the train rows before training."""
-
-    def encode(self, pixels: Tensor, *_: Tensor) -> Tensor:
-        """Turn alerts into vectors `(n, latent_dim)`."""
-        latent: Tensor = self.encoder(pixels)
+    def encode(self, alerts: AlertInput) -> Tensor:
+        """Return vectors `(n, latent_dim)`."""
+        latent: Tensor = self.encoder(alerts.pixels)
         return latent.flatten(1)
 
-    def poses(self, pixels: Tensor, *_: Tensor) -> Tensor:
-        """Tell how stamps lie: int64 `(n,)`, 0, since nothing here turns them."""
-        return pixels.new_zeros(len(pixels), dtype=torch.int64)
-
-    def decode(self, vectors: Tensor, _: Tensor | None) -> Tensor:
-        """Turn vectors `(n, latent_dim)` into pixels `(n, 3, 21, 21)`."""
+    def decode(self, vectors: Tensor, orientation: Tensor | None = None) -> Tensor:
+        """Return pixels `(n, 3, 21, 21)` of vectors `(n, latent_dim)`."""
         stamps: Tensor = self.decoder(vectors[:, :, None, None])
         return stamps
 
-    def logits(self, vectors: Tensor) -> Tensor:
-        """Classify vectors `(n, latent_dim)`: the classifier's output before its softmax."""
+    def classify(self, vectors: Tensor) -> Tensor:
+        """Return logits `(n, classes)`: the output of the classifier before its softmax."""
         logits: Tensor = self.classifier[:-1](vectors)
         return logits
+
+    def loss(self, alerts: AlertInput, original: AlertInput, labels: Tensor) -> LossTerms:
+        """Return the loss of a batch and its terms; see `AlertNetwork.loss`.
+
+        With `loss: published` the softmax is applied twice, as in the published training, which
+        bounds the loss and flattens its slope.
+        """
+        config, output = self.config, self(alerts)
+        logits = output.logits.softmax(dim=1) if config.loss == "published" else output.logits
+        classification = losses.cross_entropy(logits, labels)
+        reconstruction = losses.reconstruction_loss(
+            output.reconstruction, alerts.pixels, alerts.pixel_mask
+        )
+        total = (
+            config.reconstruction_weight * reconstruction[0]
+            + config.classification_weight * classification
+        )
+        return {
+            "loss": (total, row_count(labels)),
+            "reconstruction": reconstruction,
+            "classification": (classification, (labels >= 0).sum()),
+            "accuracy": accuracy(output.logits, labels),
+        }

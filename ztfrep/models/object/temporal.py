@@ -1,91 +1,159 @@
-"""The recurrent network that reads every epoch, and gives a vector after each.
+"""The recurrent network that reads every observation, and has a state after each.
 
-It runs forward in time alone, so that what it says after an epoch is what it would have said then.
+It runs forward in time alone: its state after an observation is what it would have been then.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 
-from ztfrep.models.object.base import PHOTOMETRY, TIMES, ObjectOutput, SeriesInput
+from ztfrep.fields import Weight
+from ztfrep.models.loss_terms import LossTerms, accuracy, row_count
+from ztfrep.models.object import losses
+from ztfrep.models.object.base import (
+    MAGNITUDE,
+    MAGNITUDE_MASK,
+    N_PHOTOMETRY,
+    N_TIMES,
+    ObjectConfig,
+    ObjectInput,
+    ObjectNetwork,
+    last_step,
+)
 
-_HEADS = 4
-_SMALLEST_SPREAD = 1e-3
+_ATTENTION_HEADS = 4
+_SMALLEST_STD = 1e-3
 
 
-class TemporalRecurrent(nn.Module):
-    """Vectors of `hidden` numbers from a GRU, an LSTM or causal attention, and the mean epoch."""
+class TemporalConfig(ObjectConfig):
+    """The table `recurrent.temporal` of `params.yaml`."""
 
-    all_epochs: ClassVar = True
+    cell: Literal["gru", "lstm", "attention"]
+    """gru | lstm | attention (causal)."""
+    forecast_weight: Weight
+    """Loss weight of the forecast of the next observation's vector and magnitude."""
 
-    def __init__(
-        self, *, cell: str, input_dim: int, hidden: int, layers: int, dropout: float, classes: int
-    ) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(input_dim))
-        self.register_buffer("spread", torch.ones(input_dim))
-        self.of_vector = nn.Linear(input_dim, hidden)
-        self.no_vector = nn.Parameter(torch.zeros(hidden))
-        self.of_epoch = nn.Linear(TIMES + PHOTOMETRY, hidden)
-        self.dropout = nn.Dropout(dropout)
-        if cell == "attention":
-            layer = nn.TransformerEncoderLayer(
-                hidden, _HEADS, 2 * hidden, dropout, batch_first=True, norm_first=True
+    @model_validator(mode="after")
+    def _divides_among_heads(self) -> "TemporalConfig":
+        if self.cell == "attention" and self.hidden % _ATTENTION_HEADS:
+            raise ValueError(
+                f"hidden {self.hidden} with cell attention; "
+                f"expected a multiple of {_ATTENTION_HEADS}"
             )
-            self.cell: nn.Module = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        return self
+
+
+class TemporalRecurrent(ObjectNetwork):
+    """Vectors of `hidden` numbers from a recurrent cell and the mean over the observations."""
+
+    Config = TemporalConfig
+    reads_all_observations: ClassVar = True
+    config: TemporalConfig
+    vector_mean: Tensor
+    vector_std: Tensor
+
+    def __init__(self, config: TemporalConfig, *, input_dim: int, classes: int) -> None:
+        super().__init__()
+        self.config = config
+        hidden, dropout = config.hidden, config.dropout
+        self.register_buffer("vector_mean", torch.zeros(input_dim))
+        self.register_buffer("vector_std", torch.ones(input_dim))
+        self.vector_encoder = nn.Linear(input_dim, hidden)
+        self.missing_vector = nn.Parameter(torch.zeros(hidden))
+        self.observation_encoder = nn.Linear(N_TIMES + N_PHOTOMETRY, hidden)
+        self.dropout = nn.Dropout(dropout)
+        if config.cell == "attention":
+            layer = nn.TransformerEncoderLayer(
+                hidden, _ATTENTION_HEADS, 2 * hidden, dropout, batch_first=True, norm_first=True
+            )
+            self.cell: nn.Module = nn.TransformerEncoder(
+                layer, config.layers, enable_nested_tensor=False
+            )
         else:
-            kind = {"gru": nn.GRU, "lstm": nn.LSTM}[cell]
-            self.cell = kind(hidden, hidden, layers, batch_first=True)
-        self.join = nn.Linear(2 * hidden, hidden)
-        self.fc = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes))
-        self.foretell = nn.Linear(hidden, input_dim + 1)
-
-    mean: Tensor
-    spread: Tensor
-
-    def prepare(self, train: SeriesInput) -> None:
-        """Take the mean and spread of the train vectors."""
-        vectors = train.vectors[train.seen]
-        if len(vectors) > 1:
-            self.mean.copy_(vectors.mean(dim=0))
-            self.spread.copy_(vectors.std(dim=0).clamp(min=_SMALLEST_SPREAD))
-
-    def forward(self, series: SeriesInput) -> ObjectOutput:
-        """Read objects; judge and foretell after every epoch."""
-        states = self._states(*series)
-        vectors = _last(states, series.lengths)
-        steps = self.fc(states)
-        return ObjectOutput(vectors, _last(steps, series.lengths), steps, self.foretell(states))
-
-    def encode(
-        self, vectors: Tensor, seen: Tensor, times: Tensor, photometry: Tensor, lengths: Tensor
-    ) -> Tensor:
-        """Turn objects into vectors `(n, hidden)`: the state after the last epoch."""
-        return _last(self._states(vectors, seen, times, photometry, lengths), lengths)
-
-    def scaled(self, vectors: Tensor) -> Tensor:
-        """Bring vectors to a mean of 0 and a spread of 1 over the train rows."""
-        return (vectors - self.mean) / self.spread
-
-    def _states(
-        self, vectors: Tensor, seen: Tensor, times: Tensor, photometry: Tensor, _: Tensor
-    ) -> Tensor:
-        looks = torch.where(
-            seen[..., None], self.of_vector(self.dropout(self.scaled(vectors))), self.no_vector
+            cell = {"gru": nn.GRU, "lstm": nn.LSTM}[config.cell]
+            self.cell = cell(hidden, hidden, config.layers, batch_first=True)
+        self.fusion = nn.Linear(2 * hidden, hidden)
+        self.classifier_head = nn.Sequential(
+            nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes)
         )
-        epochs = looks + self.of_epoch(torch.cat([times, photometry], dim=2))
-        steps = epochs.shape[1]
-        if isinstance(self.cell, nn.TransformerEncoder):
-            later = torch.ones(steps, steps, dtype=torch.bool, device=epochs.device).triu(1)
-            read = self.cell(epochs, mask=later, is_causal=True)
+        # The next observation's vector and magnitude.
+        self.forecast_head = nn.Linear(hidden, input_dim + 1)
+
+    def fit_statistics(self, train: ObjectInput) -> None:
+        """Set mean and standard deviation of the train vectors."""
+        vectors = train.vectors[train.vector_mask]
+        if len(vectors) > 1:
+            self.vector_mean.copy_(vectors.mean(dim=0))
+            self.vector_std.copy_(vectors.std(dim=0).clamp(min=_SMALLEST_STD))
+
+    def encode(self, objects: ObjectInput) -> Tensor:
+        """Return vectors `(n, hidden)`: the state after the last observation."""
+        return last_step(self._states(objects), objects.lengths)
+
+    def classify(self, vectors: Tensor) -> Tensor:
+        """Return logits `(n, classes)`."""
+        logits: Tensor = self.classifier_head(vectors)
+        return logits
+
+    def forecast_magnitude(self, objects: ObjectInput) -> Tensor:
+        """Return the magnitude forecast for the observation after each: `(n, steps)`."""
+        forecast: Tensor = self.forecast_head(self._states(objects))[:, :, -1]
+        return forecast
+
+    def loss(self, objects: ObjectInput, labels: Tensor, class_weights: Tensor | None) -> LossTerms:
+        """Return the loss of a batch and its terms.
+
+        Half of the classification loss is that after the last observation, half the mean over all
+        observations. The forecast is compared with the next vector and magnitude, where known.
+        """
+        states, mask = self._states(objects), objects.observation_mask()
+        step_logits = self.classify(states)
+        logits = last_step(step_logits, objects.lengths)
+        each = losses.cross_entropy(
+            step_logits.flatten(0, 1), labels.repeat_interleave(mask.shape[1]), class_weights
+        )
+        final = losses.cross_entropy(logits, labels, class_weights)
+        classification = 0.5 * final + 0.5 * losses.masked_mean(each.view_as(mask), mask)
+        total, n_labelled = losses.mean_over_labelled(classification, labels)
+        terms = {"accuracy": accuracy(logits, labels)}
+        if self.config.forecast_weight:
+            error = self._forecast_error(self.forecast_head(states), objects, mask)
+            total = total + self.config.forecast_weight * error
+            terms["forecast"] = error, row_count(labels)
+        return {"loss": (total, n_labelled), **terms}
+
+    def _forecast_error(self, forecast: Tensor, objects: ObjectInput, mask: Tensor) -> Tensor:
+        """Return the squared error of the next vector and magnitude, where there are such."""
+        following = mask[:, 1:]
+        target = self._standardised(objects.vectors)[:, 1:]
+        vector = (forecast[:, :-1, :-1] - target).square().mean(dim=2)
+        magnitude = (forecast[:, :-1, -1] - objects.photometry[:, 1:, MAGNITUDE]).square()
+        known = objects.photometry[:, 1:, MAGNITUDE_MASK] > 0
+        each = losses.masked_mean(
+            vector, following & objects.vector_mask[:, 1:]
+        ) + losses.masked_mean(magnitude, following & known)
+        return each.mean()
+
+    def _standardised(self, vectors: Tensor) -> Tensor:
+        """Return vectors of mean 0 and standard deviation 1 over the train rows."""
+        return (vectors - self.vector_mean) / self.vector_std
+
+    def _states(self, objects: ObjectInput) -> Tensor:
+        """Return the state after each observation: `(n, steps, hidden)`."""
+        vectors = self.vector_encoder(self.dropout(self._standardised(objects.vectors)))
+        vectors = torch.where(objects.vector_mask[..., None], vectors, self.missing_vector)
+        observations = vectors + self.observation_encoder(
+            torch.cat([objects.times, objects.photometry], dim=2)
+        )
+        steps = observations.shape[1]
+        if self.config.cell == "attention":
+            future = torch.ones(steps, steps, dtype=torch.bool, device=observations.device).triu(1)
+            states = self.cell(observations, mask=future, is_causal=True)
         else:
-            read, _ = self.cell(epochs)
-        counts = torch.arange(1, steps + 1, device=epochs.device)[:, None]
-        mean = epochs.cumsum(dim=1) / counts
-        states: Tensor = self.join(torch.cat([read, mean], dim=2))
-        return states
-
-
-def _last(steps: Tensor, lengths: Tensor) -> Tensor:
-    return steps[torch.arange(len(steps), device=steps.device), lengths - 1]
+            states, _ = self.cell(observations)
+        counts = torch.arange(1, steps + 1, device=observations.device)[:, None]
+        mean = observations.cumsum(dim=1) / counts
+        fused: Tensor = self.fusion(torch.cat([states, mean], dim=2))
+        return fused

@@ -5,7 +5,8 @@ from typing import Any
 
 import duckdb
 
-from ztfrep.data.alert_schema import CLASSES, SPLITS
+from ztfrep.data.alert_schema import CLASSES
+from ztfrep.data.splits import SPLITS
 from ztfrep.sources.packets.alert_fields import MASK_REASONS
 from ztfrep.sources.packets.observations import EXCLUSION_REASONS, MISSING_REASONS
 

@@ -16,10 +16,10 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from ztfrep.data import curation
-from ztfrep.data.alert_schema import ROW_GROUP, SPLITS, UNLABELLED
+from ztfrep.data.alert_schema import ROW_GROUP, UNLABELLED
 from ztfrep.data.alert_writer import AlertWriter
 from ztfrep.data.files import scratch_folder
+from ztfrep.data.splits import SPLITS, split_objects
 from ztfrep.sources.packets.archives import ArchiveReader
 from ztfrep.sources.packets.batch_store import (
     MAX_BATCH_PACKETS,
@@ -52,7 +52,7 @@ JOIN splits USING (object_id) ORDER BY split, object_id, detection
 
 @dataclass(frozen=True)
 class Splitting:
-    """How objects are split; see `curation.split_objects`."""
+    """How objects are split; see `splits.split_objects`."""
 
     test_fraction: float
     min_test_objects: int
@@ -124,10 +124,10 @@ def _create_splits(database: duckdb.DuckDBPyConnection, splitting: Splitting) ->
     ):
         rows = np.flatnonzero(mask)
         if len(rows) >= 3:
-            parts = curation.split_objects(
+            parts = split_objects(
                 labels[rows],
-                held_out=splitting.test_fraction,
-                at_least=min_test_objects,
+                test_fraction=splitting.test_fraction,
+                min_test_objects=min_test_objects,
                 seed=splitting.seed,
             )
             for index, part in enumerate(parts):
@@ -147,7 +147,7 @@ def _write_stamps(path: Path, database: duckdb.DuckDBPyConnection, batch_store: 
 
 
 def _write_series(path: Path, database: duckdb.DuckDBPyConnection) -> None:
-    with AlertWriter(path, replace(TABLE_INFO, held="by_candid")) as writer:
+    with AlertWriter(path, replace(TABLE_INFO, stamp_location="by_candid")) as writer:
         for columns in _row_groups(database, _SERIES, "series"):
             writer.write(columns)
 

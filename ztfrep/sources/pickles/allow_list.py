@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ztfrep.data.filetypes import quote
+from ztfrep.errors import quote
 
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|O8?|[US][1-9]\d{0,3})")
 # The published arrays have four dimensions at most; a length of 2^48 is beyond any file.

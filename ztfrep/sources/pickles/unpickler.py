@@ -4,7 +4,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from ztfrep.data.filetypes import quote
+from ztfrep.errors import quote
 from ztfrep.sources.pickles.allow_list import (
     ADMITTED,
     Array,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ztfrep.data import features
+from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.sources.simulation import optics, sky
 from ztfrep.sources.simulation.scene import (
     AGN,
@@ -23,7 +23,7 @@ _TEMPLATE_LIMIT = 21.6
 
 
 def physical_features(scenes: Scenes, sign: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Measure the first exposure: float64 `(n, 26)` in physical units, clipped as upstream.
+    """Measure the first exposure: float64 `(n, k)` in physical units, clipped as upstream.
 
     `sign` `(n,)` is -1 where the difference stamp is stored flipped.
     """
@@ -46,7 +46,7 @@ def physical_features(scenes: Scenes, sign: np.ndarray, rng: np.random.Generator
     values["classtar"] = _star_likeness(scenes, rng)
     values["ecl_lat"], values["ecl_long"] = sky.ecliptic(scenes.ra, scenes.dec)
     values["gal_lat"], values["gal_long"] = sky.galactic(scenes.ra, scenes.dec)
-    return features.clip(np.stack([values[name] for name in features.NAMES], axis=1))
+    return ALERCE_FEATURES.clip(np.stack([values[name] for name in ALERCE_FEATURES.names], axis=1))
 
 
 def _width(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ztfrep.data import features
+from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.data.files import replacing
 from ztfrep.errors import InputError
 from ztfrep.sources.simulation import scene
@@ -78,13 +78,13 @@ def _first_alerts(scale: float, seed: int, progress: bool) -> dict[str, dict[str
     ):
         rows = _balanced(labels, rng) if name == "Train" else np.arange(len(labels))
         images = np.empty((len(rows), 63, 63, 3), np.float32)
-        scores = np.empty((len(rows), len(features.NAMES)))
+        scores = np.empty((len(rows), len(ALERCE_FEATURES)))
         done = 0
         blocks = _simulated(labels, 1, 63, [seed, 1, place], name, progress, scene.FIRST_ALERTS)
         for block, metadata in blocks:
             # Stacked (n, 1, 3, H, W) to the published channels-last order.
             images[done : done + len(block)] = np.moveaxis(block[:, 0], 1, -1)
-            scores[done : done + len(block)] = features.zscore(metadata)
+            scores[done : done + len(block)] = ALERCE_FEATURES.zscore(metadata)
             done += len(block)
         # The distinct stamps fill the first rows; the copies follow, then all are shuffled.
         images[done:], scores[done:] = images[rows[done:]], scores[rows[done:]]

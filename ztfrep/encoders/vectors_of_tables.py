@@ -1,0 +1,188 @@
+"""Vectors of whole tables as files: of first alerts, of series, of objects."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.alerts import PHOTOMETRY
+from ztfrep.data.chunks import chunks
+from ztfrep.data.features import ALERCE_FEATURES
+from ztfrep.data.frames import look_up, read_frame, write_frame
+from ztfrep.data.row_index import read_row_index, row_index_path, write_row_index
+from ztfrep.data.vector_files import read_vectors
+from ztfrep.data.vector_writer import assign_vectors, open_vectors_for_writing
+from ztfrep.encoders.alert_batches import EncodedBatch, encode, encode_batches, input_batches
+from ztfrep.encoders.devices import choose_device, make_deterministic
+from ztfrep.encoders.model_folder import load_alert_network, load_object_network
+from ztfrep.errors import InputError
+from ztfrep.models.object.base import ObjectInput, ObjectNetwork
+from ztfrep.models.object.preprocessing import object_input
+
+
+def encode_alert_table(
+    table: Path, model: Path, output: Path, *, batch_size: int, precision: str, threads: int
+) -> None:
+    """Write one vector per row of the stamps table, in its order: float32 `(n, d)`.
+
+    The row index beside `output` has the orientation of each alert too: a vector does not hold it,
+    and the decoder needs it.
+    """
+    alerts = AlertTable(table)
+    index = alerts.identity()
+    index["row"] = index.groupby("split").cumcount()
+    size, encoded = _encode(alerts, model, batch_size, precision, threads)
+    orientations: list[np.ndarray] = []
+    with open_vectors_for_writing(output, index, (size,), "<f4", "<i8") as splits:
+        vectors = _collect_orientations(encoded, orientations)
+        assign_vectors(splits, vectors, index["split"].to_numpy(), index["row"].to_numpy())
+    index["orientation"] = np.concatenate(orientations).astype(np.int8)
+    write_row_index(output, index)
+
+
+def encode_series_table(
+    table: Path,
+    model: Path,
+    alert_vectors: Path,
+    output: Path,
+    observations: Path,
+    *,
+    batch_size: int,
+    precision: str,
+    threads: int,
+) -> None:
+    """Write one row per object: its vectors in time order, zeros after the last.
+
+    float64 `(objects, steps, d)`. Alerts whose stamps are in the stamps table are taken from
+    `alert_vectors`, the output of `encode_alert_table`; others are encoded. `observations` becomes
+    a table of every observation: its object's `row`, its vector's `step` (-1 without one), mjd, fid
+    and magnitudes.
+    """
+    series = AlertTable(table)
+    rows = series.identity()
+    # Prior detections and upper limits have no stamps, and no vector.
+    alerts = rows[rows["has_stamps"]].reset_index(drop=True)
+    objects = alerts.groupby("object_id", sort=False).agg(
+        split=("split", "first"), label=("label", "first"), length=("detection", "size")
+    )
+    objects["row"] = objects.groupby("split").cumcount()
+    row = objects["row"].loc[alerts["object_id"]].to_numpy()
+    step = alerts.groupby("object_id").cumcount().to_numpy()
+    size, encoded = (
+        _encode(series, model, batch_size, precision, threads)
+        if series.info.stamp_location == "inline"
+        else _look_up_vectors(alerts, alert_vectors)
+    )
+    orientations: list[np.ndarray] = []
+    index = objects.reset_index()
+    index.attrs["classes"] = list(series.info.classes)
+    shape = (int(index["length"].max()), size)
+    with open_vectors_for_writing(output, index, shape, "<f8", "<f8") as splits:
+        vectors = _collect_orientations(encoded, orientations)
+        assign_vectors(splits, vectors, alerts["split"].to_numpy(), row, step)
+    alerts["orientation"] = np.concatenate(orientations)
+    by_object = alerts.groupby("object_id", sort=False)["orientation"]
+    index["orientations"] = by_object.agg(list).to_numpy()
+    write_row_index(output, index)
+    _write_observations(observations, series, rows, objects["row"])
+
+
+def encode_object_series(
+    series: Path, observations: Path, model: Path, output: Path, *, precision: str, threads: int
+) -> None:
+    """Write one vector per object, in the order of the series file: float32 `(objects, d)`."""
+    make_deterministic(threads)
+    device = choose_device()
+    network, card = load_object_network(model)
+    network.to(device)
+    inputs = read_object_inputs(series, observations, network)
+    size = inputs["test"].vectors.shape[2]
+    if size != card.input_dim:
+        raise InputError(
+            series,
+            found=f"vectors of {size} numbers",
+            expected=f"{card.input_dim}, as {model} was trained on",
+            remedy="run dvc repro, which trains it on these vectors",
+        )
+    index = read_row_index(series)
+    with open_vectors_for_writing(output, index, (card.config.hidden,), "<f4", "<i8") as splits:
+        for split, objects in inputs.items():
+            for rows in chunks(len(objects.lengths), f"objects {split}"):
+                batch = objects.rows(rows).to(device)
+                splits[split].vectors[rows] = encode(network, batch, precision)
+    write_row_index(output, index)
+
+
+def read_object_inputs(
+    series: Path, observations: Path, network: ObjectNetwork
+) -> dict[str, ObjectInput]:
+    """Read the encoded series by split, as a network of objects reads them."""
+    table = read_frame(observations)
+    return {
+        split: object_input(
+            table[table["split"] == split],
+            each.vectors,
+            max_observations=network.config.max_observations,
+            all_observations=network.reads_all_observations,
+        )
+        for split, each in read_vectors(series).items()
+    }
+
+
+def _encode(
+    alerts: AlertTable, model: Path, batch_size: int, precision: str, threads: int
+) -> tuple[int, Iterator[EncodedBatch]]:
+    """Return the numbers of a vector, and the alerts encoded batch by batch in table order."""
+    make_deterministic(threads)
+    device = choose_device()
+    network, card = load_alert_network(model)
+    network.to(device)
+
+    def batches() -> Iterator[EncodedBatch]:
+        inputs = input_batches(network, alerts, batch_size)
+        total = int(alerts.has_stamps().sum())
+        with tqdm(total=total, desc="encode", unit=" alerts", disable=None) as bar:
+            for batch in encode_batches(network, inputs, device, precision):
+                yield batch
+                bar.update(len(batch.vectors))
+
+    return card.config.latent_dim, batches()
+
+
+def _look_up_vectors(alerts: pd.DataFrame, path: Path) -> tuple[int, Iterator[EncodedBatch]]:
+    """Return the vectors of alerts that the stamps table has, as `_encode` does."""
+    known, index = read_vectors(path), read_row_index(path)
+    matched = look_up(
+        alerts, "candid", index, same=["object_id", "split"], source=str(row_index_path(path))
+    )
+    row = matched["row"].to_numpy()
+    vectors = np.empty((len(alerts), known["train"].vectors.shape[1]), np.float32)
+    for split, each in known.items():
+        mask = (alerts["split"] == split).to_numpy()
+        vectors[mask] = each.vectors[row[mask]]
+    return vectors.shape[1], iter([EncodedBatch(vectors, matched["orientation"].to_numpy())])
+
+
+def _collect_orientations(
+    encoded: Iterator[EncodedBatch], orientations: list[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Return the vectors of each batch, and append its orientations to the list."""
+    for batch in encoded:
+        orientations.append(batch.orientations)
+        yield batch.vectors
+
+
+def _write_observations(
+    path: Path, series: AlertTable, rows: pd.DataFrame, row_of_object: pd.Series
+) -> None:
+    table = rows[["split", "detection", "mjd", "fid"]].copy()
+    table["row"] = row_of_object.loc[rows["object_id"]].to_numpy()
+    step = rows.groupby("object_id")["has_stamps"].cumsum() - 1
+    table["step"] = np.where(rows["has_stamps"], step, -1)
+    values = series.features()
+    for name in PHOTOMETRY:
+        table[name] = values[:, ALERCE_FEATURES.index(name)]
+    write_frame(path, table)

@@ -1,0 +1,106 @@
+"""Training of an autoencoder of alerts on a stamps table."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from ztfrep.data.alert_schema import CLASSES, ROW_GROUP
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.encoders.alert_batches import concatenate, input_batches
+from ztfrep.encoders.cards import AlertCard
+from ztfrep.encoders.model_folder import is_model_file, read_card
+from ztfrep.models.alert import get_alert_network
+from ztfrep.models.alert.base import AlertConfig, AlertInput, AlertNetwork, Augmentation
+from ztfrep.models.alert.preprocessing import FeatureScaling
+from ztfrep.models.loss_terms import LossTerms
+from ztfrep.training.augmentation import augment
+from ztfrep.training.fit import Dataset
+from ztfrep.training.sampling import oversampling_counts
+from ztfrep.training.training_run import RunSettings, train_and_save
+
+
+def train_autoencoder(
+    table: Path,
+    architecture: str,
+    config: AlertConfig,
+    settings: RunSettings,
+    *,
+    model: Path,
+    metrics: Path,
+) -> None:
+    """Train on the train split of a stamps table; keep the epoch best on the validation split.
+
+    `architecture` is a name of `ztfrep.models.alert.ARCHITECTURES`, `config` its table of
+    parameters. Writes the folders `model` and `metrics`; see `train_and_save`.
+    """
+    device = settings.start()
+    alerts = AlertTable(table)
+    network_class: Any = get_alert_network(architecture)
+    index = alerts.identity()
+    split = index["split"].to_numpy()
+    scaling = _feature_scaling(alerts, split == "train", config, settings.start_weights)
+    network: AlertNetwork = network_class(config, classes=len(CLASSES), feature_scaling=scaling)
+    inputs = concatenate(input_batches(network, alerts, ROW_GROUP))
+    data: Dataset = (*inputs, torch.tensor(index["label"].to_numpy()))
+    train = tuple(part[split == "train"] for part in data)
+    network.fit_statistics(AlertInput(*train[:-1]))
+
+    def make_card(run: dict[str, Any]) -> AlertCard:
+        return AlertCard.for_architecture(architecture)(
+            architecture=architecture, classes=list(CLASSES), features=scaling, **run
+        )
+
+    train_and_save(
+        network.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
+        train,
+        rows_of_an_epoch(index[split == "train"], config.sampling),
+        tuple(part[split == "validation"] for part in data),
+        loss_of_rows,
+        settings,
+        make_card,
+        name="autoencoder",
+        recipe=config,
+        inputs=[table],
+        model=model,
+        metrics=metrics,
+    )
+
+
+def loss_of_rows(network: nn.Module, rows: Dataset) -> LossTerms:
+    """Return the loss terms of a network of alerts on rows of its input and their labels.
+
+    In training the alerts are augmented as the network's parameters say.
+    """
+    *parts, labels = rows
+    alerts = AlertInput(*parts)
+    augmentation: Augmentation = network.config.augmentation  # type: ignore[union-attr, assignment]
+    varied = alerts
+    if network.training and augmentation != Augmentation():
+        varied = augment(alerts, augmentation)
+    terms: LossTerms = network.loss(varied, alerts, labels)  # type: ignore[operator]
+    return terms
+
+
+def rows_of_an_epoch(train: pd.DataFrame, sampling: str) -> Tensor:
+    """Return the rows that an epoch visits, some of them several times; see `AlertConfig`."""
+    if sampling == "copies":
+        times = train["n_copies"].to_numpy()
+    elif sampling == "balanced":
+        times = oversampling_counts(train["label"].to_numpy())
+    else:
+        times = np.ones(len(train), dtype=np.int64)
+    return torch.arange(len(train)).repeat_interleave(torch.tensor(times))
+
+
+def _feature_scaling(
+    alerts: AlertTable, train: np.ndarray, config: AlertConfig, start_weights: Path | None
+) -> FeatureScaling:
+    if start_weights is not None and is_model_file(start_weights):
+        # The weights of a model folder of ours keep the scale that they were trained with.
+        return read_card(start_weights.parent, AlertCard).features
+    metadata = alerts.features()[train]
+    return FeatureScaling.fit(metadata, alerts.feature_unit, config.masked_features)

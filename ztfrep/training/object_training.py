@@ -1,0 +1,96 @@
+"""Training of a recurrent network of objects on their encoded series."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ztfrep.data.row_index import read_row_index, row_index_path
+from ztfrep.data.vector_files import read_vectors
+from ztfrep.encoders.cards import ObjectCard
+from ztfrep.encoders.vectors_of_tables import read_object_inputs
+from ztfrep.models.loss_terms import LossTerms
+from ztfrep.models.object import get_object_network
+from ztfrep.models.object.base import ObjectConfig, ObjectInput, ObjectNetwork
+from ztfrep.training.fit import Dataset
+from ztfrep.training.sampling import oversampling_counts, undersample
+from ztfrep.training.training_run import RunSettings, train_and_save
+
+
+def train_recurrent(
+    series: Path,
+    observations: Path,
+    architecture: str,
+    config: ObjectConfig,
+    settings: RunSettings,
+    *,
+    model: Path,
+    metrics: Path,
+) -> None:
+    """Train on the train split of encoded series; keep the epoch best on the validation split.
+
+    `series` is a file of vectors `(objects, steps, d)` with its row index, `observations` the table
+    beside it. `architecture` is a name of `ztfrep.models.object.ARCHITECTURES`, `config` its table
+    of parameters. Without two classes of labelled train series the network stays as it is. Writes
+    the folders `model` and `metrics`; see `train_and_save`.
+    """
+    device = settings.start()
+    vectors, classes = read_vectors(series), read_row_index(series).attrs["classes"]
+    labels = {split: each.labels.astype(np.int64) for split, each in vectors.items()}
+    if len(np.unique(labels["train"][labels["train"] >= 0])) < 2:
+        logging.warning("no two classes of labelled train series: the network stays as it is")
+        settings = replace(settings, epochs=0)
+        config = config.model_copy(update={"class_balance": "none"})
+    rows = {split: np.arange(len(each)) for split, each in labels.items()}
+    if config.class_balance == "oversample":
+        rows["train"] = rows["train"].repeat(oversampling_counts(labels["train"]))
+    if config.class_balance == "undersample":
+        # Stopped by the same proportions that it is trained on, as the published run was.
+        for split in ("train", "validation"):
+            rows[split] = undersample(labels[split], settings.seed)
+    input_dim = vectors["train"].vectors.shape[2]
+    network_class: Any = get_object_network(architecture)
+    network: ObjectNetwork = network_class(config, input_dim=input_dim, classes=len(classes))
+    inputs = read_object_inputs(series, observations, network)
+    network.fit_statistics(inputs["train"])
+    data: dict[str, Dataset] = {
+        split: (*objects, torch.from_numpy(labels[split])) for split, objects in inputs.items()
+    }
+    weights = None
+    if config.class_balance == "weights":
+        weights = class_weights(labels["train"], len(classes)).to(device)
+
+    def loss(model: nn.Module, batch: Dataset) -> LossTerms:
+        *parts, labels = batch
+        terms: LossTerms = model.loss(ObjectInput(*parts), labels, weights)  # type: ignore[operator]
+        return terms
+
+    def make_card(run: dict[str, Any]) -> ObjectCard:
+        return ObjectCard.for_architecture(architecture)(
+            architecture=architecture, classes=list(classes), input_dim=input_dim, **run
+        )
+
+    train_and_save(
+        network.to(device),
+        data["train"],
+        torch.from_numpy(rows["train"]),
+        tuple(part[rows["validation"]] for part in data["validation"]),
+        loss,
+        settings,
+        make_card,
+        name="recurrent",
+        recipe=config,
+        inputs=[series, row_index_path(series), observations],
+        model=model,
+        metrics=metrics,
+    )
+
+
+def class_weights(labels: np.ndarray, classes: int) -> Tensor:
+    """Return the weight of each class `(classes,)`: float32, the same sum over the rows of each."""
+    counts = np.bincount(labels[labels >= 0], minlength=classes).clip(min=1)
+    return torch.tensor(counts.sum() / (classes * counts), dtype=torch.float32)
