@@ -68,17 +68,18 @@ def _convert_packets(
     manifest: dict[str, Any], params: Params, stamps_table: Path, series_table: Path
 ) -> dict[str, Any]:
     # Slow to import, and needed by this source alone.
-    from ztfrep.sources.packets.archives import readers
-    from ztfrep.sources.packets.entries import Ignored
-    from ztfrep.sources.packets.labels import no_labels, read_labels
-    from ztfrep.sources.packets.packet_tables import Splitting, write_nights
+    from ztfrep.sources.packets.archives import make_readers
+    from ztfrep.sources.packets.entries import IgnoredEntry
+    from ztfrep.sources.packets.label_reader import read_labels
+    from ztfrep.sources.packets.labels import no_labels
+    from ztfrep.sources.packets.packet_tables import Splitting, write_packet_tables
 
     chosen = params.sources.alerts
     labels = no_labels()
     if "labels" in manifest:
         labels = read_labels(_unchanged(manifest["labels"]), chosen.label_column)
-    counts = write_nights(
-        readers(_unchanged(described) for described in manifest["packets"]),
+    counts = write_packet_tables(
+        make_readers(_unchanged(described) for described in manifest["packets"]),
         labels,
         stamps_table,
         series_table,
@@ -90,9 +91,9 @@ def _convert_packets(
         threads=params.threads,
         source=chosen.path,
         broken_archives=chosen.broken_archives,
-        ignored=[Ignored(**file) for file in manifest["ignored"]],
+        ignored=[IgnoredEntry(**file) for file in manifest["ignored"]],
     )
-    objects = {split: counts["series"][split]["kept_objects"] for split in SPLITS}
+    objects = {split: counts["series"][split]["objects"] for split in SPLITS}
     if not all(objects.values()):
         raise InputError(
             chosen.path,

@@ -41,8 +41,8 @@ _REPRESENTATION = "retrieval, clustering and anomaly detection"
 def count_packets(counts: Mapping[str, Any]) -> tuple[Labelled, Labelled]:
     """Return the labelled alerts and objects among what was counted of packets."""
     return (
-        {s: {c: counts["stamps"][s][f"kept_{c}"] for c in CLASSES} for s in SPLITS},
-        {s: {c: counts["series"][s][f"kept_objects_{c}"] for c in CLASSES} for s in SPLITS},
+        {s: {c: counts["stamps"][s][f"written_{c}"] for c in CLASSES} for s in SPLITS},
+        {s: {c: counts["series"][s][f"objects_{c}"] for c in CLASSES} for s in SPLITS},
     )
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tests.alert_packets import CANDID, alert, archive, epoch, image, packet
+from tests.alert_packets import CANDID, alert, archive, image, observation, packet
 from tests.drive_server import Drive, serve
 from ztfrep.data import features
 from ztfrep.data.alert_table import AlertTable
@@ -312,7 +312,7 @@ def write_night(folder, name, objects, seed):
                 jd=2459000.5 + visit,
                 stamps=stamps,
                 magpsf=float(17 + i % 4),
-                history=[epoch(2458990.5), epoch(2458991.5, candid=candid + 5)],
+                prior=[observation(2458990.5), observation(2458991.5, candid=candid + 5)],
             )
             files[f"{candid}.avro"] = packet(made)
     return archive(folder / name, files)

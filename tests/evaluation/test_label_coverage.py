@@ -95,9 +95,7 @@ def test_labelled_rows_are_counted_alike_from_packets_and_from_tables(tmp_path):
     assert alerts == labelled((1, 2, 0, 0, 0), (0, 0, 1, 0, 0), NONE)
     assert objects == labelled((1, 1, 0), (0, 0, 1), (0, 0, 0), classes=SERIES_CLASSES)
     counts = {
-        "stamps": {s: {f"kept_{c}": n for c, n in each.items()} for s, each in alerts.items()},
-        "series": {
-            s: {f"kept_objects_{c}": n for c, n in each.items()} for s, each in alerts.items()
-        },
+        "stamps": {s: {f"written_{c}": n for c, n in each.items()} for s, each in alerts.items()},
+        "series": {s: {f"objects_{c}": n for c, n in each.items()} for s, each in alerts.items()},
     }
     assert count_packets(counts) == (alerts, alerts)

@@ -13,8 +13,8 @@ import pytest
 
 from tests.alert_packets import archive
 from ztfrep.sources.packets import archives
-from ztfrep.sources.packets.archives import read_files, readers
-from ztfrep.sources.packets.entries import IGNORED_MEMBERS, Ignored
+from ztfrep.sources.packets.archives import make_readers, read_files
+from ztfrep.sources.packets.entries import IGNORED_MEMBER_KINDS, IgnoredEntry
 from ztfrep.sources.packets.packet_reader import Failure, Packet
 
 AVRO = b"Obj\1"
@@ -30,12 +30,12 @@ class Read:
         items = list(read_files(paths))
         self.packets = [item for item in items if isinstance(item, Packet)]
         self.failures = [item for item in items if isinstance(item, Failure)]
-        self.ignored = [item for item in items if isinstance(item, Ignored)]
+        self.ignored = [item for item in items if isinstance(item, IgnoredEntry)]
         (self.counts,) = (item for item in items if isinstance(item, Counter))
         assert items[-1] is self.counts
         assert self.counts["files"] == len(paths)
         assert self.counts["members.seen"] == self.counts["members.read"] + len(self.ignored)
-        assert {item.kind for item in self.ignored} <= set(IGNORED_MEMBERS)
+        assert {item.kind for item in self.ignored} <= set(IGNORED_MEMBER_KINDS)
 
     def data(self):
         return [packet.data for packet in self.packets]
@@ -126,7 +126,7 @@ def test_a_zip_of_every_method_is_read(tmp_path, method):
 
 
 @pytest.mark.parametrize("name", ["1.avro.gz", "1.AVRO.BZ2", "1.avro.xz"])
-def test_a_packet_may_be_packed_as_a_file_and_as_a_member(tmp_path, name):
+def test_a_compressed_packet_is_read_as_a_file_and_as_a_member(tmp_path, name):
     packed = PACK[name[6:].lower()](WHOLE[1])
     assert Read(write(tmp_path / name, packed)).packets == [Packet(name, WHOLE[1])]
     read = Read(archive(tmp_path / "a.tar", {name: packed}))
@@ -149,12 +149,12 @@ def test_a_packet_may_be_packed_as_a_file_and_as_a_member(tmp_path, name):
         ("night", zipped(FILES)),
     ],
 )
-def test_an_archive_is_read_as_what_its_bytes_are(tmp_path, name, data):
+def test_the_bytes_of_an_archive_decide_its_format(tmp_path, name, data):
     assert Read(write(tmp_path / name, data)).data() == WHOLE
 
 
 @pytest.mark.parametrize("name", ["1.avro.1", "packet", "1.avro", "1.avro.gz"])
-def test_a_packet_is_known_by_its_bytes(tmp_path, name):
+def test_a_packet_is_recognised_by_its_bytes(tmp_path, name):
     assert Read(write(tmp_path / name, WHOLE[1])).data() == [WHOLE[1]]
 
 
@@ -167,7 +167,7 @@ INNER = [
 
 
 @pytest.mark.parametrize(("name", "inner"), INNER)
-def test_an_archive_in_an_archive_is_read_and_one_in_that_is_named(tmp_path, name, inner):
+def test_an_archive_in_an_archive_is_read_and_a_deeper_one_is_ignored(tmp_path, name, inner):
     files = {"1.avro": WHOLE[1], name: inner, "2.avro": WHOLE[2]}
     outer = [archive(tmp_path / "a.tar", files), archive(tmp_path / "a.tar.gz", files)]
     outer.append(write(tmp_path / "a.zip", zipped(files)))
@@ -183,7 +183,7 @@ def test_an_archive_in_an_archive_is_read_and_one_in_that_is_named(tmp_path, nam
         assert [i.kind for i in read.ignored] == ["nested"]
 
 
-def test_what_is_no_packet_is_ignored_by_its_kind(tmp_path):
+def test_other_members_are_ignored_with_their_kind(tmp_path):
     files = {
         "readme.txt": b"hello",
         "labels.csv.gz": gzip.compress(b"candid,class\n"),
@@ -204,7 +204,7 @@ def test_what_is_no_packet_is_ignored_by_its_kind(tmp_path):
         assert read.failures == []
 
 
-def test_members_whose_bytes_are_not_there_are_named(tmp_path):
+def test_members_without_data_are_listed(tmp_path):
     links = [header(b"l.avro", kind=kind) for kind in (b"1", b"2")]
     special = [header(b"d", kind=kind) for kind in (b"3", b"4", b"6")] + [member(b"u", kind=b"Z")]
     lost = [member(b"s.avro", kind=b"S"), member(b"m.avro", kind=b"M")]
@@ -230,7 +230,7 @@ def test_members_whose_bytes_are_not_there_are_named(tmp_path):
         (42, b"\1\0\0\0", "no member"),
     ],
 )
-def test_a_member_of_a_zip_that_cannot_be_read_costs_it_alone(tmp_path, at, value, detail):
+def test_an_unreadable_member_of_a_zip_costs_no_other_member(tmp_path, at, value, detail):
     data = bytearray(zipped(FILES))
     start = data.index(b"PK\1\2") + at
     data[start : start + len(value)] = value
@@ -241,7 +241,7 @@ def test_a_member_of_a_zip_that_cannot_be_read_costs_it_alone(tmp_path, at, valu
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9.avro", b"\xff\x1b[31m\n.avro", b"../../etc/x.avro"])
-def test_a_name_that_is_no_text_is_escaped(tmp_path, name):
+def test_a_name_that_is_not_text_is_escaped(tmp_path, name):
     read = Read(write(tmp_path / "a.tar", member(name) + END))
     assert read.names()[0].encode().startswith(b"a.tar:")
     pax = b" path=" + name + b"\n"
@@ -273,7 +273,7 @@ def half(data):
         ("a.zip", lambda data: bytes(10_000), 0),
     ],
 )
-def test_a_broken_archive_is_one_failure_behind_what_could_be_read(tmp_path, name, damage, least):
+def test_a_broken_archive_is_one_failure_after_its_readable_packets(tmp_path, name, damage, least):
     path = archive(tmp_path / name, FILES)
     path.write_bytes(damage(path.read_bytes()))
     read = Read(path)
@@ -283,14 +283,14 @@ def test_a_broken_archive_is_one_failure_behind_what_could_be_read(tmp_path, nam
 
 
 @pytest.mark.parametrize("suffix", PACK)
-def test_a_cut_archive_says_where_and_how_much_came_before(tmp_path, suffix):
+def test_a_truncated_archive_is_described_with_the_position(tmp_path, suffix):
     data = PACK[suffix](b"".join(member(b"%d.avro" % i, AVRO + bytes(9)) for i in range(90)) + END)
     cut = len(data) * 6 // 10
     read = Read(write(tmp_path / f"a.tar{suffix}", data[:cut]))
     where = f"broken at byte {cut}: cut short" if suffix else "broken at byte "
     assert read.detail().startswith(where)
-    lost = f"{len(read.packets)} alerts came before, what lies behind is lost"
-    assert read.detail().endswith(lost)
+    counts = f"{len(read.packets)} alerts before it were read, 0 after it"
+    assert read.detail().endswith(counts)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_a_cut_archive_says_where_and_how_much_came_before(tmp_path, suffix):
     ],
 )
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.tar", "a.zip"])
-def test_what_is_no_archive_is_named_as_what_it_is(tmp_path, name, data, what):
+def test_a_file_that_is_no_archive_is_described(tmp_path, name, data, what):
     assert what in Read(write(tmp_path / name, data)).detail()
     read = Read(archive(tmp_path / "b.tar", {name: data, "1.avro": WHOLE[1]}))
     assert what in read.detail()
@@ -312,7 +312,7 @@ def test_what_is_no_archive_is_named_as_what_it_is(tmp_path, name, data, what):
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
 @pytest.mark.parametrize("padding", [1024, 10_240])
-def test_archives_one_behind_the_other_are_read_to_the_end(tmp_path, suffix, padding):
+def test_concatenated_archives_are_read_to_the_end(tmp_path, suffix, padding):
     first, second = MEMBERS[: 20 * ONE], MEMBERS[20 * ONE :]
     data = first + bytes(padding) + second + END
     read = Read(write(tmp_path / f"a.tar{suffix}", PACK[suffix](data)))
@@ -334,17 +334,17 @@ def test_archives_one_behind_the_other_are_read_to_the_end(tmp_path, suffix, pad
         (lambda data, at: data[:at] + header(size=10**9) + data[at + 512 :], 1, 0),
     ],
 )
-def test_behind_a_break_what_follows_is_read(tmp_path, suffix, damage, lost, where):
+def test_members_after_an_error_are_read(tmp_path, suffix, damage, lost, where):
     at = 10 * ONE
     data = damage(MEMBERS + END, at)
     read = Read(write(tmp_path / f"a.tar{suffix}", PACK[suffix](data)))
     assert read.data() == WHOLE[:10] + WHOLE[10 + lost :]
     assert f"byte {at + where}" in read.detail()
-    assert f"10 alerts came before, what lies behind is lost but for {20 - lost}" in read.detail()
+    assert f"10 alerts before it were read, {20 - lost} after it" in read.detail()
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_what_stands_behind_the_end_is_a_break_with_its_byte(tmp_path, suffix):
+def test_bytes_after_the_end_are_an_error_with_their_position(tmp_path, suffix):
     data = MEMBERS + END
     read = Read(write(tmp_path / f"a.tar{suffix}", PACK[suffix](data + b"rest" * 1000)))
     assert read.data() == WHOLE
@@ -352,16 +352,16 @@ def test_what_stands_behind_the_end_is_a_break_with_its_byte(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
-def test_what_stands_behind_packed_data_is_a_break_unless_it_is_zeros(tmp_path, suffix):
+def test_bytes_after_compressed_data_are_an_error_unless_they_are_zeros(tmp_path, suffix):
     data = PACK[suffix](MEMBERS + END)
     read = Read(write(tmp_path / "a.tar.gz", data + bytes(5000)))
     assert read.failures == []
     read = Read(write(tmp_path / "a.tar.gz", data + bytes(50) + b"rest"))
     assert read.data() == WHOLE
-    assert f"byte {len(data) + 50}: what stands behind" in read.detail()
+    assert f"byte {len(data) + 50}: what follows" in read.detail()
 
 
-def test_one_broken_archive_costs_no_other(tmp_path):
+def test_a_broken_archive_costs_no_other_archive(tmp_path):
     first = archive(tmp_path / "a.tar.gz", FILES)
     first.write_bytes(half(first.read_bytes()))
     second = archive(tmp_path / "b.tar.gz", FILES)
@@ -381,7 +381,7 @@ def test_a_broken_archive_in_an_archive_costs_no_other_member(tmp_path):
     assert read.data() == [WHOLE[1]]
 
 
-def test_whatever_a_reader_raises_is_that_archives_reason_unless_memory_ends(tmp_path, monkeypatch):
+def test_any_exception_is_the_failure_of_its_archive_except_a_memory_error(tmp_path, monkeypatch):
     class OddError(Exception):
         pass
 
@@ -403,14 +403,14 @@ def test_whatever_a_reader_raises_is_that_archives_reason_unless_memory_ends(tmp
         Read(*paths)
 
 
-def test_a_file_that_is_gone_is_a_failure(tmp_path):
+def test_a_missing_file_is_a_failure(tmp_path):
     read = Read(tmp_path / "a.tar", tmp_path / "b.avro", write(tmp_path / "c.avro", WHOLE[1]))
     assert [f.reason for f in read.failures] == ["archive", "unreadable"]
     assert read.data() == [WHOLE[1]]
 
 
-def test_what_is_too_large_for_a_packet_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "LARGEST_PACKET", 40_000)
+def test_a_file_too_large_for_a_packet_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_PACKET_BYTES", 40_000)
     files = {"big.avro": bytes(50_000), "big.avro.gz": gzip.compress(bytes(50_000)), "1.avro": AVRO}
     path = archive(tmp_path / "a.tar.gz", files)
     read = Read(path, write(tmp_path / "big.avro", bytes(50_000)))
@@ -422,7 +422,7 @@ def test_what_is_too_large_for_a_packet_is_not_read(tmp_path, monkeypatch):
     ]
 
 
-def test_an_archive_of_several_gzip_members_is_whole(tmp_path):
+def test_an_archive_of_several_gzip_members_is_read_completely(tmp_path):
     data = MEMBERS + END
     packed = gzip.compress(data[:100_000]) + gzip.compress(data[100_000:])
     read = Read(write(tmp_path / "a.tar.gz", packed))
@@ -430,16 +430,16 @@ def test_an_archive_of_several_gzip_members_is_whole(tmp_path):
     assert read.failures == []
 
 
-def test_a_sum_far_behind_the_last_packet_is_checked_too(tmp_path):
+def test_a_checksum_far_after_the_last_packet_is_validated(tmp_path):
     packed = gzip.compress(MEMBERS + bytes(2_000_000))[:-8] + bytes(8)
     read = Read(write(tmp_path / "a.tar.gz", packed))
     assert read.data() == WHOLE
     assert [f.reason for f in read.failures] == ["archive"]
 
 
-def test_archives_have_readers_of_their_own(tmp_path):
+def test_every_archive_has_its_own_reader(tmp_path):
     names = ["1.avro", "A.TAR.GZ", "2.avro.gz", "b.zip", "c.txz", "night"]
-    parts = [reader.args[0] for reader in readers([tmp_path / name for name in names])]
+    parts = [reader.args[0] for reader in make_readers([tmp_path / name for name in names])]
     assert [[path.name for path in part] for part in parts] == [
         *(["A.TAR.GZ"], ["b.zip"], ["c.txz"]),
         ["1.avro", "2.avro.gz", "night"],
@@ -473,7 +473,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 @pytest.mark.parametrize("case", HOSTILE)
-def test_headers_that_lie_are_breaks_and_cost_nothing(tmp_path, case, suffix):
+def test_false_headers_are_errors_and_cost_no_other_member(tmp_path, case, suffix):
     data = member(b"0.avro") + HOSTILE[case] + member(b"1.avro", WHOLE[1]) * 2 + END
     read = Read(write(tmp_path / f"a.tar{suffix}", PACK[suffix](data)))
     assert len(read.detail()) < 300
@@ -481,14 +481,14 @@ def test_headers_that_lie_are_breaks_and_cost_nothing(tmp_path, case, suffix):
     assert WHOLE[1] in read.data()
 
 
-def test_300_long_names_before_a_member_are_no_harm(tmp_path):
+def test_300_long_names_before_a_member_are_accepted(tmp_path):
     names = b"".join(member(b"././@LongLink", b"n%d.avro\0" % i, b"L") for i in range(300))
     read = Read(write(tmp_path / "a.tar", names + member() + END))
     assert read.names() == ["a.tar:n299.avro"]
 
 
 @pytest.mark.parametrize("one", [header(), header(b"n/", kind=b"5"), header(b"x.txt")])
-def test_members_without_bytes_are_bounded(tmp_path, one, monkeypatch):
+def test_the_number_of_empty_members_is_limited(tmp_path, one, monkeypatch):
     monkeypatch.setattr("ztfrep.sources.packets.streams._FREE_MEMBERS", 100)
     read = Read(write(tmp_path / "a.tar.gz", gzip.compress(one * 200 + MEMBERS + END)))
     assert "headers of members, for 0 bytes" in read.detail()
@@ -517,14 +517,14 @@ LARGE = header(b"x.txt", len(ZEROS)) + ZEROS
         ("b.tar", member(b"b.tar.bz2", bz2.compress(LARGE + ZEROS)) * 9, "unpack to over"),
     ],
 )
-def test_a_file_unpacks_to_no_more_than_its_size_allows(tmp_path, monkeypatch, name, data, what):
+def test_decompressed_bytes_are_limited_by_the_file_size(tmp_path, monkeypatch, name, data, what):
     monkeypatch.setattr("ztfrep.sources.packets.streams._FREE_BYTES", 1_000_000)
     read = Read(write(tmp_path / name, data))
     assert what in read.failures[-1].detail
     assert read.failures[-1].name == name
 
 
-def test_a_dictionary_of_gigabytes_is_refused(tmp_path):
+def test_a_compression_dictionary_of_gigabytes_is_refused(tmp_path):
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 20}]
     data = bytearray(lzma.compress(MEMBERS + END, filters=filters, check=lzma.CHECK_NONE))
     # Of the block's header behind that of the stream: its size, flags, filter, its properties.

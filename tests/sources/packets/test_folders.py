@@ -9,7 +9,7 @@ import pytest
 
 from tests.alert_packets import archive
 from ztfrep.errors import InputError
-from ztfrep.sources.packets.entries import IGNORED_FILES
+from ztfrep.sources.packets.entries import IGNORED_FILE_KINDS
 from ztfrep.sources.packets.folders import behind_links, find_files
 
 AVRO = b"Obj\1"
@@ -46,7 +46,7 @@ def test_other_names_are_read_if_their_bytes_are_packets(tmp_path):
     assert ignored(tmp_path) == {}
 
 
-def test_what_is_not_read_has_a_kind_and_a_description(tmp_path):
+def test_ignored_files_have_a_kind_and_a_description(tmp_path):
     document = io.BytesIO()
     with zipfile.ZipFile(document, "w") as file:
         file.writestr("xl/workbook.xml", "")
@@ -69,7 +69,7 @@ def test_what_is_not_read_has_a_kind_and_a_description(tmp_path):
         **dict.fromkeys(["old.rar", "n.tar.zst", "n"], "format"),
         "pipe.avro": "special",
     }
-    assert {file.kind for file in found.ignored} <= set(IGNORED_FILES)
+    assert {file.kind for file in found.ignored} <= set(IGNORED_FILE_KINDS)
     details = {file.name: file.detail for file in found.ignored}
     assert details["labels.csv.gz"] == "text that begins 'candid,class\\n'"
     assert details["labels.xlsx"] == "a zip archive"
@@ -101,7 +101,7 @@ def test_links_are_followed_and_loops_are_not(tmp_path):
     assert len(find_files(tmp_path / "linked").packets) == 5
 
 
-def test_a_name_that_is_no_text_is_read_and_named(tmp_path):
+def test_a_file_whose_name_is_not_text_is_read(tmp_path):
     for name in (b"caf\xe9.avro", b"caf\xe9.txt"):
         with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
             file.write(b"text")
@@ -119,7 +119,7 @@ def test_a_single_file_is_read_whatever_its_name(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read_is_named(tmp_path):
+def test_files_without_permission_are_ignored(tmp_path):
     fill(tmp_path, "1.avro")
     fill(tmp_path, "unknown")
     fill(tmp_path / "closed", "2.avro")
@@ -139,7 +139,7 @@ def test_a_folder_without_packets_is_refused(tmp_path):
         find_files(tmp_path / "empty")
 
 
-def test_files_behind_links_are_known_as_such(tmp_path):
+def test_behind_links_returns_the_files_in_linked_folders(tmp_path):
     fill(tmp_path / "night", "1.avro")
     fill(tmp_path / "disk2", "2.avro")
     (tmp_path / "night" / "more").symlink_to(tmp_path / "disk2", target_is_directory=True)

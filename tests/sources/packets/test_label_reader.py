@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tests.alert_packets import CANDID
 from ztfrep.errors import InputError
 from ztfrep.sources.packets import delimited
-from ztfrep.sources.packets.identifiers import look_rounded, parse_candid
-from ztfrep.sources.packets.labels import ROWS, no_labels, read_labels
+from ztfrep.sources.packets.identifiers import are_rounded, parse_candid
+from ztfrep.sources.packets.label_reader import read_labels
+from ztfrep.sources.packets.labels import ROW_KINDS, no_labels
 
 ONE, TWO, THREE = CANDID + 1, CANDID + 2, CANDID + 3
 
@@ -31,7 +32,7 @@ def by_object(labels):
     )
 
 
-def test_classes_are_known_by_name_in_any_case(tmp_path):
+def test_class_names_are_accepted_in_any_case(tmp_path):
     labels = read(
         tmp_path,
         "object_id,class\nA,AGN\nB, sn \nC,Bogus\nD,\nE,other\nF,star\nG,star\n"
@@ -44,37 +45,37 @@ def test_classes_are_known_by_name_in_any_case(tmp_path):
 
 
 @pytest.mark.parametrize("none", ["", " ", "NaN", "None", "null", "N/A", "<NA>", '""', "-"])
-def test_a_class_that_says_there_is_none_is_no_class_of_another_name(tmp_path, none):
+def test_a_null_class_is_not_counted_as_another_class(tmp_path, none):
     labels = read(tmp_path, f"candid,class\n{ONE},SN\n{TWO},{none}\n")
     assert by_candid(labels) == {ONE: 1}
     assert (labels.counts["rows_without_class"], labels.other_classes) == (1, {})
 
 
-PLAIN = f"candid,class\n{ONE},SN\n{TWO},VS\n"
+TABLE = f"candid,class\n{ONE},SN\n{TWO},VS\n"
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        PLAIN,
-        PLAIN.replace(",", "\t"),
-        PLAIN.replace(",", ";"),
-        PLAIN.replace(",", "|"),
-        PLAIN.replace(",", "   "),
-        PLAIN.replace(",", " , "),
-        PLAIN.replace("\n", "\r\n"),
-        PLAIN.replace("\n", "\r"),
-        PLAIN.replace("\n", "\n\n"),
-        PLAIN.rstrip(),
-        PLAIN.encode("utf-8-sig"),
-        PLAIN.encode("utf-16"),  # as "Unicode text" of a spreadsheet
-        PLAIN.replace(",", "\t").encode("utf-16"),
-        PLAIN.encode() + b"# caf\xe9\n",  # another encoding where it does not matter
-        "# " + PLAIN,
-        "#" + PLAIN.replace(",", " "),
-        f"# made by me, in a hurry\n#\n\n{PLAIN}# the end\n",
-        f"sep=;\n{PLAIN.replace(',', ';')}",
-        PLAIN.replace("candid", "Candid").replace("class", " CLASS "),
+        TABLE,
+        TABLE.replace(",", "\t"),
+        TABLE.replace(",", ";"),
+        TABLE.replace(",", "|"),
+        TABLE.replace(",", "   "),
+        TABLE.replace(",", " , "),
+        TABLE.replace("\n", "\r\n"),
+        TABLE.replace("\n", "\r"),
+        TABLE.replace("\n", "\n\n"),
+        TABLE.rstrip(),
+        TABLE.encode("utf-8-sig"),
+        TABLE.encode("utf-16"),  # as "Unicode text" of a spreadsheet
+        TABLE.replace(",", "\t").encode("utf-16"),
+        TABLE.encode() + b"# caf\xe9\n",  # another encoding where it does not matter
+        "# " + TABLE,
+        "#" + TABLE.replace(",", " "),
+        f"# made by me, in a hurry\n#\n\n{TABLE}# the end\n",
+        f"sep=;\n{TABLE.replace(',', ';')}",
+        TABLE.replace("candid", "Candid").replace("class", " CLASS "),
         f'"candid","class"\n"{ONE}","SN"\n"{TWO}" ,"VS"\n',
         f"class,candid\nSN,{ONE}\nVS,{TWO}\n",
         # Separators at the end of rows, of the header, of both.
@@ -92,7 +93,7 @@ PLAIN = f"candid,class\n{ONE},SN\n{TWO},VS\n"
         f"candid,class\n\u00a0{ONE}\u200b,SN\n{TWO},VS\n",
     ],
 )
-def test_a_table_is_read_as_people_write_it(tmp_path, text):
+def test_common_forms_of_tables_are_read(tmp_path, text):
     labels = read(tmp_path, text)
     assert by_candid(labels) == {ONE: 1, TWO: 2}
     assert labels.counts["rows"] == labels.counts["rows_labelled"] == 2
@@ -107,14 +108,14 @@ def test_candids_are_exact(tmp_path, candids):
 
 
 @pytest.mark.parametrize("name", ["object_id", "objectId", "oid", "ZTFID", "OBJECT ID"])
-def test_objects_are_known_by_the_names_that_surveys_use(tmp_path, name):
+def test_common_names_of_the_object_column_are_accepted(tmp_path, name):
     text = f"{name},class\nZTF18abcdefg,SN\nZTF19ABCDEFG,VS\n'ztf20abcdefg',AGN\nMine,bogus\n"
     labels = read(tmp_path, text)
     assert by_object(labels) == {"ZTF18abcdefg": 1, "ZTF19abcdefg": 2, "ZTF20abcdefg": 0, "Mine": 4}
-    assert labels.counts["respelled_ids"] == 2
+    assert labels.counts["normalised_ids"] == 2
 
 
-def test_a_row_names_its_alert_or_where_it_has_no_candid_its_object(tmp_path):
+def test_a_row_labels_its_alert_or_without_a_candid_its_object(tmp_path):
     text = f"candid,object_id,class\n{ONE},A,SN\n,B,VS\nnan,C,AGN\n{TWO},,bogus\n,,SN\n"
     labels = read(tmp_path, text)
     assert by_candid(labels) == {ONE: 1, TWO: 4}
@@ -122,7 +123,7 @@ def test_a_row_names_its_alert_or_where_it_has_no_candid_its_object(tmp_path):
     assert labels.counts["rows_without_id"] == 1
 
 
-def test_rows_of_two_classes_are_no_label_and_rows_of_one_are_one_label(tmp_path):
+def test_rows_of_two_classes_give_no_label_and_repeated_rows_give_one(tmp_path):
     text = f"candid,class\n{ONE},SN\n{ONE},AGN\n{TWO},SN\n{TWO},SN\n{THREE},VS\n{THREE},\n"
     labels = read(tmp_path, text)
     assert by_candid(labels) == {ONE: -1, TWO: 1, THREE: 2}
@@ -145,7 +146,7 @@ def test_rows_of_two_classes_are_no_label_and_rows_of_one_are_one_label(tmp_path
         ("candid,Candid,candid,class\n1,2,3,SN\n", "2 columns named 'candid'"),
         ("objectId,object_id,class\nA,B,SN\n", "2 columns named"),
         ("candid,class,class\n1,SN,VS\n", "2 columns named 'class'"),
-        (PLAIN.encode("utf-16-le"), "begins with the bytes 63 00"),
+        (TABLE.encode("utf-16-le"), "begins with the bytes 63 00"),
         (b"\x1f\x8b\x08\x00" + bytes(50), "a gzip file"),
         (b"PAR1" + bytes(50), "a Parquet file"),
         (b"<!DOCTYPE html><title>Sign in - Google</title>\n", "an HTML page"),
@@ -177,7 +178,7 @@ def test_rows_of_two_classes_are_no_label_and_rows_of_one_are_one_label(tmp_path
         (f'candid,class\n{ONE},"SN\n{TWO},VS\n', "quote in the row of line 2"),
     ],
 )
-def test_what_is_no_table_of_labels_is_refused_in_one_line(tmp_path, text, message):
+def test_a_file_that_is_no_table_of_labels_is_refused(tmp_path, text, message):
     with pytest.raises(InputError, match=message) as caught:
         read(tmp_path, text)
     assert "\n" not in str(caught.value)
@@ -189,7 +190,7 @@ def test_a_folder_is_refused(tmp_path):
         read_labels(tmp_path, "class")
 
 
-def test_a_few_bad_rows_among_good_ones_are_counted_and_named(tmp_path, caplog):
+def test_bad_rows_among_good_ones_are_counted_and_logged(tmp_path, caplog):
     good = "".join(f"{CANDID + i},SN\n" for i in range(20))
     text = f"candid,class\n{good}1,2,SN\n3.3e18,SN\n,SN\n{ONE}x,VS\n"
     labels = read(tmp_path, text)
@@ -226,14 +227,14 @@ def test_every_row_is_counted_once(tmp_path, rows):
     counts = labels.counts
     assert counts["rows"] == len(good) + len(rows)
     assert (
-        counts["other_classes"] + sum(counts.get(f"rows_{kind}", 0) for kind in ROWS)
+        counts["other_classes"] + sum(counts.get(f"rows_{kind}", 0) for kind in ROW_KINDS)
         == (counts["rows"])
     )
     assert sum(labels.alerts["rows"].to_pylist()) == counts["rows_labelled"]
     assert all(name.isprintable() and len(name) <= 40 for name in labels.other_classes)
 
 
-def test_what_bytes_may_claim_is_bounded(tmp_path, monkeypatch):
+def test_lines_rows_and_names_are_limited(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="number 2 or later, of more than 65536 characters"):
         read(tmp_path, "candid,class\n" + "1" * 1_000_000)
     with pytest.raises(InputError, match="a line, number 1 or later"):
@@ -254,7 +255,7 @@ def test_what_bytes_may_claim_is_bounded(tmp_path, monkeypatch):
     assert len(labels.other_classes) == 20
     assert max(map(len, labels.other_classes)) <= 40
     with (tmp_path / "labels.csv").open("wb") as file:
-        file.truncate(delimited.MOST_BYTES + 1)
+        file.truncate(delimited.MAX_BYTES + 1)
     with pytest.raises(InputError, match="found 536870913 bytes; expected at most 536870912"):
         read_labels(tmp_path / "labels.csv", "class")
 
@@ -267,17 +268,17 @@ def test_what_bytes_may_claim_is_bounded(tmp_path, monkeypatch):
         lambda c: c // 10**4 * 10**4,  # a spreadsheet's 15 digits of 19
     ],
 )
-def test_candids_that_were_rounded_are_recognised_and_others_are_not(rounding):
+def test_rounded_candids_are_recognised_and_exact_ones_are_not(rounding):
     # As ZTF's: a time, a quadrant, and a number within it.
     exact = [CANDID + 100_000 * (i // 7) + 15_000 + i % 7 for i in range(500)]
-    assert not look_rounded(exact)
-    assert look_rounded([rounding(c) for c in exact])
-    assert not look_rounded([])
-    assert not look_rounded([1, 2, 512])
+    assert not are_rounded(exact)
+    assert are_rounded([rounding(c) for c in exact])
+    assert not are_rounded([])
+    assert not are_rounded([1, 2, 512])
 
 
 @pytest.mark.parametrize("text", ["12.0", "0012", "1.234.567", "9007199254740991.00"])
-def test_a_number_that_no_float_has_rounded_is_read(text):
+def test_a_candid_that_is_exact_in_another_form_is_read(text):
     assert parse_candid(text) == int(text.split(".00")[0].removesuffix(".0").replace(".", ""))
 
 
