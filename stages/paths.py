@@ -12,8 +12,8 @@ AUTOENCODER = Path("data/models/autoencoder")
 RECURRENT = Path("data/models/recurrent")
 ENCODED_STAMPS = Path("data/encoded/base.npy")
 ENCODED_SERIES = Path("data/encoded/baseRecurrente.npy")
-# Every epoch of every series, and which of its vectors is that epoch's.
-EPOCHS = Path("data/encoded/epochs.parquet")
+# Every observation of every series, and the step of its vector.
+OBSERVATIONS = Path("data/encoded/observations.parquet")
 ENCODED_OBJECTS = Path("data/encoded/objects.npy")
 FIGURES = Path("data/figures")
 METRICS = Path("metrics")
