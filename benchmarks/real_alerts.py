@@ -25,16 +25,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from stages.inputs import alert_inputs, feature_scaling, gathered
 from tqdm import tqdm
+from ztfrep.encoders.batches import encode
+from ztfrep.evaluation.scores import METRICS
 
 from benchmarks.measuring import save
-from stages.inputs import alert_inputs, feature_scaling, gathered
 from stages.paths import STAMPS
 from ztfrep.data.alert_table import AlertTable
-from ztfrep.encoders.batches import encode
 from ztfrep.encoders.cards import AutoencoderCard, FeatureScaling
 from ztfrep.encoders.model_folder import load_model, read_card
-from ztfrep.evaluation.scores import METRICS
 from ztfrep.models.alert import losses as autoencoder
 from ztfrep.models.alert.base import AlertInput
 from ztfrep.params import NO_FILE

@@ -1,1 +1,1 @@
-"""Scores of vectors and classifiers, with intervals and baselines; figures."""
+"""Evaluation protocols of vectors of alerts and of objects: scores, baselines, figures, reports."""

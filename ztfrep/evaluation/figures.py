@@ -1,4 +1,4 @@
-"""Pictures of what was learned: arrays in, matplotlib figures out."""
+"""Figures of evaluations: arrays in, matplotlib figures out."""
 
 import io
 import textwrap
@@ -8,17 +8,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by colour-blind eyes too; a class has its by its place.
+# Okabe and Ito's colours, which colour-blind readers can distinguish. A class has the colour of its
+# index, whichever others are drawn.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442")
 _GREY = "#9a9a9a"
 
 
 def png_bytes(figure: Figure) -> bytes:
-    """Render a figure as PNG; the same figure gives the same bytes, however often.
+    """Render a figure as PNG: the same bytes every time.
 
-    It keeps the layout of its first rendering.
+    The figure keeps the layout of its first rendering.
     """
-    # Every drawing lays a figure out anew, beginning from the layout before: once is enough.
+    # Every drawing computes the layout again, starting from the one before.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     buffer = io.BytesIO()
@@ -27,7 +28,7 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], title: str) -> Figure:
-    """Draw counts `(k, k)`, true classes as rows, shaded by each row's shares."""
+    """Draw counts `(k, k)`, true classes as rows, shaded by their share of the row."""
     size = 1.9 + 0.8 * len(classes)
     figure, axes = _axes(size + 0.6, size, title)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -52,10 +53,10 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], title: str) -> 
 
 
 def loss_curves(history: Sequence[Mapping[str, float]], title: str, best_epoch: int) -> Figure:
-    """Draw loss and any accuracy over epochs, for train and validation; mark the best epoch.
+    """Draw loss and accuracy over epochs, for train and validation; mark the best epoch.
 
-    A record has `epoch` and any of `train_loss`, `validation_loss`, `train_accuracy`,
-    `validation_accuracy`.
+    A record has `epoch` and some of `train_loss`, `validation_loss`, `train_accuracy`,
+    `validation_accuracy`. There is no panel of the accuracy if no record has one.
     """
     keys = {key for record in history for key in record}
     quantities = ["loss"] + ["accuracy"] * any(key.endswith("_accuracy") for key in keys)
@@ -77,19 +78,19 @@ def loss_curves(history: Sequence[Mapping[str, float]], title: str, best_epoch: 
     return figure
 
 
-def latent_map(
+def projection(
     points: np.ndarray, labels: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
-    """Draw a plane `(n, 2)` of vectors, coloured by class; label -1 is grey."""
+    """Draw points `(n, 2)` of a plane, coloured by class; label -1 is grey."""
     figure, axes = _axes(6.4, 5.2, title)
-    shown = [(-1, "unlabelled", _GREY)]
-    shown += [(label, name, PALETTE[label]) for label, name in enumerate(classes)]
-    for label, name, color in shown:
-        here = labels == label
-        if here.any():
+    colors = [(-1, "unlabelled", _GREY)]
+    colors += [(label, name, PALETTE[label]) for label, name in enumerate(classes)]
+    for label, name, color in colors:
+        mask = labels == label
+        if mask.any():
             axes.scatter(
-                points[here, 0],
-                points[here, 1],
+                points[mask, 0],
+                points[mask, 1],
                 s=12,
                 color=color,
                 alpha=0.7,
@@ -107,7 +108,7 @@ def latent_map(
 
 def reconstruction_panel(
     pixels: np.ndarray,
-    observed: np.ndarray,
+    pixel_mask: np.ndarray,
     reconstructed: np.ndarray,
     labels: np.ndarray,
     classes: Sequence[str],
@@ -116,9 +117,7 @@ def reconstruction_panel(
 ) -> Figure:
     """Draw originals beside reconstructions, `(n, c, H, W)` each: the first two of every class.
 
-    Without labels it is the first ten.
-
-    A pair has one grey scale; what is not observed is orange.
+    The first ten if no row is labelled. A pair has one grey scale; masked pixels are orange.
     """
     rows = [row for label in range(len(classes)) for row in np.flatnonzero(labels == label)[:2]]
     rows = rows or list(range(min(10, len(labels))))
@@ -132,59 +131,62 @@ def reconstruction_panel(
         name = classes[labels[row]] if labels[row] >= 0 else "unlabelled"
         line[0].set_ylabel(name, fontsize=10)
         for channel in range(len(channels)):
-            original = np.where(observed[row, channel], pixels[row, channel], np.nan)
-            known = original[observed[row, channel]]
-            low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
-            for place, image in enumerate((original, reconstructed[row, channel])):
-                axes = line[2 * channel + place]
+            mask = pixel_mask[row, channel]
+            original = np.where(mask, pixels[row, channel], np.nan)
+            observed = original[mask]
+            low, high = (observed.min(), observed.max()) if observed.size else (0.0, 1.0)
+            for column, image in enumerate((original, reconstructed[row, channel])):
+                axes = line[2 * channel + column]
                 axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower")
     for channel, name in enumerate(channels):
         grid[0, 2 * channel].set_title(name, fontsize=10)
-        grid[0, 2 * channel + 1].set_title("decoded", fontsize=10, color=_GREY)
+        grid[0, 2 * channel + 1].set_title("reconstructed", fontsize=10, color=_GREY)
     return figure
 
 
-def method_comparison(
-    scores: Mapping[str, float],
-    intervals: Mapping[str, tuple[float, float]],
-    metric: str,
-    title: str,
-) -> Figure:
-    """Draw a bar per method, best on top, with its interval and its value."""
+def method_comparison(scores: Mapping[str, Mapping[str, float]], metric: str, title: str) -> Figure:
+    """Draw a bar per method, the best at the top, with its value and interval.
+
+    The scores of a method have the metric by its name, and by `metric_low` and `metric_high`.
+    """
     figure, axes = _axes(7.2, 1.4 + 0.42 * len(scores), title)
-    names = sorted(scores, key=lambda name: scores[name])
-    values = np.array([scores[name] for name in names])
-    ends = np.array([intervals.get(name, (scores[name],) * 2) for name in names])
+    names = sorted(scores, key=lambda name: scores[name][metric])
+    values, lows, highs = (
+        np.array([scores[name][f"{metric}{end}"] for name in names])
+        for end in ("", "_low", "_high")
+    )
     axes.barh(
         [name.replace("_", " ") for name in names],
         values,
-        xerr=np.clip(np.stack([values - ends[:, 0], ends[:, 1] - values]), 0, None),
+        xerr=np.clip(np.stack([values - lows, highs - values]), 0, None),
         color=PALETTE[0],
         error_kw={"ecolor": "#333333", "capsize": 3},
     )
-    for place, (value, end) in enumerate(zip(values, ends[:, 1], strict=True)):
-        axes.text(max(value, end) + 0.015, place, f"{value:.3f}", va="center", fontsize=9)
+    for row, (value, high) in enumerate(zip(values, highs, strict=True)):
+        axes.text(max(value, high) + 0.015, row, f"{value:.3f}", va="center", fontsize=9)
     axes.set_xlim(0, 1.12)
     axes.set_xticks(np.linspace(0, 1, 6))
-    axes.set_xlabel(f"{metric}, with 95 % intervals")
+    axes.set_xlabel(f"{metric.replace('_', ' ')}, with 95 % intervals")
     _tidy(axes)
     return figure
 
 
 def early_classification(
-    steps: Sequence[int],
-    scores: Mapping[str, Sequence[float]],
-    intervals: Mapping[str, Sequence[tuple[float, float]]],
-    title: str,
+    scores: Mapping[int, Mapping[str, float]], metrics: Sequence[str], title: str
 ) -> Figure:
-    """Draw metrics over the number of detections seen so far, with their intervals if given."""
+    """Draw metrics, with their intervals, over the number of detections so far.
+
+    The scores of a number have each metric by its name, and by `metric_low` and `metric_high`.
+    """
     figure, axes = _axes(6.0, 3.8, title)
-    for place, (name, values) in enumerate(scores.items()):
-        colour = PALETTE[place]
-        axes.plot(steps, values, "o-", color=colour, markersize=4, label=name.replace("_", " "))
-        if name in intervals:
-            low, high = zip(*intervals[name], strict=True)
-            axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+    steps = list(scores)
+    for color, metric in zip(PALETTE, metrics, strict=False):
+        values, low, high = (
+            [scores[step][key] for step in steps]
+            for key in (metric, f"{metric}_low", f"{metric}_high")
+        )
+        axes.plot(steps, values, "o-", color=color, markersize=4, label=metric.replace("_", " "))
+        axes.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
     axes.set_xlabel("detections so far")
     axes.set_ylim(0, 1.02)
     axes.set_xticks(steps)

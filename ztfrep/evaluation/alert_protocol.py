@@ -1,0 +1,233 @@
+"""The evaluation of alerts' vectors: probes, baselines and reconstructions on the same rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import softmax
+
+from ztfrep.data.alert_schema import CHANNELS, CLASSES
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.row_index import read_row_index
+from ztfrep.data.vector_files import read_vectors
+from ztfrep.encoders.devices import make_deterministic
+from ztfrep.encoders.model_folder import load_alert_network
+from ztfrep.evaluation.alert_rows import AlertRows, encode_stamps_only, read_features, read_inputs
+from ztfrep.evaluation.bootstrap import SLOW_REPEATS, Bootstrap
+from ztfrep.evaluation.calibration import calibration
+from ztfrep.evaluation.classifier_scores import score_classifiers
+from ztfrep.evaluation.metrics import confusion, recall
+from ztfrep.evaluation.pixel_pca import PixelPCA
+from ztfrep.evaluation.predicted_features import score_predicted_magnitudes
+from ztfrep.evaluation.probes import FittedProbe, Probe, fit_probes, has_two_classes
+from ztfrep.evaluation.projection import Projection, project_sample
+from ztfrep.evaluation.protocol import EvaluationProtocol
+from ztfrep.evaluation.published_vectors import align_rows, read_published
+from ztfrep.evaluation.reconstruction import mse_reduction, score_reconstruction, squared_errors
+from ztfrep.evaluation.vector_scores import score_vectors
+from ztfrep.models.alert.base import AlertInput, AlertNetwork
+from ztfrep.training.sampling import stratified_sample
+
+CLASSIFIER_HEAD = "classifier_head"
+RECONSTRUCTION, PCA_RECONSTRUCTION = "reconstruction", "pca_reconstruction"
+# By name: kind, values that are read, fraction of the labels.
+PROBES = {
+    "linear_probe": Probe("linear_probe", "vectors"),
+    "knn": Probe("knn", "vectors"),
+    "svm": Probe("svm", "vectors"),
+    "linear_probe_1_percent": Probe("linear_probe", "vectors", 0.01),
+    "linear_probe_10_percent": Probe("linear_probe", "vectors", 0.10),
+    "pca_linear_probe": Probe("linear_probe", "pca"),
+    "forest_on_features": Probe("forest", "features"),
+    "features_linear_probe": Probe("linear_probe", "standardised_features"),
+    "stamps_only_linear_probe": Probe("linear_probe", "stamps_only_vectors"),
+}
+# Methods and their baselines.
+PAIRS = (
+    (CLASSIFIER_HEAD, "forest_on_features"),
+    ("linear_probe", "forest_on_features"),
+    ("linear_probe", "stamps_only_linear_probe"),
+    ("linear_probe", "pca_linear_probe"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class AlertBaselines:
+    """What is fitted to the train rows: probes by name, and principal components of the pixels."""
+
+    train: AlertRows
+    probes: Mapping[str, FittedProbe]
+    pca: PixelPCA
+
+
+@dataclass(frozen=True, eq=False)
+class AlertSplitEvaluation:
+    """What one split evaluates to.
+
+    Attributes
+    ----------
+    metrics : dict
+        As it is written to a file.
+    labels : int (n,)
+        -1 where unlabelled.
+    predicted : dict of int (n,)
+        Predicted classes by method, the network's first.
+    pixels, pixel_mask : (n, 3, 21, 21)
+    reconstructions : dict of (n, 3, 21, 21)
+        By method, the network's first.
+    """
+
+    metrics: dict[str, Any]
+    labels: np.ndarray
+    predicted: dict[str, np.ndarray]
+    pixels: np.ndarray
+    pixel_mask: np.ndarray
+    reconstructions: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class AlertEvaluation:
+    """The evaluation of both splits, projections of the test vectors, the network's history."""
+
+    classes: tuple[str, ...]
+    splits: dict[str, AlertSplitEvaluation]
+    projections: list[Projection]
+    history: list[dict[str, float]]
+    best_epoch: int
+
+
+def evaluate_alerts(
+    table: Path,
+    vectors: Path,
+    model: Path,
+    protocol: EvaluationProtocol,
+    *,
+    seed: int,
+    threads: int,
+    batch_size: int,
+    precision: str,
+    published: Path | None = None,
+) -> AlertEvaluation:
+    """Evaluate the vectors of a stamps table on its validation and test splits.
+
+    `vectors` is the output of `encode_alert_table`, `model` the folder of its network. With the
+    manifest of the source as `published`, the downloaded vectors are evaluated in place of ours,
+    and no head or decoder is.
+    """
+    make_deterministic(threads)
+    network, card = load_alert_network(model)
+    alerts = AlertTable(table)
+    split = alerts.identity()["split"].to_numpy()
+    blocks = (
+        read_vectors(vectors)
+        if published is None
+        else align_rows(read_published(published, "base"), read_row_index(vectors))
+    )
+    # The order of the blocks is that of the table's rows, train first.
+    encoded = np.concatenate([block.vectors for block in blocks.values()])
+    labels = np.concatenate([block.labels for block in blocks.values()])
+    train = stratified_sample(blocks["train"].labels, protocol.max_train_rows, seed)
+    used = np.concatenate([train, np.flatnonzero(split != "train")])
+    inputs = read_inputs(network, alerts, used)
+    excluded = protocol.forest_excluded_features
+    values = {"vectors": encoded[used], **read_features(alerts, card.features, excluded, used)}
+    if published is None and len(network.modalities) > 1:
+        values["stamps_only_vectors"] = encode_stamps_only(network, inputs, batch_size, precision)
+    pixels, pixel_mask = inputs.pixels.numpy(), inputs.pixel_mask.numpy()
+    pca = PixelPCA.fit(pixels[: len(train)], pixel_mask[: len(train)], card.config.latent_dim)
+    values["pca"] = pca.encode(pixels, pixel_mask)
+
+    rows = AlertRows(labels[used], inputs, values)
+    train_rows = rows.rows(slice(len(train)))
+    probes = fit_probes(
+        PROBES, train_rows.values, train_rows.labels, protocol, seed=seed, threads=threads
+    )
+    baselines = AlertBaselines(train_rows, probes, pca)
+    by_split = {name: rows.rows(split[used] == name) for name in ("validation", "test")}
+    own_network = network if published is None else None
+    test = by_split["test"]
+    return AlertEvaluation(
+        classes=CLASSES,
+        splits={
+            name: evaluate_alert_split(part, baselines, own_network, seed=seed)
+            for name, part in by_split.items()
+        },
+        projections=project_sample(
+            test.values["vectors"], test.labels, protocol.map_rows, seed=seed
+        ),
+        history=card.history,
+        best_epoch=card.best_epoch,
+    )
+
+
+def evaluate_alert_split(
+    rows: AlertRows, baselines: AlertBaselines, network: AlertNetwork | None, *, seed: int
+) -> AlertSplitEvaluation:
+    """Evaluate the rows of one split; without a network the probes and baselines alone."""
+    labels, vectors = rows.labels, rows.values["vectors"]
+    labelled = labels >= 0
+    pixels, pixel_mask = rows.alerts.pixels.numpy(), rows.alerts.pixel_mask.numpy()
+    predicted: dict[str, np.ndarray] = {}
+    reconstructions: dict[str, np.ndarray] = {}
+    magnitudes: dict[str, Any] = {}
+    if network is not None:
+        logits = _classify(network, vectors)
+        predicted[CLASSIFIER_HEAD] = logits.argmax(axis=1)
+        reconstructions |= _reconstruct(network, vectors, rows.alerts)
+        magnitudes = score_predicted_magnitudes(network, vectors, rows.alerts, labels, seed=seed)
+    predicted |= {name: probe.predict(rows.values) for name, probe in baselines.probes.items()}
+    reconstructions[PCA_RECONSTRUCTION] = baselines.pca.decode(rows.values["pca"])
+
+    metrics: dict[str, Any] = {"alerts": int(labelled.sum())}
+    differences: dict[str, Any] = {}
+    if labelled.any() and predicted:
+        scores = score_classifiers(labels, predicted, CLASSES, pairs=PAIRS, seed=seed)
+        metrics |= scores.of_each
+        differences |= scores.paired_differences
+    if labelled.any() and network is not None:
+        matrix = confusion(labels, predicted[CLASSIFIER_HEAD], len(CLASSES))
+        metrics[CLASSIFIER_HEAD] |= {"recall": recall(matrix, CLASSES)}
+        known = labels[labelled]
+        bootstrap = Bootstrap.within_classes(known, seed=seed, repeats=SLOW_REPEATS)
+        probabilities = softmax(logits[labelled], axis=1)
+        metrics["calibration"] = calibration(probabilities, known, bootstrap)
+    if baselines.probes and has_two_classes(labels):
+        train = baselines.train
+        metrics |= score_vectors(
+            train.values["vectors"], train.labels, vectors, labels, CLASSES, seed=seed
+        )
+    bootstrap = Bootstrap.within_classes(labels, seed=seed)
+    errors = {
+        name: squared_errors(pixels, pixel_mask, each) for name, each in reconstructions.items()
+    }
+    for name, each in errors.items():
+        metrics[name] = score_reconstruction(each, CHANNELS, bootstrap)
+        if name != PCA_RECONSTRUCTION:
+            differences[f"{name}_minus_{PCA_RECONSTRUCTION}"] = mse_reduction(
+                each, errors[PCA_RECONSTRUCTION], bootstrap
+            )
+    metrics |= {"paired_differences": differences, **magnitudes}
+    return AlertSplitEvaluation(metrics, labels, predicted, pixels, pixel_mask, reconstructions)
+
+
+def _classify(network: AlertNetwork, vectors: np.ndarray) -> np.ndarray:
+    """Return logits float64 `(n, classes)`."""
+    with torch.inference_mode():
+        logits: np.ndarray = network.classify(torch.from_numpy(vectors)).double().numpy()
+    return logits
+
+
+def _reconstruct(
+    network: AlertNetwork, vectors: np.ndarray, alerts: AlertInput
+) -> dict[str, np.ndarray]:
+    """Return the reconstructions, and those without the orientation if the network has one."""
+    with torch.inference_mode():
+        latent = torch.from_numpy(vectors)
+        orientation = network.orientation(alerts)
+        decoded = {RECONSTRUCTION: network.decode(latent, orientation).numpy()}
+        if orientation.any():
+            decoded[f"{RECONSTRUCTION}_without_orientation"] = network.decode(latent).numpy()
+    return decoded

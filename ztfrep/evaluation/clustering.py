@@ -1,0 +1,32 @@
+"""Clustering: how far clusters of vectors are the classes."""
+
+import numpy as np
+from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.preprocessing import StandardScaler
+
+from ztfrep.evaluation.bootstrap import Bootstrap, Scores
+
+_MIN_CLUSTER_SIZE = 15
+_MEASURES = {"nmi": normalized_mutual_info_score, "ari": adjusted_rand_score}
+
+
+def clustering(
+    vectors: np.ndarray, labels: np.ndarray, bootstrap: Bootstrap, *, seed: int
+) -> Scores:
+    """Compute NMI and ARI of k-means (as many clusters as classes) and of HDBSCAN.
+
+    `vectors` `(n, d)` are standardised; `labels` `(n,)` are all known.
+    """
+    scaled = StandardScaler().fit_transform(vectors)
+    n_classes = len(np.unique(labels))
+    min_size = min(_MIN_CLUSTER_SIZE, max(2, len(scaled) // 5))
+    clusters = {
+        "kmeans": KMeans(n_classes, n_init=10, random_state=seed).fit_predict(scaled),
+        "hdbscan": HDBSCAN(min_cluster_size=min_size, copy=True).fit_predict(scaled),
+    }
+    scores: Scores = {}
+    for method, assigned in clusters.items():
+        for name, measure in _MEASURES.items():
+            scores |= bootstrap.score(f"{method}_{name}", measure, labels, assigned)
+    return scores

@@ -1,0 +1,235 @@
+"""The evaluation of objects' vectors: the network and probes, beside simple uses of its alerts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ztfrep.data.alert_schema import SERIES_CLASSES
+from ztfrep.data.row_index import read_row_index
+from ztfrep.data.vector_files import SplitVectors, read_vectors
+from ztfrep.encoders.devices import make_deterministic
+from ztfrep.encoders.model_folder import load_object_network
+from ztfrep.encoders.vectors_of_tables import read_object_inputs
+from ztfrep.errors import InputError
+from ztfrep.evaluation.bootstrap import Scores
+from ztfrep.evaluation.classifier_scores import score_classifiers
+from ztfrep.evaluation.early_classification import classify_early
+from ztfrep.evaluation.magnitude_forecast import score_magnitude_forecast
+from ztfrep.evaluation.metrics import confusion, recall
+from ztfrep.evaluation.probes import FittedProbe, Probe, fit_probes, has_two_classes
+from ztfrep.evaluation.projection import Projection, project_sample
+from ztfrep.evaluation.protocol import EvaluationProtocol
+from ztfrep.evaluation.published_vectors import read_published
+from ztfrep.evaluation.vector_scores import score_vectors
+from ztfrep.models.object.base import ObjectInput, ObjectNetwork
+from ztfrep.training.sampling import stratified_sample, undersample
+
+NETWORK = "network"
+OBJECTS, MEAN_ALERT, LAST_ALERT = "objects", "mean_alert", "last_alert"
+# A linear probe of every way to make one vector of an object.
+PROBES = {
+    f"{reads}_linear_probe": Probe("linear_probe", reads)
+    for reads in (OBJECTS, MEAN_ALERT, LAST_ALERT)
+}
+# Methods and their baselines.
+PAIRS = tuple(
+    (method, f"{baseline}_linear_probe")
+    for method in (NETWORK, f"{OBJECTS}_linear_probe")
+    for baseline in (MEAN_ALERT, LAST_ALERT)
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectRows:
+    """Objects, and what is evaluated on them.
+
+    Attributes
+    ----------
+    labels : int (n,)
+        -1 where unlabelled.
+    values : mapping of arrays (n, d)
+        What probes read, by name; the first are the vectors that are evaluated.
+    objects : ObjectInput or None
+        The network's input; None where no network of ours has made the vectors.
+    """
+
+    labels: np.ndarray
+    values: Mapping[str, np.ndarray]
+    objects: ObjectInput | None
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """The vectors that are evaluated: ours, or the mean of the alerts where there are none."""
+        return next(iter(self.values.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectBaselines:
+    """Train rows, and the probes that are fitted to them, by name."""
+
+    labels: np.ndarray
+    vectors: np.ndarray
+    probes: Mapping[str, FittedProbe]
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectSplitEvaluation:
+    """What one split evaluates to.
+
+    Attributes
+    ----------
+    metrics : dict
+        As it is written to a file.
+    labels : int (n,)
+        -1 where unlabelled.
+    predicted : dict of int (n,)
+        Predicted classes by method, the network's first.
+    early : dict
+        Scores of the network by number of detections.
+    """
+
+    metrics: dict[str, Any]
+    labels: np.ndarray
+    predicted: dict[str, np.ndarray]
+    early: dict[int, Scores]
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectEvaluation:
+    """The evaluation of both splits, projections of the test vectors, the network's history."""
+
+    classes: tuple[str, ...]
+    splits: dict[str, ObjectSplitEvaluation]
+    projections: list[Projection]
+    history: list[dict[str, float]]
+    best_epoch: int
+
+
+def evaluate_objects(
+    series: Path,
+    observations: Path,
+    vectors: Path,
+    model: Path,
+    protocol: EvaluationProtocol,
+    *,
+    seed: int,
+    threads: int,
+    published: Path | None = None,
+) -> ObjectEvaluation:
+    """Evaluate a network of objects and its vectors on the validation and test splits.
+
+    `series` and `observations` are the outputs of `encode_series_table`, `vectors` that of
+    `encode_object_series`, `model` the folder of the network. With the manifest of the source as
+    `published`, mean and last vector of the downloaded series are evaluated, and no network is.
+    Raises InputError for a network of other classes than those of the series.
+    """
+    make_deterministic(threads)
+    network, card = load_object_network(model)
+    if published is None:
+        index = read_row_index(series)
+        classes = index.attrs["classes"]
+        if card.classes != classes:
+            raise InputError(
+                model,
+                found=f"a network of the classes {', '.join(card.classes)}",
+                expected=f"those of the series: {', '.join(classes)}",
+                remedy="train it on these series: dvc repro",
+            )
+        inputs = read_object_inputs(series, observations, network)
+        objects = read_vectors(vectors)
+        by_split = {
+            split: _object_rows(
+                block,
+                index.loc[index["split"] == split, "length"].to_numpy(),
+                objects[split].vectors,
+                inputs[split],
+            )
+            for split, block in read_vectors(series).items()
+        }
+    else:
+        classes = list(SERIES_CLASSES)
+        by_split = {
+            split: _object_rows(block, np.full(len(block.labels), block.vectors.shape[1]))
+            for split, block in read_published(published, "base_recurrente").items()
+        }
+    train = by_split["train"]
+    sample = stratified_sample(train.labels, protocol.max_train_rows, seed)
+    labels = train.labels[sample]
+    values = {name: array[sample] for name, array in train.values.items()}
+    baselines = ObjectBaselines(
+        labels,
+        train.vectors[sample],
+        fit_probes(PROBES, values, labels, protocol, seed=seed, threads=threads),
+    )
+    test = by_split["test"]
+    return ObjectEvaluation(
+        classes=tuple(classes),
+        splits={
+            split: evaluate_object_split(by_split[split], baselines, network, classes, seed=seed)
+            for split in ("validation", "test")
+        },
+        projections=project_sample(test.vectors, test.labels, protocol.map_rows, seed=seed),
+        history=card.history,
+        best_epoch=card.best_epoch,
+    )
+
+
+def evaluate_object_split(
+    rows: ObjectRows,
+    baselines: ObjectBaselines,
+    network: ObjectNetwork,
+    classes: list[str],
+    *,
+    seed: int,
+) -> ObjectSplitEvaluation:
+    """Evaluate the rows of one split; the network alone where it has made their vectors."""
+    labels, objects = rows.labels, rows.objects
+    labelled = labels >= 0
+    predicted: dict[str, np.ndarray] = {}
+    if objects is not None:
+        with torch.inference_mode():
+            logits = network.classify(torch.from_numpy(rows.values[OBJECTS]))
+        predicted[NETWORK] = logits.argmax(dim=1).numpy()
+    predicted |= {name: probe.predict(rows.values) for name, probe in baselines.probes.items()}
+    metrics: dict[str, Any] = {"objects": int(labelled.sum())}
+    early: dict[int, Scores] = {}
+    if labelled.any() and predicted:
+        scores = score_classifiers(labels, predicted, classes, pairs=PAIRS, seed=seed)
+        metrics |= {**scores.of_each, "paired_differences": scores.paired_differences}
+    if labelled.any() and objects is not None:
+        matrix = confusion(labels, predicted[NETWORK], len(classes))
+        metrics[NETWORK] |= {"recall": recall(matrix, classes)}
+        balanced = undersample(labels, seed)
+        metrics["network_balanced"] = score_classifiers(
+            labels[balanced], {NETWORK: predicted[NETWORK][balanced]}, classes, seed=seed
+        ).of_each[NETWORK]
+        forecast = score_magnitude_forecast(network, objects, seed=seed)
+        if forecast is not None:
+            metrics["forecast_magnitude"] = forecast
+        after = {str(count): each for count, each in classify_early(network, objects).items()}
+        early_scores = score_classifiers(labels, after, classes, seed=seed).of_each
+        early = {int(count): each for count, each in early_scores.items()}
+        metrics["early_classification"] = {f"after_{count}": each for count, each in early.items()}
+    if baselines.probes and has_two_classes(labels):
+        metrics |= score_vectors(
+            baselines.vectors, baselines.labels, rows.vectors, labels, classes, seed=seed
+        )
+    return ObjectSplitEvaluation(metrics, labels, predicted, early)
+
+
+def _object_rows(
+    series: SplitVectors,
+    lengths: np.ndarray,
+    vectors: np.ndarray | None = None,
+    objects: ObjectInput | None = None,
+) -> ObjectRows:
+    """Return objects by their series `(n, steps, d)`, zeros after the last step, and vectors."""
+    values = {} if vectors is None else {OBJECTS: vectors}
+    # The zeros leave the sum over all steps that over the real ones.
+    values[MEAN_ALERT] = series.vectors.sum(axis=1) / lengths[:, None]
+    values[LAST_ALERT] = series.vectors[np.arange(len(lengths)), lengths - 1]
+    return ObjectRows(series.labels.astype(np.int64), values, objects)

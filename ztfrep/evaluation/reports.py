@@ -1,0 +1,159 @@
+"""Reports of evaluations on disk: metrics as JSON, plot data as CSV, figures as PNG."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ztfrep.data.alert_schema import CHANNELS
+from ztfrep.data.files import replacing
+from ztfrep.data.metrics_files import write_metrics
+from ztfrep.evaluation import figures
+from ztfrep.evaluation.alert_protocol import AlertEvaluation
+from ztfrep.evaluation.bootstrap import Scores
+from ztfrep.evaluation.metrics import confusion
+from ztfrep.evaluation.object_protocol import ObjectEvaluation
+from ztfrep.evaluation.projection import Projection
+
+_PROJECTION_TITLES = {"pca": "PCA", "tsne": "t-SNE"}
+_METHOD_TITLES = {"network": "Recurrent network", "pca_reconstruction": "PCA reconstruction"}
+
+
+def write_alert_report(evaluation: AlertEvaluation, metrics: Path, folder: Path) -> None:
+    """Write the metrics and plot data of alerts into `metrics`, and figures into `folder`."""
+    test = evaluation.splits["test"]
+    write_metrics(metrics / "stamps_validation.json", evaluation.splits["validation"].metrics)
+    write_metrics(metrics / "stamps.json", test.metrics)
+    scored = count_rows(test.labels, "alerts")
+    _write_confusion(
+        metrics / "plots" / "classifier_head.csv",
+        folder / "confusion.png",
+        test.labels,
+        test.predicted,
+        evaluation.classes,
+        scored,
+    )
+    _write_methods(folder / "methods.png", test.metrics, scored)
+    _write_projections("alerts", metrics, folder, evaluation.projections, evaluation.classes)
+    method, reconstruction = next(iter(test.reconstructions.items()))
+    panel = figures.reconstruction_panel(
+        test.pixels,
+        test.pixel_mask,
+        reconstruction,
+        test.labels,
+        evaluation.classes,
+        CHANNELS,
+        f"{_title(method)} of {len(test.labels)} test alerts",
+    )
+    _write_figure(folder / "reconstruction.png", panel)
+    curves = figures.loss_curves(
+        evaluation.history, "Autoencoder", best_epoch=evaluation.best_epoch
+    )
+    _write_figure(folder / "loss.png", curves)
+
+
+def write_object_report(evaluation: ObjectEvaluation, metrics: Path, folder: Path) -> None:
+    """Write the metrics and plot data of objects into `metrics`, and figures into `folder`."""
+    test = evaluation.splits["test"]
+    write_metrics(metrics / "series_validation.json", evaluation.splits["validation"].metrics)
+    write_metrics(metrics / "series.json", test.metrics)
+    scored = count_rows(test.labels, "objects")
+    _write_confusion(
+        metrics / "plots" / "recurrent.csv",
+        folder / "confusion.png",
+        test.labels,
+        test.predicted,
+        evaluation.classes,
+        scored,
+    )
+    _write_early_classification(metrics / "plots" / "early.csv", folder / "early.png", test.early)
+    _write_methods(folder / "methods.png", test.metrics, scored)
+    _write_projections("objects", metrics, folder, evaluation.projections, evaluation.classes)
+    curves = figures.loss_curves(
+        evaluation.history, "Recurrent network", best_epoch=evaluation.best_epoch
+    )
+    _write_figure(folder / "loss.png", curves)
+
+
+def count_rows(labels: np.ndarray, name: str) -> str:
+    """Return in words how many test rows have a label, and whether there are others."""
+    labelled = labels >= 0
+    return f"{labelled.sum()} {'' if labelled.all() else 'labelled '}test {name}"
+
+
+def _title(method: str) -> str:
+    return _METHOD_TITLES.get(method, method.replace("_", " ").capitalize())
+
+
+def _write_figure(path: Path, figure: Figure) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(figures.png_bytes(figure))
+
+
+def _write_plot(path: Path, columns: Mapping[str, Sequence[object] | np.ndarray]) -> None:
+    """Write the data of a DVC plot as CSV."""
+    with replacing(path) as temporary:
+        pd.DataFrame(columns).to_csv(temporary, index=False, float_format="%.5g")
+
+
+def _write_confusion(
+    csv: Path,
+    png: Path,
+    labels: np.ndarray,
+    predicted: Mapping[str, np.ndarray],
+    classes: Sequence[str],
+    scored: str,
+) -> None:
+    """Write the confusion of the first method: a CSV row per labelled alert or object, and a PNG.
+
+    The CSV has no rows, and there is no PNG, where no row is labelled or nothing was predicted.
+    """
+    method, classified = next(iter(predicted.items()), ("", labels))
+    labelled = (labels >= 0) & bool(predicted)
+    names = np.array(classes)
+    _write_plot(csv, {"actual": names[labels[labelled]], "predicted": names[classified[labelled]]})
+    if labelled.any():
+        matrix = confusion(labels, classified, len(classes))
+        title = f"{_title(method)}, {scored}"
+        _write_figure(png, figures.confusion_matrix(matrix, classes, title))
+
+
+def _write_methods(path: Path, metrics: Mapping[str, object], scored: str) -> None:
+    """Draw the balanced accuracies of the metrics, with their intervals, if there are any."""
+    methods = {
+        name: scores
+        for name, scores in metrics.items()
+        if isinstance(scores, dict) and "balanced_accuracy" in scores
+    }
+    if methods:
+        figure = figures.method_comparison(methods, "balanced_accuracy", f"Methods on {scored}")
+        _write_figure(path, figure)
+
+
+def _write_projections(
+    name: str,
+    metrics: Path,
+    folder: Path,
+    projections: Sequence[Projection],
+    classes: Sequence[str],
+) -> None:
+    for method, points, labels in projections:
+        label_names = np.array([*classes, "unlabelled"])[labels]
+        _write_plot(
+            metrics / "plots" / f"{name}_{method}.csv",
+            {"x": points[:, 0], "y": points[:, 1], "label": label_names},
+        )
+        title = f"{_PROJECTION_TITLES[method]} of {len(points)} test {name}"
+        _write_figure(folder / f"{method}.png", figures.projection(points, labels, classes, title))
+
+
+def _write_early_classification(csv: Path, png: Path, early: Mapping[int, Scores]) -> None:
+    """Write the scores of early classification as CSV, and as PNG if there are any."""
+    metrics = ("balanced_accuracy", "macro_f1")
+    columns = {metric: [scores[metric] for scores in early.values()] for metric in metrics}
+    _write_plot(csv, {"detections": list(early), **columns})
+    if early:
+        figure = figures.early_classification(early, metrics, "Classification after n detections")
+        _write_figure(png, figure)
