@@ -1,9 +1,9 @@
 """The parameters: `params.yaml`, typed, and checked before anything runs."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.fields import (
@@ -21,6 +21,7 @@ from ztfrep.fields import (
     resolve_path,
 )
 from ztfrep.schema_errors import explain
+from ztfrep.sources import SOURCES, get_source
 from ztfrep.strict_yaml import read_yaml
 
 # Names of these in modules that import them from this one.
@@ -39,67 +40,14 @@ Slack = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Rows = Annotated[int, Field(ge=10, le=1_000_000)]
 _NAMES = ALERCE_FEATURES.names
 FeatureName = Literal[_NAMES]  # type: ignore[valid-type]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits")]
-# `ztfrep.sources.drive` checks the same form before it makes a path of an id.
-DriveId = Annotated[
-    str,
-    Field(
-        pattern="^[A-Za-z0-9_-]{10,100}$",
-        description="the last part of the folder's address: 10 to 100 letters, digits, - and _",
-    ),
-]
 
-
-class Sample(Table):
-    """The simulated survey."""
-
-    scale: Annotated[float, Field(gt=0, le=1)]
-    seed: Seed
-
-
-class Local(Table):
-    """The user's own pickles, as absolute paths."""
-
-    stamps: FilePath
-    series: FilePath
-
-
-class Checksums(Table):
-    """The sha256 that downloaded files must have, where it is known."""
-
-    stamps: Sha256 | None
-    series: Sha256 | None
-    base: Sha256 | None
-    base_recurrente: Sha256 | None
-
-
-class Drive(Table):
-    """The published files on Google Drive, by the ids of their folders."""
-
-    pickles: DriveId
-    encodings: DriveId
-    encoded: bool
-    timeout: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-    sha256: Checksums
-
-
-class Alerts(Table):
-    """Alert packets, and a table of labels, as absolute paths."""
-
-    path: FilePath
-    labels: FilePath
-    label_column: Annotated[str, Field(min_length=1, max_length=200)]
-    broken_archives: Literal["stop", "keep"]
-    max_bad_fraction: Annotated[float, Field(ge=0, le=1)]
-
-
-class Sources(Table):
-    """One table per source."""
-
-    sample: Sample
-    local: Local
-    drive: Drive
-    alerts: Alerts
+if TYPE_CHECKING:
+    Sources = Any
+else:
+    # One table per source, by its name.
+    Sources = create_model(
+        "Sources", __base__=Table, **{name: (get_source(name).Config, ...) for name in SOURCES}
+    )
 
 
 class Budget(Table):
@@ -121,8 +69,8 @@ class Budgets(Table):
 class Convert(Table):
     """How series are split."""
 
-    held_out: Annotated[float, Field(gt=0, le=1 / 3)]
-    held_out_at_least: Annotated[int, Field(ge=0, le=1_000_000)]
+    test_fraction: Annotated[float, Field(gt=0, le=1 / 3)]
+    min_test_objects: Annotated[int, Field(ge=0, le=1_000_000)]
     seed: Seed
 
 
@@ -226,7 +174,7 @@ class Evaluate(Table):
 class Params(Table):
     """All of `params.yaml`."""
 
-    source: Literal["sample", "local", "drive", "alerts"]
+    source: Literal[tuple(SOURCES)]  # type: ignore[valid-type]
     seed: Seed
     threads: Threads
     precision: Literal["float32", "bf16"]
