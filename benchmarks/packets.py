@@ -29,7 +29,8 @@ from pathlib import Path
 from ztfrep.sources.packets.archives import make_readers
 from ztfrep.sources.packets.folders import find_files
 from ztfrep.sources.packets.labels import no_labels
-from ztfrep.sources.packets.packet_tables import Splitting, write_packet_tables
+from ztfrep.data.splits import Splitting
+from ztfrep.sources.packets.packet_tables import write_packet_tables
 folder, out, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 counts = write_packet_tables(
     make_readers(find_files(folder).packets), no_labels(),

@@ -19,12 +19,13 @@ PACKAGE = sorted((ROOT / "ztfrep").rglob("*.py"))
 STAGES = sorted(p for p in (ROOT / "stages").glob("*.py") if p.stem not in ("__init__", "paths"))
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
-BASE = {"errors", "process", "fields"}
+BASE = {"errors", "process", "fields", "registry"}
 # What a package or top-level module may import of ours; nothing imports cli or stages.
 ALLOWED = {
     "errors": set(),
     "process": {"errors"},
     "fields": {"errors"},
+    "registry": set(),
     "strict_yaml": {"data", *BASE},
     "schema_errors": {"data", *BASE},
     "data": BASE,
@@ -170,7 +171,9 @@ READ_BY = {
     ],
     "start_weights('autoencoder')": ["autoencoder.weights"],
     "start_weights('recurrent')": ["recurrent.weights"],
-    "source_config": ["source", "sources.${source}"],
+    # Which source it is follows from the interpolation, and from the manifest.
+    "sources": ["sources.${source}"],
+    "source": [],
 }
 
 
@@ -198,8 +201,8 @@ def parameters(stage: Path) -> set[str]:
                 chain.insert(0, part.attr)
                 part = part.value
             if isinstance(part, ast.Name) and part.id == "params":
-                name = ".".join(chain)
-                if id(node) in calls:
+                name = ".".join(chain).removesuffix(".model_dump")
+                if id(node) in calls and chain[-1] != "model_dump":
                     name += f"({ast.unparse(calls[id(node)].args[0])})"
                 names |= set(READ_BY.get(name, [name]))
     return names

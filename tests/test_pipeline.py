@@ -136,7 +136,7 @@ def project(tmp_path_factory):
         source="local",
         sources__local__stamps=str(home / "stamps.pkl"),
         sources__local__series=str(home / "series.pk"),
-        convert__held_out_at_least=6,
+        convert__min_test_objects=6,
         autoencoder__latent_dim=8,
         autoencoder__dropout=0.1,
         autoencoder__epochs=2,
@@ -357,7 +357,7 @@ def test_alert_packets_go_through_the_whole_pipeline(clean, tmp_path):
         sources__alerts__path=str(nights),
         sources__alerts__labels=str(labels),
         sources__alerts__label_column="kind",
-        convert__held_out_at_least=3,
+        convert__min_test_objects=3,
     )
     clean.run("dvc", "repro")
     counts = clean.json("metrics/data.json")

@@ -8,7 +8,7 @@ import typer
 
 from ztfrep.errors import InputError
 from ztfrep.process import exiting_in_one_line
-from ztfrep.sources.simulation import write_survey
+from ztfrep.sources.simulation.survey import write_survey
 
 app = typer.Typer(
     help="Temporal representations of astronomical alerts.",

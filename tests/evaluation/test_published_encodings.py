@@ -10,7 +10,9 @@ from ztfrep.data.vector_files import SplitVectors as SplitVectors
 from ztfrep.errors import InputError
 
 LABELS = np.array([0, 1, 2, 3, 4, 0])
-BLOCKS = {split: SplitVectors(10.0 * i + np.arange(6)[:, None], LABELS) for i, split in enumerate(SPLITS)}
+BLOCKS = {
+    split: SplitVectors(10.0 * i + np.arange(6)[:, None], LABELS) for i, split in enumerate(SPLITS)
+}
 
 
 def names(kept, labels=LABELS):

@@ -8,9 +8,10 @@ from ztfrep.data.features import ALERCE_FEATURES, is_published_zscore
 from ztfrep.data.splits import split_objects
 from ztfrep.errors import InputError
 from ztfrep.sources.pickles.published_pickles import read_series_pickle, read_stamps_pickle
-from ztfrep.sources.simulation import lightcurves, optics, scene, sky, survey, write_survey
+from ztfrep.sources.simulation import lightcurves, optics, scene, sky, survey
 from ztfrep.sources.simulation.exposures import expose
 from ztfrep.sources.simulation.metadata import physical_features
+from ztfrep.sources.simulation.survey import write_survey
 
 SCALE = 0.002
 SHARES = {

@@ -10,12 +10,13 @@ import pytest
 from tests.alert_packets import CANDID, alert, archive, observation, packet, random_stamps
 from ztfrep.data import features
 from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.splits import Splitting
 from ztfrep.errors import InputError
 from ztfrep.sources.packets.archives import make_readers
 from ztfrep.sources.packets.folders import find_files
 from ztfrep.sources.packets.labels import no_labels
 from ztfrep.sources.packets.packet_alerts import read_packets
-from ztfrep.sources.packets.packet_tables import Splitting, write_packet_tables
+from ztfrep.sources.packets.packet_tables import write_packet_tables
 
 
 def write_packets(folder, *alerts):

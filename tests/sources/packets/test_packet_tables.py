@@ -17,7 +17,7 @@ from tests.alert_packets import CANDID, alert, image, observation, packet, rando
 from ztfrep.data import features
 from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.alert_table import AlertTable
-from ztfrep.data.splits import SPLITS
+from ztfrep.data.splits import SPLITS, Splitting
 from ztfrep.errors import InputError
 from ztfrep.sources.packets.archives import make_readers
 from ztfrep.sources.packets.batch_store import TABLE_INFO, fill_batch_store
@@ -26,7 +26,7 @@ from ztfrep.sources.packets.folders import find_files
 from ztfrep.sources.packets.label_reader import read_labels
 from ztfrep.sources.packets.labels import no_labels
 from ztfrep.sources.packets.packet_reader import Failure, Packet
-from ztfrep.sources.packets.packet_tables import Splitting, write_packet_tables
+from ztfrep.sources.packets.packet_tables import write_packet_tables
 
 
 class Written:

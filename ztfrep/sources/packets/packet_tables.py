@@ -6,7 +6,7 @@ memory does not grow with the number of alerts.
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ztfrep.data.alert_schema import ROW_GROUP, UNLABELLED
 from ztfrep.data.alert_writer import AlertWriter
 from ztfrep.data.files import scratch_folder
-from ztfrep.data.splits import SPLITS, split_objects
+from ztfrep.data.splits import SPLITS, Splitting, split_objects
 from ztfrep.sources.packets.archives import ArchiveReader
 from ztfrep.sources.packets.batch_store import (
     MAX_BATCH_PACKETS,
@@ -48,15 +48,6 @@ SELECT observations.* EXCLUDE (batch, row), batch IS NOT NULL AS has_stamps, spl
 FROM observations
 JOIN splits USING (object_id) ORDER BY split, object_id, detection
 """
-
-
-@dataclass(frozen=True)
-class Splitting:
-    """How objects are split; see `splits.split_objects`."""
-
-    test_fraction: float
-    min_test_objects: int
-    seed: int
 
 
 def write_packet_tables(

@@ -1,12 +1,13 @@
-"""What labels are too few to learn or to score is said at conversion."""
+"""What cannot be trained or scored for lack of labels is reported by the conversion."""
 
 import numpy as np
 import pytest
 
-from stages.label_coverage import count_packets, count_tables, unscored
-from ztfrep.data.alert_schema import CLASSES, SERIES_CLASSES, SPLITS, TableInfo
+from ztfrep.data.alert_schema import CLASSES, SERIES_CLASSES, TableInfo
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.alert_writer import AlertWriter
+from ztfrep.data.splits import SPLITS
+from ztfrep.sources.label_coverage import count_packets, count_tables, describe_unscored
 
 
 def labelled(train, validation, test, classes=CLASSES):
@@ -21,28 +22,28 @@ ALL, NONE = (5,) * 5, (0,) * 5
 COMPLETE = labelled(ALL, ALL, ALL)
 
 
-def test_nothing_is_said_of_labels_of_every_class_in_every_split():
-    assert unscored(COMPLETE, COMPLETE) == []
+def test_labels_of_every_class_in_every_split_need_no_warning():
+    assert describe_unscored(COMPLETE, COMPLETE) == []
     three = labelled(*[(1, 1, 1)] * 3, classes=SERIES_CLASSES)
-    assert unscored(COMPLETE, three) == []
+    assert describe_unscored(COMPLETE, three) == []
 
 
-def test_a_run_without_labels_is_said_to_score_no_class():
+def test_without_labels_no_class_is_scored():
     none = labelled(NONE, NONE, NONE)
-    alerts, objects = unscored(none, none)
+    alerts, objects = describe_unscored(none, none)
     assert alerts.startswith("no labelled alerts: probes")
     assert "classification, probes and confusion will not be scored" in alerts
     assert "the recurrent network is not trained" in objects
     assert "next magnitude" in objects
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_labels_of_one_class_are_said_to_fit_no_probe(place):
+@pytest.mark.parametrize("index", [0, 1])
+def test_with_labels_of_one_class_no_probe_is_fitted(index):
     one = labelled((9, 0, 0, 0, 0), (1, 0, 0, 0, 0), (1, 0, 0, 0, 0))
-    given = [COMPLETE, COMPLETE]
-    given[place] = one
-    rows = ("alerts", "objects")[place]
-    first, validation, test = unscored(*given)
+    counts = [COMPLETE, COMPLETE]
+    counts[index] = one
+    rows = ("alerts", "objects")[index]
+    first, validation, test = describe_unscored(*counts)
     assert first.startswith(f"labelled train {rows} of one class (AGN): ")
     assert "not fitted" in first
     assert "retrieval, clustering and anomaly detection will not be scored" in first
@@ -53,25 +54,25 @@ def test_labels_of_one_class_are_said_to_fit_no_probe(place):
 
 
 def test_a_split_without_labels_or_with_one_class_is_named():
-    (sentence,) = unscored(labelled(ALL, ALL, NONE), COMPLETE)
+    (sentence,) = describe_unscored(labelled(ALL, ALL, NONE), COMPLETE)
     assert sentence == (
         "no labelled test alerts: classification, probes and confusion will not be scored on test, "
         "nor retrieval, clustering and anomaly detection"
     )
-    one, missing = unscored(COMPLETE, labelled(ALL, (0, 2, 0, 0, 0), ALL))
+    one, missing = describe_unscored(COMPLETE, labelled(ALL, (0, 2, 0, 0, 0), ALL))
     assert one.startswith("labelled validation objects of one class (SN): retrieval")
     assert missing.startswith("no validation objects of class AGN, VS, asteroid, bogus")
 
 
-def test_unlabelled_train_rows_are_said_to_fit_no_probe_though_others_are_scored():
-    first, *others = unscored(labelled(NONE, ALL, ALL), COMPLETE)
+def test_without_train_labels_no_probe_is_fitted_though_other_splits_are_scored():
+    first, *others = describe_unscored(labelled(NONE, ALL, ALL), COMPLETE)
     assert first.startswith(
-        "labelled train alerts of no class: the classification branch learns no class, probes"
+        "labelled train alerts of no class: the classifier head learns no class, probes"
     )
     assert others == []
 
 
-def test_labelled_rows_are_counted_alike_from_packets_and_from_tables(tmp_path):
+def test_labelled_rows_of_packets_and_of_tables_are_counted_equally(tmp_path):
     tables = []
     for name, classes in (("stamps", CLASSES), ("series", SERIES_CLASSES)):
         with AlertWriter(
