@@ -34,7 +34,7 @@ ALLOWED = {
     "encoders": {"models", "data", *BASE},
     "training": {"encoders", "models", "data", *BASE},
     "evaluation": {"training", "encoders", "models", "data", *BASE},
-    "params": {"data", "sources", "models", "schema_errors", "strict_yaml", *BASE},
+    "params": {"data", "evaluation", "sources", "models", "schema_errors", "strict_yaml", *BASE},
 }
 
 

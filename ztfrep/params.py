@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, ValidationError, create_model, model_validator
 
-from ztfrep.data.features import ALERCE_FEATURES
+from ztfrep.evaluation.protocol import EvaluationProtocol
 from ztfrep.fields import (
     NO_FILE,
     BatchSize,
@@ -31,13 +31,6 @@ given_file = resolve_path
 
 Network = Literal["autoencoder", "recurrent"]
 _SOURCE_NAMES = tuple(SOURCES)
-# The inverse strength of a probe's regularisation.
-Slack = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
-# Fewer rows than these do not hold one of each class.
-Rows = Annotated[int, Field(ge=10, le=1_000_000)]
-_NAMES = ALERCE_FEATURES.names
-FeatureName = Literal[_NAMES]  # type: ignore[valid-type]
-
 if TYPE_CHECKING:
     Sources: TypeAlias = Any
     Budgets: TypeAlias = Any
@@ -92,33 +85,11 @@ class Encode(Table):
     """Alerts per batch: more than fit in a processor's cache take longer each."""
 
 
-class Evaluate(Table):
-    """The constants of the evaluation protocol."""
+class Evaluate(EvaluationProtocol):
+    """The table `evaluate`."""
 
     encodings: Literal["own", "published"]
     """own | published: the downloaded base.npy and baseRecurrente.npy instead."""
-    max_train_rows: Rows
-    """Train rows for the probes, drawn by class: the SVM is quadratic in them."""
-    knn_neighbours: Annotated[int, Field(ge=1, le=10_000)]
-    """Neighbours of the k-nearest-neighbours probe."""
-    linear_c: Slack
-    """Inverse regularisation strength C of the linear probe."""
-    svm_c: Slack
-    """C of the RBF SVM."""
-    forest_trees: Annotated[int, Field(ge=1, le=10_000)]
-    """Trees of the random forest."""
-    forest_excluded_features: Annotated[list[FeatureName], Field(max_length=len(ALERCE_FEATURES))]
-    """Features that the forest never sees; ALeRCE's classifier excludes them too."""
-    map_rows: Annotated[int, Field(ge=10, le=100_000)]
-    """Rows of a latent map."""
-
-    @model_validator(mode="after")
-    def _leaves_a_feature(self) -> "Evaluate":
-        if len(set(self.forest_excluded_features)) == len(ALERCE_FEATURES):
-            raise ValueError(
-                "forest_excluded_features of every feature; expected one left; shorten the list"
-            )
-        return self
 
 
 class Params(Table):

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 _PICKLE, _NUMPY_ARRAY = b"\x80", b"\x93NUMPY"
 
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits")]
+Sha256 = Annotated[
+    str, Field(pattern="^[0-9a-f]{64}$", json_schema_extra={"expected": "64 hexadecimal digits"})
+]
 # `downloads.download` checks the same form before it makes a path of an id.
 DriveId = Annotated[
     str,
     Field(
         pattern="^[A-Za-z0-9_-]{10,100}$",
-        description="the last part of the folder's address: 10 to 100 letters, digits, - and _",
+        json_schema_extra={
+            "expected": "the last part of the folder's address: 10 to 100 letters, digits, - and _"
+        },
     ),
 ]
 
@@ -33,18 +37,26 @@ class ChecksumConfig(Table):
     """The sha256 that downloaded files must have, where it is known."""
 
     stamps: Sha256 | None
+    """Of the pickle of first alerts; null: not checked."""
     series: Sha256 | None
+    """Of the pickle of series."""
     base: Sha256 | None
+    """Of base.npy."""
     base_recurrente: Sha256 | None
+    """Of baseRecurrente.npy."""
 
 
 class DriveConfig(Table):
     """The published files on Google Drive, by the ids of their folders."""
 
     pickles: DriveId
+    """Id of the folder of the two pickles."""
     encodings: DriveId
+    """Id of the folder of base.npy and baseRecurrente.npy."""
     encoded: bool
-    timeout: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+    """true: download these two as well."""
+    timeout: Annotated[float, Field(gt=0, le=86_400)]
+    """Seconds without a byte before a download is given up."""
     sha256: ChecksumConfig
 
 

@@ -17,10 +17,16 @@ class PacketConfig(Table):
     """Alert packets, and a table of labels, as absolute paths."""
 
     path: FilePath
+    """/absolute/path of a folder, an archive (*.tar.gz, *.zip, ...) or a packet (*.avro)."""
     labels: FilePath
+    """/absolute/path of a CSV with candid or object_id, and a class."""
     label_column: Annotated[str, Field(min_length=1, max_length=200)]
+    """Name of the column of the class."""
     broken_archives: Literal["stop", "keep"]
+    """stop: the alerts after the break are lost, so convert stops |
+    keep: go on, with a warning, with what could be read."""
     max_bad_fraction: Annotated[float, Field(ge=0, le=1)]
+    """Fraction of packets that cannot be read beyond which convert stops."""
 
 
 class PacketSource(Source[PacketConfig]):

@@ -71,7 +71,9 @@ class LocalConfig(Table):
     """The user's own pickles, as absolute paths."""
 
     stamps: FilePath
+    """/absolute/path/td_ztf_stamp_17_06_20.pkl."""
     series: FilePath
+    """/absolute/path/recurrent_dataset.pk."""
 
 
 class LocalSource(PickleSource[LocalConfig]):

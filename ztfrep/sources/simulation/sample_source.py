@@ -15,7 +15,9 @@ class SampleConfig(Table):
     """The simulated survey."""
 
     scale: Annotated[float, Field(gt=0, le=1)]
+    """1.0 is the published size; Validation and Test never shrink."""
     seed: Seed
+    """Seed of the simulation: another seed is another sky."""
 
 
 class SampleSource(PickleSource[SampleConfig]):
