@@ -178,7 +178,12 @@ def read_params(path: str | Path = "params.yaml", *, networks: bool = True) -> P
     and what is expected.
     """
     content = read_yaml(path)
-    kind = params_with_networks() if networks else Params
+    params = _validate(path, Params, content)
+    # Second, because it is slow: torch is imported.
+    return _validate(path, params_with_networks(), content) if networks else params
+
+
+def _validate(path: str | Path, kind: type[Params], content: Any) -> Params:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
