@@ -128,9 +128,9 @@ def _find_files(paths: list[Path]) -> tuple[list[Path], list[IgnoredEntry]]:
                 expected="alert packets, archives of them, or folders of either",
                 remedy="correct the path",
             )
-        found = find_files(path)
-        files += found.packets
-        ignored += found.ignored
+        at_path = find_files(path)
+        files += at_path.packets
+        ignored += at_path.ignored
     if not files:
         raise InputError(
             "read_packets", found="no path", expected="one or more", remedy="give a path"
