@@ -1,4 +1,4 @@
-"""Archives of packets: every packet read where it stands, every break and other entry named."""
+"""Archives of packets: every packet is read, every error and other entry is listed."""
 
 import bz2
 import gzip
@@ -20,11 +20,11 @@ from ztfrep.sources.packets.packet_reader import Failure, Packet
 AVRO = b"Obj\1"
 FILES = {f"{i}.avro": AVRO + bytes([i]) * 30_000 for i in range(30)}
 WHOLE = list(FILES.values())
-PACK = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+COMPRESS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
 
 class Read:
-    """What some files hold, and a check of the books: each member is read or ignored."""
+    """The items of some files; every member must be counted as read or ignored."""
 
     def __init__(self, *paths):
         items = list(read_files(paths))
@@ -55,7 +55,7 @@ def write(path, data):
 
 
 def header(name=b"a.avro", size=0, kind=b"0", field=None):
-    """A tar header as it stands in the archive; `field` in place of its size."""
+    """The bytes of a tar header; `field` replaces its size."""
     block = bytearray(tarfile.TarInfo("x").tobuf(tarfile.USTAR_FORMAT))
     block[:100] = name.ljust(100, b"\0")
     block[124:136] = field or b"%011o\0" % size
@@ -87,9 +87,9 @@ def zipped(files, method=zipfile.ZIP_DEFLATED):
     ["a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tbz2", "a.tar.xz", "a.txz", "N.TAR.GZ", "A.Tar"],
 )
 def test_every_packet_of_an_archive_is_read_in_order(tmp_path, name):
-    pack = next((p for s, p in PACK.items() if s and name.lower()[-2:] in s), PACK[""])
-    pack = PACK[".gz"] if name.lower().endswith("gz") else pack
-    read = Read(write(tmp_path / name, pack(MEMBERS + END)))
+    compress = next((p for s, p in COMPRESS.items() if s and name.lower()[-2:] in s), COMPRESS[""])
+    compress = COMPRESS[".gz"] if name.lower().endswith("gz") else compress
+    read = Read(write(tmp_path / name, compress(MEMBERS + END)))
     assert read.names() == [f"{name}:{member}" for member in FILES]
     assert read.data() == WHOLE
     assert read.failures == []
@@ -127,11 +127,11 @@ def test_a_zip_of_every_method_is_read(tmp_path, method):
 
 @pytest.mark.parametrize("name", ["1.avro.gz", "1.AVRO.BZ2", "1.avro.xz"])
 def test_a_compressed_packet_is_read_as_a_file_and_as_a_member(tmp_path, name):
-    packed = PACK[name[6:].lower()](WHOLE[1])
-    assert Read(write(tmp_path / name, packed)).packets == [Packet(name, WHOLE[1])]
-    read = Read(archive(tmp_path / "a.tar", {name: packed}))
+    compressed = COMPRESS[name[6:].lower()](WHOLE[1])
+    assert Read(write(tmp_path / name, compressed)).packets == [Packet(name, WHOLE[1])]
+    read = Read(archive(tmp_path / "a.tar", {name: compressed}))
     assert read.packets == [Packet(f"a.tar:{name}", WHOLE[1])]
-    read = Read(write(tmp_path / "a.zip", zipped({name: packed})))
+    read = Read(write(tmp_path / "a.zip", zipped({name: compressed})))
     assert read.packets == [Packet(f"a.zip:{name}", WHOLE[1])]
 
 
@@ -142,11 +142,11 @@ def test_a_compressed_packet_is_read_as_a_file_and_as_a_member(tmp_path, name):
         ("a.tar", bz2.compress(MEMBERS + END)),
         ("a.tar.gz", zipped(FILES)),
         ("a.zip", gzip.compress(MEMBERS + END)),
-        # A server packed what was packed already.
+        # Some servers compress a compressed file once more.
         ("a.tar.gz", gzip.compress(gzip.compress(MEMBERS + END))),
-        ("night", MEMBERS + END),
-        ("night.tar.gz.1", gzip.compress(MEMBERS + END)),
-        ("night", zipped(FILES)),
+        ("unnamed", MEMBERS + END),
+        ("unnamed.tar.gz.1", gzip.compress(MEMBERS + END)),
+        ("unnamed", zipped(FILES)),
     ],
 )
 def test_the_bytes_of_an_archive_decide_its_format(tmp_path, name, data):
@@ -261,12 +261,12 @@ def half(data):
     [
         ("a.tar.gz", half, 10),
         ("a.tar", half, 14),
-        ("a.tar.gz", lambda data: data[:-4], 28),  # without the end of gzip's sum
-        ("a.tar.gz", lambda data: data[:-8] + bytes(8), 28),  # a wrong sum
+        ("a.tar.gz", lambda data: data[:-4], 28),  # without the end of gzip's checksum
+        ("a.tar.gz", lambda data: data[:-8] + bytes(8), 28),  # a wrong checksum
         ("a.tar", lambda data: data[: 30 * ONE], 30),  # without tar's end
         ("a.tar", lambda data: data[: 29 * ONE + 300], 29),  # within a header
         ("a.tar.gz", lambda data: data + b"rest", 28),
-        ("a.tar.gz", lambda data: b"", 0),
+        (("a.tar.gz", lambda data: b"", 0)),
         ("a.tar.gz", lambda data: b"<html>" * 500, 0),
         ("a.tar.gz", lambda data: b"\x1f\x8b", 0),
         ("a.zip", lambda data: half(zipped(FILES)), 0),
@@ -282,19 +282,21 @@ def test_a_broken_archive_is_one_failure_after_its_readable_packets(tmp_path, na
     assert read.data() == WHOLE[: len(read.packets)]
 
 
-@pytest.mark.parametrize("suffix", PACK)
+@pytest.mark.parametrize("suffix", COMPRESS)
 def test_a_truncated_archive_is_described_with_the_position(tmp_path, suffix):
-    data = PACK[suffix](b"".join(member(b"%d.avro" % i, AVRO + bytes(9)) for i in range(90)) + END)
+    data = COMPRESS[suffix](
+        b"".join(member(b"%d.avro" % i, AVRO + bytes(9)) for i in range(90)) + END
+    )
     cut = len(data) * 6 // 10
     read = Read(write(tmp_path / f"a.tar{suffix}", data[:cut]))
-    where = f"broken at byte {cut}: cut short" if suffix else "broken at byte "
-    assert read.detail().startswith(where)
+    position = f"broken at byte {cut}: cut short" if suffix else "broken at byte "
+    assert read.detail().startswith(position)
     counts = f"{len(read.packets)} alerts before it were read, 0 after it"
     assert read.detail().endswith(counts)
 
 
 @pytest.mark.parametrize(
-    ("data", "what"),
+    ("data", "description"),
     [
         (b"<html><title>404 Not Found</title></html>", "an HTML page titled '404 Not Found'"),
         (b"", "an empty file"),
@@ -303,10 +305,10 @@ def test_a_truncated_archive_is_described_with_the_position(tmp_path, suffix):
     ],
 )
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.tar", "a.zip"])
-def test_a_file_that_is_no_archive_is_described(tmp_path, name, data, what):
-    assert what in Read(write(tmp_path / name, data)).detail()
+def test_a_file_that_is_no_archive_is_described(tmp_path, name, data, description):
+    assert description in Read(write(tmp_path / name, data)).detail()
     read = Read(archive(tmp_path / "b.tar", {name: data, "1.avro": WHOLE[1]}))
-    assert what in read.detail()
+    assert description in read.detail()
     assert read.data() == [WHOLE[1]]
 
 
@@ -315,14 +317,14 @@ def test_a_file_that_is_no_archive_is_described(tmp_path, name, data, what):
 def test_concatenated_archives_are_read_to_the_end(tmp_path, suffix, padding):
     first, second = MEMBERS[: 20 * ONE], MEMBERS[20 * ONE :]
     data = first + bytes(padding) + second + END
-    read = Read(write(tmp_path / f"a.tar{suffix}", PACK[suffix](data)))
+    read = Read(write(tmp_path / f"a.tar{suffix}", COMPRESS[suffix](data)))
     assert read.data() == WHOLE
     assert read.failures == []
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
 @pytest.mark.parametrize(
-    ("damage", "lost", "where"),
+    ("damage", "lost", "offset"),
     [
         # Zeros over a header, over a page of it, and over three members and their headers.
         (lambda data, at: data[:at] + bytes(512) + data[at + 512 :], 1, 0),
@@ -334,26 +336,26 @@ def test_concatenated_archives_are_read_to_the_end(tmp_path, suffix, padding):
         (lambda data, at: data[:at] + header(size=10**9) + data[at + 512 :], 1, 0),
     ],
 )
-def test_members_after_an_error_are_read(tmp_path, suffix, damage, lost, where):
+def test_members_after_an_error_are_read(tmp_path, suffix, damage, lost, offset):
     at = 10 * ONE
     data = damage(MEMBERS + END, at)
-    read = Read(write(tmp_path / f"a.tar{suffix}", PACK[suffix](data)))
+    read = Read(write(tmp_path / f"a.tar{suffix}", COMPRESS[suffix](data)))
     assert read.data() == WHOLE[:10] + WHOLE[10 + lost :]
-    assert f"byte {at + where}" in read.detail()
+    assert f"byte {at + offset}" in read.detail()
     assert f"10 alerts before it were read, {20 - lost} after it" in read.detail()
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_bytes_after_the_end_are_an_error_with_their_position(tmp_path, suffix):
     data = MEMBERS + END
-    read = Read(write(tmp_path / f"a.tar{suffix}", PACK[suffix](data + b"rest" * 1000)))
+    read = Read(write(tmp_path / f"a.tar{suffix}", COMPRESS[suffix](data + b"rest" * 1000)))
     assert read.data() == WHOLE
     assert f"byte {len(data)}" in read.detail()
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
 def test_bytes_after_compressed_data_are_an_error_unless_they_are_zeros(tmp_path, suffix):
-    data = PACK[suffix](MEMBERS + END)
+    data = COMPRESS[suffix](MEMBERS + END)
     read = Read(write(tmp_path / "a.tar.gz", data + bytes(5000)))
     assert read.failures == []
     read = Read(write(tmp_path / "a.tar.gz", data + bytes(50) + b"rest"))
@@ -424,25 +426,25 @@ def test_a_file_too_large_for_a_packet_is_not_read(tmp_path, monkeypatch):
 
 def test_an_archive_of_several_gzip_members_is_read_completely(tmp_path):
     data = MEMBERS + END
-    packed = gzip.compress(data[:100_000]) + gzip.compress(data[100_000:])
-    read = Read(write(tmp_path / "a.tar.gz", packed))
+    compressed = gzip.compress(data[:100_000]) + gzip.compress(data[100_000:])
+    read = Read(write(tmp_path / "a.tar.gz", compressed))
     assert read.data() == WHOLE
     assert read.failures == []
 
 
 def test_a_checksum_far_after_the_last_packet_is_validated(tmp_path):
-    packed = gzip.compress(MEMBERS + bytes(2_000_000))[:-8] + bytes(8)
-    read = Read(write(tmp_path / "a.tar.gz", packed))
+    compressed = gzip.compress(MEMBERS + bytes(2_000_000))[:-8] + bytes(8)
+    read = Read(write(tmp_path / "a.tar.gz", compressed))
     assert read.data() == WHOLE
     assert [f.reason for f in read.failures] == ["archive"]
 
 
 def test_every_archive_has_its_own_reader(tmp_path):
-    names = ["1.avro", "A.TAR.GZ", "2.avro.gz", "b.zip", "c.txz", "night"]
+    names = ["1.avro", "A.TAR.GZ", "2.avro.gz", "b.zip", "c.txz", "unnamed"]
     parts = [reader.args[0] for reader in make_readers([tmp_path / name for name in names])]
     assert [[path.name for path in part] for part in parts] == [
         *(["A.TAR.GZ"], ["b.zip"], ["c.txz"]),
-        ["1.avro", "2.avro.gz", "night"],
+        ["1.avro", "2.avro.gz", "unnamed"],
     ]
 
 
@@ -475,7 +477,7 @@ HOSTILE = {
 @pytest.mark.parametrize("case", HOSTILE)
 def test_false_headers_are_errors_and_cost_no_other_member(tmp_path, case, suffix):
     data = member(b"0.avro") + HOSTILE[case] + member(b"1.avro", WHOLE[1]) * 2 + END
-    read = Read(write(tmp_path / f"a.tar{suffix}", PACK[suffix](data)))
+    read = Read(write(tmp_path / f"a.tar{suffix}", COMPRESS[suffix](data)))
     assert len(read.detail()) < 300
     assert read.names()[0] == f"a.tar{suffix}:0.avro"
     assert WHOLE[1] in read.data()
@@ -492,7 +494,7 @@ def test_the_number_of_empty_members_is_limited(tmp_path, one, monkeypatch):
     monkeypatch.setattr("ztfrep.sources.packets.streams._FREE_MEMBERS", 100)
     read = Read(write(tmp_path / "a.tar.gz", gzip.compress(one * 200 + MEMBERS + END)))
     assert "headers of members, for 0 bytes" in read.detail()
-    # A night may have any number of packets.
+    # An archive may have any number of packets.
     monkeypatch.setattr("ztfrep.sources.packets.streams._FREE_MEMBERS", 3)
     assert Read(write(tmp_path / "a.tar.gz", gzip.compress(MEMBERS + END))).failures == []
 
@@ -502,7 +504,7 @@ LARGE = header(b"x.txt", len(ZEROS)) + ZEROS
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "what"),
+    ("name", "data", "description"),
     [
         ("a.tar.gz", gzip.compress(LARGE), "claims 4000000 bytes"),
         ("a.tar.xz", lzma.compress(LARGE), "claims 4000000 bytes"),
@@ -517,17 +519,19 @@ LARGE = header(b"x.txt", len(ZEROS)) + ZEROS
         ("b.tar", member(b"b.tar.bz2", bz2.compress(LARGE + ZEROS)) * 9, "unpack to over"),
     ],
 )
-def test_decompressed_bytes_are_limited_by_the_file_size(tmp_path, monkeypatch, name, data, what):
+def test_decompressed_bytes_are_limited_by_the_file_size(
+    tmp_path, monkeypatch, name, data, description
+):
     monkeypatch.setattr("ztfrep.sources.packets.streams._FREE_BYTES", 1_000_000)
     read = Read(write(tmp_path / name, data))
-    assert what in read.failures[-1].detail
+    assert description in read.failures[-1].detail
     assert read.failures[-1].name == name
 
 
 def test_a_compression_dictionary_of_gigabytes_is_refused(tmp_path):
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 20}]
     data = bytearray(lzma.compress(MEMBERS + END, filters=filters, check=lzma.CHECK_NONE))
-    # Of the block's header behind that of the stream: its size, flags, filter, its properties.
+    # The header of the block follows that of the stream: size, flags, filter, properties.
     assert data[14:16] == b"\x21\x01"
     data[16] = 40
     data[20:24] = struct.pack("<I", __import__("zlib").crc32(bytes(data[12:20])))

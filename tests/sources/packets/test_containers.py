@@ -56,8 +56,8 @@ def test_a_container_of_too_many_records_is_refused_before_decoding():
     one = encode(SCHEMA, {"a": 1, "rows": [], "text": ""})
     for blocks in ([(MAX_RECORDS + 1, one * (MAX_RECORDS + 1))], [(1, one)] * (MAX_RECORDS + 1)):
         with pytest.raises(ValueError, match="1001 records or more.*may have 1000; split it"):
-            open_container(container(SCHEMA, *blocks, packed=True))
-    _, blocks = open_container(container(SCHEMA, (MAX_RECORDS, one * MAX_RECORDS), packed=True))
+            open_container(container(SCHEMA, *blocks, deflated=True))
+    _, blocks = open_container(container(SCHEMA, (MAX_RECORDS, one * MAX_RECORDS), deflated=True))
     assert sum(count for count, _ in blocks) == MAX_RECORDS
     with pytest.raises(ValueError, match="records"):
         open_container(container(SCHEMA, *[(0, b"")] * 10_000))
@@ -65,7 +65,7 @@ def test_a_container_of_too_many_records_is_refused_before_decoding():
 
 def test_a_header_is_parsed_once_for_files_that_share_it():
     first, second = (container(SCHEMA, (1, bytes([n]) * 9)) for n in (1, 2))
-    other = container(OTHER_SCHEMA, (1, bytes(9)), packed=True)
+    other = container(OTHER_SCHEMA, (1, bytes(9)), deflated=True)
     header, _ = open_container(first)
     again, blocks = open_container(second, header)
     assert again is header
@@ -79,7 +79,7 @@ def test_a_header_is_parsed_once_for_files_that_share_it():
 
 
 def test_the_bytes_of_all_blocks_are_limited():
-    _, blocks = open_container(container(SCHEMA, *[(1, bytes(30_000_000))] * 3, packed=True))
+    _, blocks = open_container(container(SCHEMA, *[(1, bytes(30_000_000))] * 3, deflated=True))
     with pytest.raises(ValueError, match="more than 64 MB of records; split the file"):
         list(blocks)
 
@@ -92,7 +92,7 @@ def test_a_container_with_too_long_a_schema_is_refused():
 def test_a_container_damaged_after_its_records_is_refused_with_the_position():
     whole = container(SCHEMA, (1, encode(SCHEMA, {"a": 1, "rows": [], "text": ""})))
     with pytest.raises(ValueError, match=rf"at byte {len(whole)} of {len(whole) + 7}, after 1 re"):
-        open_container(whole + b"rubbish")
+        open_container(whole + b"garbage")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Stamps out of packets: plain ones fast, odd ones right, broken ones refused by their reason."""
+"""Cutouts of packets: common and uncommon images are read, broken ones refused with a reason."""
 
 import gzip
 from pathlib import Path
@@ -14,7 +14,7 @@ PIXELS = random_stamps(0)[0]
 
 
 def fits_file(pixels, **options):
-    """The same image by astropy, in a form that is not the plain one."""
+    """The image as astropy writes it."""
     unit = fits.PrimaryHDU(pixels)
     for key, value in options.items():
         unit.header[key] = value
@@ -79,9 +79,9 @@ whole = image(PIXELS)
         (b"", "gzip"),
         (b"hello", "gzip"),
         (whole[: len(whole) // 2], "gzip"),  # cut short
-        (whole[:-4], "gzip"),  # without the end of its sum
+        (whole[:-4], "gzip"),  # without the end of its checksum
         (whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:], "gzip"),  # one bit
-        (gzip.compress(bytes(5_000_000)), "gzip"),  # small, and unpacks to far more
+        (gzip.compress(bytes(5_000_000)), "gzip"),  # small, and decompresses to far more
         (gzip.compress(b"hello" * 2000), "fits"),  # no FITS
         (gzip.compress(gzip.decompress(whole)[:9000]), "fits"),  # fewer pixels than announced
         (gzip.compress(b""), "fits"),
@@ -107,13 +107,13 @@ def test_a_broken_image_is_refused_with_a_reason(packed, reason):
     ],
 )
 def test_a_smaller_image_is_padded_so_that_its_alert_is_in_the_centre(shape, x, y, rows, columns):
-    found = cutout_slices(shape, x, y)
-    assert [(part.start, part.stop) for part in found] == [rows, columns]
-    # The alert, in the image's own pixels, comes to stand in the middle of the stamp.
+    slices = cutout_slices(shape, x, y)
+    assert [(part.start, part.stop) for part in slices] == [rows, columns]
+    # The alert, in the image's own pixels, is in the centre of the stamp.
     if shape != (63, 63):
         first_row, first_column = max(0, round(y - 1) - 31), max(0, round(x - 1) - 31)
-        assert found[0].start + round(y - 1) - first_row == 31
-        assert found[1].start + round(x - 1) - first_column == 31
+        assert slices[0].start + round(y - 1) - first_row == 31
+        assert slices[1].start + round(x - 1) - first_column == 31
 
 
 @pytest.mark.parametrize(

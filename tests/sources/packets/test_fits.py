@@ -1,4 +1,4 @@
-"""Images of FITS files: as astropy reads them, and safe on hostile bytes."""
+"""Images of FITS files: equal to those of astropy, and safe on hostile bytes."""
 
 import io
 import warnings
@@ -68,7 +68,7 @@ def test_an_image_is_equal_to_that_of_astropy(data):
     raw = header(*(card(*item) for item in cards.items())) + pixels.tobytes()
     raw += bytes(-len(raw) % 2880)
     if data.draw(st.booleans()):
-        # The image as an extension, behind an empty primary header.
+        # The image as an extension, after an empty primary header.
         empty = header(card("SIMPLE", "T"), card("BITPIX", 8), card("NAXIS", 0))
         first = "XTENSION= 'IMAGE   '           / an image".ljust(80).encode()
         more = card("PCOUNT", 0) + card("GCOUNT", 1)
@@ -78,12 +78,12 @@ def test_an_image_is_equal_to_that_of_astropy(data):
         )
         raw += pixels.tobytes()
         raw += bytes(-len(raw) % 2880)
-    found = read_image(raw)
-    assert found.dtype == np.float32
+    image = read_image(raw)
+    assert image.dtype == np.float32
     # astropy scales small integers in float32.
-    np.testing.assert_allclose(found, by_astropy(raw), rtol=1e-6, atol=1e-6 * 1e5 * 2**15)
+    np.testing.assert_allclose(image, by_astropy(raw), rtol=1e-6, atol=1e-6 * 1e5 * 2**15)
     if not {"BSCALE", "BZERO"} & set(cards):
-        np.testing.assert_array_equal(found, by_astropy(raw))
+        np.testing.assert_array_equal(image, by_astropy(raw))
 
 
 def test_bscale_bzero_and_blank_are_applied():

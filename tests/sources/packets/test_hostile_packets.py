@@ -1,4 +1,4 @@
-"""Packets made to take memory or time: each is refused in a line, within 2 s and 256 MB."""
+"""Packets that need much memory or time: each is refused with one line, within 2 s and 256 MB."""
 
 import gzip
 import json
@@ -11,7 +11,7 @@ SECONDS, MEGABYTES = 2, 256
 
 
 def array(items):
-    """A record of an array as long as one likes."""
+    """A record of an array of any length."""
     return {"type": "record", "name": "a", "fields": [
         {"name": "objectId", "type": "string"},
         {"name": "candidate", "type": "null"},
@@ -46,15 +46,17 @@ def cases():
     no_end = b"SIMPLE  =                    T".ljust(80) + b"X       = 1".ljust(80) * 3000
     keys = b"".join(b"\x06" + i.to_bytes(3, "big") + b"\0" for i in range(500_000))
     return {
-        "records of a byte": container(BYTE, (1 << 25, bytes(1 << 25)), packed=True),
-        "20,000 alerts": container(schema(), (20_000, one * 20), packed=True),
-        "as many alerts as a file may have": container(schema(), (1000, one * 1000), packed=True),
-        "blocks that unpack to 32 MB": container(schema(), *[(1, bytes(1 << 25))] * 3, packed=True),
-        "a block that unpacks to 99 MB": container(schema(), (1, bytes(99 << 20)), packed=True),
-        "an array of 30 million": container(long, (1, items(30_000_000)), packed=True),
-        "arrays in a thousand records": container(long, *[(1, items(60_000))] * 999, packed=True),
+        "records of a byte": container(BYTE, (1 << 25, bytes(1 << 25)), deflated=True),
+        "20,000 alerts": container(schema(), (20_000, one * 20), deflated=True),
+        "as many alerts as a file may have": container(schema(), (1000, one * 1000), deflated=True),
+        "blocks that unpack to 32 MB": container(
+            schema(), *[(1, bytes(1 << 25))] * 3, deflated=True
+        ),
+        "a block that unpacks to 99 MB": container(schema(), (1, bytes(99 << 20)), deflated=True),
+        "an array of 30 million": container(long, (1, items(30_000_000)), deflated=True),
+        "arrays in a thousand records": container(long, *[(1, items(60_000))] * 999, deflated=True),
         "observations in a thousand records": container(
-            observations, *[(1, items(9999))] * 999, packed=True
+            observations, *[(1, items(9999))] * 999, deflated=True
         ),
         "a schema of brackets": container(b"[" * 16_000_000, (1, one)),
         "a short schema of brackets": container(b"[" * 500_000, (1, one)),
@@ -69,7 +71,7 @@ def cases():
         "metadata": b"Obj\x01" + encode("long", 500_000) + keys,
         "empty blocks": container(schema(), *[(0, b"")] * 100_000),
         "headers without an end": container(
-            schema(), (1000, with_stamps(no_end) * 1000), packed=True
+            schema(), (1000, with_stamps(no_end) * 1000), deflated=True
         ),
         "stamps that unpack to 64 MB": packet(alert(stamps=[gzip.compress(bytes(1 << 26))] * 3)),
         "a long name": packet(alert("ZTF" * 3_000_000)),

@@ -1,4 +1,4 @@
-"""Labels from a user's table: read as people write them, every row a label or counted."""
+"""Labels from a user's table: every row is a label or counted."""
 
 import logging
 
@@ -241,14 +241,14 @@ def test_lines_rows_and_names_are_limited(tmp_path, monkeypatch):
         read(tmp_path, "x" * 1_000_000)
     with pytest.raises(InputError, match="quote in the row of line 2 that is never closed"):
         read(tmp_path, 'candid,class\n"' + f"{ONE},SN\n" * 100_000)
-    # It is given up early, not after so many rows.
+    # Reading ends early, not after all rows.
     with pytest.raises(InputError, match="200 of 200 rows that do not fit"):
         read(tmp_path, "candid,class\n" + "x\n" * 100_000)
     with pytest.raises(InputError, match="200 of 200 rows.*line 2 has 20001 fields"):
         read(tmp_path, "candid,class\n" + ("," * 20_000 + "\n") * 300)
     with pytest.raises(InputError, match="columns candid, class, candid0, candid1"):
         read(tmp_path, ",".join(["candid", "class", *(f"candid{i}" for i in range(5000))]))
-    # The names of other classes are many and long, what is kept of them is not.
+    # The names of other classes are many and long; few and short ones are stored.
     lines = "".join(f"{CANDID + i},{'y' * 30_000}{i}\n{CANDID + i},{i}\n" for i in range(30))
     labels = read(tmp_path, f"candid,class\n{ONE},SN\n{lines}")
     assert labels.counts["other_classes"] == 60

@@ -15,7 +15,7 @@ from ztfrep.errors import InputError
 from ztfrep.sources.packets.archives import make_readers
 from ztfrep.sources.packets.folders import find_files
 from ztfrep.sources.packets.labels import no_labels
-from ztfrep.sources.packets.packet_alerts import read_packets
+from ztfrep.sources.packets.packet_alerts import read_packet_contents, read_packets
 from ztfrep.sources.packets.packet_tables import write_packet_tables
 
 
@@ -78,7 +78,7 @@ def test_alerts_have_their_pixels_features_and_order_of_reading(tmp_path):
         alert("A", candid=CANDID + 3, jd=2459020.5, sgscore1=-999.0),
         alert("A", candid=CANDID + 2, jd=2459015.5),
     ]
-    read = read_packets(write_packets(tmp_path, *alerts))
+    read = read_packet_contents(write_packets(tmp_path, *alerts))
     assert read.alerts.columns.tolist() == ["object_id", "candid", "mjd", "fid"]
     assert read.alerts["object_id"].tolist() == ["B", "A", "A"]
     assert (read.alerts["candid"] - CANDID).tolist() == [9, 3, 2]
@@ -107,7 +107,7 @@ def test_observations_are_those_of_the_objects_in_time_order(tmp_path):
         alert("A", candid=CANDID + 10, jd=2459020.5, prior=prior),
         alert("A", candid=CANDID + 9, jd=2459010.5, prior=prior[:2]),
     ]
-    observations = read_packets(write_packets(tmp_path, *alerts)).observations
+    observations = read_packet_contents(write_packets(tmp_path, *alerts)).observations
     assert observations.columns.tolist() == [
         *("object_id", "candid", "mjd", "fid"),
         *("magpsf", "sigmapsf", "diffmaglim", "alert"),
@@ -133,7 +133,19 @@ def test_alerts_and_observations_are_equal_to_those_of_the_tables(tmp_path, thre
     # A repeated alert: the first is used.
     alerts.append(alert("ZTF0", candid=CANDID, magpsf=15.0))
     path = write_packets(tmp_path / "packets", *alerts)
-    assert_equal_to_tables(read_packets(path, threads=threads), path, tmp_path)
+    assert_equal_to_tables(read_packet_contents(path, threads=threads), path, tmp_path)
+
+
+def test_the_alerts_of_packets_can_be_encoded_and_have_their_observations(tmp_path):
+    prior = [observation(2459001.5)]
+    path = write_packets(tmp_path, alert("B"), alert("A", candid=CANDID + 2, prior=prior))
+    contents, alerts = read_packet_contents(path), read_packets(path)
+    assert alerts.feature_unit == features.PHYSICAL
+    pd.testing.assert_frame_equal(alerts.index(), contents.alerts)
+    pd.testing.assert_frame_equal(alerts.observations(), contents.observations)
+    (batch,) = alerts.batches(10)
+    np.testing.assert_array_equal(batch.stamps, contents.stamps)
+    np.testing.assert_array_equal(batch.metadata, contents.features)
 
 
 def test_files_archives_and_folders_are_read_together(tmp_path):
@@ -141,18 +153,18 @@ def test_files_archives_and_folders_are_read_together(tmp_path):
     tar = archive(tmp_path / "a.tar.gz", {"1.avro": packet(alert(candid=CANDID + 2))})
     file = tmp_path / "3.avro"
     file.write_bytes(packet(alert(candid=CANDID + 3)))
-    read = read_packets([str(folder), tar, file])
+    read = read_packet_contents([str(folder), tar, file])
     assert sorted(read.alerts["candid"] - CANDID) == [1, 2, 3]
-    assert (read_packets(str(file)).alerts["candid"] - CANDID).tolist() == [3]
+    assert (read_packet_contents(str(file)).alerts["candid"] - CANDID).tolist() == [3]
 
 
-def test_unread_packets_and_files_are_listed_with_a_warning(tmp_path, caplog):
+def test_unread_packet_contents_and_files_are_listed_with_a_warning(tmp_path, caplog):
     folder = write_packets(tmp_path / "folder", alert(candid=CANDID + 1))
     (folder / "bad.avro").write_bytes(b"")
     (folder / "notes.txt").write_text("hello")
     files = {"readme": b"text", "2.avro": packet(alert(candid=CANDID + 2))[:-9]}
     archive(folder / "b.tar", files)
-    read = read_packets(folder)
+    read = read_packet_contents(folder)
     assert (read.alerts["candid"] - CANDID).tolist() == [1]
     assert read.unread[["name", "reason"]].to_numpy().tolist() == [
         ["b.tar:2.avro", "avro"],
@@ -164,33 +176,33 @@ def test_unread_packets_and_files_are_listed_with_a_warning(tmp_path, caplog):
         caplog.text
     )
     caplog.clear()
-    read_packets(folder / "0.avro")
+    read_packet_contents(folder / "0.avro")
     assert not caplog.records
 
 
 def test_a_path_that_does_not_exist_is_an_error(tmp_path):
     file = write_packets(tmp_path, alert()) / "0.avro"
     with pytest.raises(InputError, match=r"gone\.avro: found no such file or folder"):
-        read_packets([file, tmp_path / "gone.avro"])
+        read_packet_contents([file, tmp_path / "gone.avro"])
     with pytest.raises(InputError, match="found no path"):
-        read_packets([])
+        read_packet_contents([])
 
 
 def test_no_readable_alert_is_an_error(tmp_path):
     (tmp_path / "bad.avro").write_bytes(b"<html>")
     match = r"found no alert that can be read \(1 avro; the first is bad\.avro: no Avro container"
     with pytest.raises(InputError, match=match):
-        read_packets(tmp_path)
+        read_packet_contents(tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(InputError, match="0 files, no alert packets"):
-        read_packets(empty)
+        read_packet_contents(empty)
 
 
 def test_no_temporary_file_remains(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
-    read_packets(write_packets(tmp_path / "packets", alert()))
+    read_packet_contents(write_packets(tmp_path / "packets", alert()))
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
@@ -200,6 +212,6 @@ def test_no_temporary_file_remains(tmp_path, monkeypatch):
 def test_a_real_archive_is_equal_to_its_tables(tmp_path):
     folder = Path(os.environ["ZTFREP_REAL_DATA"]) / "real-alerts"
     path = sorted(folder.glob("*.tar.gz"))[0]
-    read = read_packets(path)
+    read = read_packet_contents(path)
     assert len(read.alerts) > 100
     assert_equal_to_tables(read, path, tmp_path)

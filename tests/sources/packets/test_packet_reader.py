@@ -1,4 +1,4 @@
-"""Alert packets to rows: the features, the series before them, and what is wrong with a packet."""
+"""Packets to alerts and observations: features, prior observations, and reasons of failures."""
 
 import gzip
 import io
@@ -29,7 +29,7 @@ from ztfrep.sources.packets.observations import MISSING_REASONS
 from ztfrep.sources.packets.packet_counts import FAILURE_REASONS
 from ztfrep.sources.packets.packet_reader import Packet, decode_batches, decode_packets
 
-INDEX = {name: place for place, name in enumerate(features.NAMES)}
+INDEX = {name: column for column, name in enumerate(features.NAMES)}
 
 
 def read(*alerts, **options):
@@ -54,7 +54,7 @@ def test_an_alert_becomes_a_row():
 def test_derived_features_are_those_of_alerce():
     batch = read(alert(ra=266.4, dec=-28.9, ndethist=4, ncovhist=100, fwhm=55.0))
     assert feature(batch, "non_detections") == 96
-    assert feature(batch, "fwhm") == 55  # clipped where it is scaled, not here
+    assert feature(batch, "fwhm") == 55  # clipped only when it is scaled
     sky = SkyCoord(np.float32(266.4) * u.deg, np.float32(-28.9) * u.deg)
     assert feature(batch, "gal_lat") == pytest.approx(sky.galactic.b.deg, abs=1e-4)
     assert feature(batch, "gal_long") == pytest.approx(sky.galactic.l.deg, abs=1e-4)
@@ -83,7 +83,7 @@ FIXED = {"type": "fixed", "name": "sign", "size": 1}
         ("long", [1], [-1, 0], [2**62]),
         ("float", [1.0], [-1.0, 0.0], [0.5, float("inf")]),
         ("double", [1.0], [-1.0, 0.0], [-2.0]),
-        # The number of a symbol says nothing.
+        # The number of a symbol has no meaning.
         ({"type": "enum", "name": "sign", "symbols": ["t", "f"]}, [], [], ["t", "f"]),
     ],
 )
@@ -99,8 +99,8 @@ def test_isdiffpos_is_one_for_a_faded_source(kind, positive, negative, unknown, 
             prior = [observation(candid=5, isdiffpos=value)]
             batch = read(alert(prior=prior), types={f"{where}.isdiffpos": kind})
         observations = batch.alerts if where == "candidate" else batch.prior_observations
-        value_read = observations.metadata[0, INDEX["isdiffpos"]]
-        np.testing.assert_array_equal(value_read, expected, err_msg=repr(value))
+        stored = observations.metadata[0, INDEX["isdiffpos"]]
+        np.testing.assert_array_equal(stored, expected, err_msg=repr(value))
 
 
 @pytest.mark.parametrize("nothing", [None, "", " "])
@@ -275,20 +275,20 @@ def test_all_alerts_of_a_file_are_read():
     np.testing.assert_array_equal(batch.stamps[6], random_stamps(7))
 
 
-def whole(*alerts):
+def encode_records(*alerts):
     return b"".join(encode(schema(), one) for one in alerts)
 
 
 def test_a_damaged_file_of_several_alerts_is_one_failure():
     several = [alert(candid=CANDID + n) for n in range(3)]
-    good = container(schema(), (2, whole(*several[:2])), (1, whole(several[2])))
-    short = container(schema(), (2, whole(*several[:2])), (2, whole(several[2])))
+    good = container(schema(), (2, encode_records(*several[:2])), (1, encode_records(several[2])))
+    short = container(schema(), (2, encode_records(*several[:2])), (2, encode_records(several[2])))
     for bad in (
-        packet(*several) + b"rubbish",
+        packet(*several) + b"garbage",
         packet(*several)[:-5],
         good + good,
         short,
-        container(schema(), (1, whole(several[0])), (1, b"rubbish")),
+        container(schema(), (1, encode_records(several[0])), (1, b"garbage")),
     ):
         before, after = (Packet(n, packet(alert(n, candid=CANDID + 9))) for n in "ac")
         batch = decode_packets([before, Packet("b", bad), after])
@@ -312,7 +312,7 @@ def test_an_unusable_alert_costs_no_other_alert_of_its_file():
 def test_the_size_of_batches_is_limited(monkeypatch, limit):
     monkeypatch.setattr(f"ztfrep.sources.packets.packet_reader.{limit}", 6)
     one = alert(candid=CANDID, prior=[observation(2459001.5)])
-    files = [Packet("a", container(schema(), (7, whole(one) * 7), packed=True))] * 3
+    files = [Packet("a", container(schema(), (7, encode_records(one) * 7), deflated=True))] * 3
     batches = list(decode_batches(files))
     assert [len(batch.object_id) for batch in batches] == [7] * 3
     assert [len(batch.prior_observations.mjd) for batch in batches] == [7] * 3
@@ -383,7 +383,7 @@ def test_a_packet_with_additional_fields_of_a_broker_is_read():
 
 
 def test_a_packet_in_wire_form_is_refused_with_advice():
-    data = b"\0\0\0\0\7" + whole(alert())
+    data = b"\0\0\0\0\7" + encode_records(alert())
     (failure,) = decode_packets([Packet("a", data)]).failures
     assert failure.reason == "wire"
     assert "the stream's form (schema number 7), without its schema; save" in failure.detail
@@ -433,7 +433,7 @@ def test_pixels_without_data_are_masked_and_counted_by_reason():
 good = image(random_stamps(1)[0])
 
 
-def with_bytes_behind(data):
+def with_bytes_after_record(data):
     """The same packet, with three bytes in its block that no record claims."""
     sync = data[-16:]
     header = data[: data.index(sync) + 16]
@@ -451,7 +451,7 @@ def with_bytes_behind(data):
         (b"<html>" * 50, "avro"),
         (packet(alert())[:-30], "avro"),  # cut short
         (packet(), "avro"),  # a file without a record
-        (with_bytes_behind(packet(alert())), "avro"),  # more than its schema tells of
+        (with_bytes_after_record(packet(alert())), "avro"),  # more bytes than its schema has
         (packet(alert(object_id="")), "fields"),
         (packet(alert(object_id="x" * 100)), "fields"),
         (packet(alert(candid=-4)), "fields"),
@@ -490,23 +490,23 @@ def test_real_packets_are_equal_to_those_of_fastavro_and_astropy():
     from ztfrep.sources.packets.folders import find_files
 
     files = find_files(Path(os.environ["ZTFREP_REAL_DATA"]) / "real-alerts").packets
-    chosen = [item for item in read_files(files) if isinstance(item, Packet)][::20]
-    batch = decode_packets(chosen)
+    packets = [item for item in read_files(files) if isinstance(item, Packet)][::20]
+    batch = decode_packets(packets)
     assert batch.failures == []
-    row = 0
-    for place, one in enumerate(chosen):
+    n_prior = 0
+    for row, one in enumerate(packets):
         expected = next(fastavro.reader(io.BytesIO(one.data)))
         candidate = expected["candidate"]
-        assert batch.alerts.candid[place] == expected["candid"]
+        assert batch.alerts.candid[row] == expected["candid"]
         for name in ("magpsf", "ra", "distnr", "ndethist", "chinr", "sgscore3"):
             value = candidate[name]
             missing = value is None or value == -999
-            found = feature(batch, name, place)
-            assert np.isnan(found) if missing else found == value
-        for epoch_ in expected["prv_candidates"] or []:
-            assert batch.prior_observations.candid[row] == (epoch_["candid"] or -1)
-            assert batch.prior_observations.alert[row] == place
-            row += 1
+            stored = feature(batch, name, row)
+            assert np.isnan(stored) if missing else stored == value
+        for prior in expected["prv_candidates"] or []:
+            assert batch.prior_observations.candid[n_prior] == (prior["candid"] or -1)
+            assert batch.prior_observations.alert[n_prior] == row
+            n_prior += 1
         packed = expected["cutoutDifference"]["stampData"]
         raw = io.BytesIO(gzip.decompress(packed))
         with (
@@ -516,5 +516,5 @@ def test_real_packets_are_equal_to_those_of_fastavro_and_astropy():
             image_ = np.array(units[0].data)
         if image_.shape == (63, 63):
             usable = np.abs(image_) < 1e30
-            np.testing.assert_array_equal(batch.stamps[place, 2][usable], image_[usable])
-    assert row == len(batch.prior_observations.mjd)
+            np.testing.assert_array_equal(batch.stamps[row, 2][usable], image_[usable])
+    assert n_prior == len(batch.prior_observations.mjd)

@@ -1,4 +1,4 @@
-"""Records read straight into arrays: as fastavro reads them, and safe on hostile bytes."""
+"""Records decoded into arrays: equal to those of fastavro, and safe on hostile bytes."""
 
 import io
 import json
@@ -45,7 +45,7 @@ def values(schema):
 
 
 def has_bytes(schema):
-    """Items without a byte are refused: they could be counted for ever."""
+    """Return whether items have bytes: those without are refused."""
     if isinstance(schema, dict) and schema["type"] == "record":
         return any(has_bytes(field["type"]) for field in schema["fields"])
     return schema != "null" and not (isinstance(schema, dict) and schema.get("size") == 0)
@@ -73,7 +73,7 @@ def schemas(draw, depth=2):
 
 
 def compiled(schema, *fields, rows=()):
-    """A schema's program; of a field that is named only, any number or text is wanted."""
+    """The program of a schema; a field that is a name accepts any number or text."""
     known = [field if isinstance(field, Field) else Field(field) for field in fields]
     names = [field if isinstance(field, Field) else Field(field) for field in rows]
     return compile_schema(json.dumps(schema).encode(), known, "rows", names)
@@ -201,7 +201,7 @@ def varint(value):
     "block",
     [
         varint(1) + varint(2**62),  # an array of more items than there are bytes
-        varint(1) + varint(-(2**63)) + varint(0),  # a count whose sign cannot be turned
+        varint(1) + varint(-(2**63)) + varint(0),  # a count whose sign cannot be inverted
         varint(1) + varint(0) + varint(2**62),  # a text that ends far outside
         varint(1) + varint(0) + varint(-5),  # a text of negative length
         b"\xff" * 30,  # a number without end

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ztfrep.data import features
+from ztfrep.data.alerts import Alerts
 from ztfrep.data.frames import to_frame
 from ztfrep.errors import InputError
 from ztfrep.sources.packets.archives import make_readers
@@ -40,7 +41,7 @@ ORDER BY object_id, detection
 """
 
 
-class PacketAlerts(NamedTuple):
+class PacketContents(NamedTuple):
     """The n alerts of packets, and the m observations of their objects.
 
     `alerts` has `object_id`, `candid` (int64), `mjd` (days) and `fid`, a row per alert in the order
@@ -63,13 +64,32 @@ class PacketAlerts(NamedTuple):
     unread: pd.DataFrame
 
 
-def read_packets(paths: str | Path | Sequence[str | Path], *, threads: int = 1) -> PacketAlerts:
+def read_packets(paths: str | Path | Sequence[str | Path], *, threads: int = 1) -> Alerts:
     """Read the alerts at a path or several: packet files, archives of packets, folders of either.
 
+    Returns the alerts in the order of reading, with the observations of their objects as `history`.
     A repeated alert is read once, as are the observations before alerts. `threads` is the number of
-    processes; 1 is this process. The memory is that of the result, and a temporary folder holds the
-    same bytes for a while. Logs a warning if packets cannot be read. Raises InputError if a path
-    does not exist or if no alert can be read.
+    processes; 1 is this process, and a script that asks for more needs the guard
+    `if __name__ == "__main__":`. Logs a warning if packets cannot be read. Raises InputError if a
+    path does not exist or if no alert can be read.
+    """
+    contents = read_packet_contents(paths, threads=threads)
+    return Alerts(
+        identity=contents.alerts,
+        stamps=contents.stamps,
+        metadata=contents.features,
+        feature_unit=features.PHYSICAL,
+        history=contents.observations,
+    )
+
+
+def read_packet_contents(
+    paths: str | Path | Sequence[str | Path], *, threads: int = 1
+) -> PacketContents:
+    """Read the alerts and observations of packets, and the list of what was not read.
+
+    See `read_packets`. A temporary folder holds the alerts on the way, and the memory is that of
+    the result.
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     files, ignored = _find_files([Path(path) for path in paths])
@@ -84,7 +104,7 @@ def read_packets(paths: str | Path | Sequence[str | Path], *, threads: int = 1) 
             _report_unread(unread, len(table), source)
             observations = _read_frame(database, _OBSERVATIONS)
         stamps = StoredPixels(folder).read(table["batch"].to_numpy(), table["row"].to_numpy())
-    return PacketAlerts(
+    return PacketContents(
         alerts=table[["object_id", "candid", "mjd", "fid"]],
         stamps=stamps,
         features=table[list(features.NAMES)].to_numpy(np.float64),
@@ -108,9 +128,9 @@ def _find_files(paths: list[Path]) -> tuple[list[Path], list[IgnoredEntry]]:
                 expected="alert packets, archives of them, or folders of either",
                 remedy="correct the path",
             )
-        found = find_files(path)
-        files += found.packets
-        ignored += found.ignored
+        at_path = find_files(path)
+        files += at_path.packets
+        ignored += at_path.ignored
     if not files:
         raise InputError(
             "read_packets", found="no path", expected="one or more", remedy="give a path"
