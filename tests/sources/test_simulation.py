@@ -94,10 +94,10 @@ def test_features_invert_to_what_a_survey_measures(small):
 def test_the_second_data_set_has_the_published_format(small):
     content = pickle.loads((small[0] / survey.SERIES).read_bytes())
     assert content["labels"].dtype == np.float64
-    found = read_series_pickle(small[0] / survey.SERIES)
-    assert found.template.shape == (94, 27, 27)
-    assert found.science.shape == found.difference.shape == (94, 3, 27, 27)
-    assert np.bincount(found.labels).tolist() == [30, 4, 60]
+    series = read_series_pickle(small[0] / survey.SERIES)
+    assert series.template.shape == (94, 27, 27)
+    assert series.science.shape == series.difference.shape == (94, 3, 27, 27)
+    assert np.bincount(series.labels).tolist() == [30, 4, 60]
 
 
 def test_the_published_counts_are_met_at_full_scale():
@@ -240,10 +240,10 @@ def test_an_exposure_is_elongated_by_its_quadrupole():
 
 def test_correlated_noise_has_the_same_deviation_and_correlates_with_its_neighbours():
     noise = np.random.default_rng(0).normal(size=(20, 63, 63)).astype(np.float32)
-    found = optics.correlate_noise(noise)
-    assert found.std() == pytest.approx(1, abs=0.02)
+    correlated = optics.correlate_noise(noise)
+    assert correlated.std() == pytest.approx(1, abs=0.02)
     for axis in (1, 2):
-        correlation = [(found * np.roll(found, lag, axis)).mean() for lag in (1, 2, 3)]
+        correlation = [(correlated * np.roll(correlated, lag, axis)).mean() for lag in (1, 2, 3)]
         np.testing.assert_allclose(correlation, [0.2, -0.12, -0.02], atol=0.02)
 
 
@@ -279,13 +279,13 @@ def test_counts_and_magnitudes_are_inverse():
     ],
 )
 def test_coordinates_of_known_positions(ra, dec, ecliptic, galactic):
-    for found, (latitude, longitude) in (
+    for position, (latitude, longitude) in (
         (sky.ecliptic(np.array([ra]), np.array([dec])), ecliptic),
         (sky.galactic(np.array([ra]), np.array([dec])), galactic),
     ):
-        assert found[0][0] == pytest.approx(latitude, abs=2e-3)
+        assert position[0][0] == pytest.approx(latitude, abs=2e-3)
         if longitude is not None:
-            away = (found[1][0] - longitude + 180) % 360 - 180
+            away = (position[1][0] - longitude + 180) % 360 - 180
             assert away == pytest.approx(0, abs=2e-3)
 
 
