@@ -16,7 +16,7 @@ def run(monkeypatch, *arguments):
 
 
 def test_the_sample_can_be_written_anywhere(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(survey, "_HELD_OUT_PER_CLASS", 2)
+    monkeypatch.setattr(survey, "_TEST_PER_CLASS", 2)
     monkeypatch.setattr(survey, "series_counts", lambda scale: {0: 2, 1: 2, 2: 2})
     assert run(monkeypatch, "sample", tmp_path / "a" / "b", "--scale", 0.001) == 0
     written = sorted(path.name for path in (tmp_path / "a" / "b").iterdir())

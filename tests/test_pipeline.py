@@ -504,7 +504,7 @@ def test_real_stamps_go_through_the_whole_pipeline(clean):
     out = clean.run("dvc", "repro")
     assert "z-scored by other statistics than the published ones" in out
     counts = clean.json("metrics/data.json")["stamps"]["train"]
-    assert (counts["read"], counts["kept"]) == (1100, 544)
+    assert (counts["read"], counts["written"]) == (1100, 544)
     base = read_blocks(clean.folder / "data/encoded/base.npy")
     assert [len(block.labels) for block in base.values()] == [544, 99, 83]
     assert clean.json("metrics/stamps.json")["forest_on_features"]["accuracy"] > 0.5

@@ -72,9 +72,9 @@ def test_a_file_is_named_by_its_first_bytes(data, expected):
 
 @given(st.binary(max_size=300))
 def test_a_description_is_one_short_printable_line(data):
-    found = describe(data)
-    assert found.isprintable()
-    assert 0 < len(found) < 160
+    description = describe(data)
+    assert description.isprintable()
+    assert 0 < len(description) < 160
 
 
 def test_a_quotation_is_cut_and_escaped():

@@ -69,8 +69,8 @@ def failure(cache, wanted=WANTED, **options):
     return text
 
 
-def contents(found):
-    return {key: path.read_bytes() for key, path in found.items()}
+def contents(files):
+    return {key: path.read_bytes() for key, path in files.items()}
 
 
 def partials(cache):
@@ -78,9 +78,9 @@ def partials(cache):
 
 
 def test_the_files_arrive_byte_for_byte_whatever_their_suffix(drive, tmp_path):
-    found = fetch(tmp_path)
-    assert contents(found) == CONTENT
-    assert found == {
+    files = fetch(tmp_path)
+    assert contents(files) == CONTENT
+    assert files == {
         "stamps": tmp_path / FOLDER / STAMPS_NAME,
         "series": tmp_path / FOLDER / SERIES_NAME,
     }
@@ -88,10 +88,10 @@ def test_the_files_arrive_byte_for_byte_whatever_their_suffix(drive, tmp_path):
 
 
 def test_a_second_run_asks_for_nothing_and_reads_no_content(drive, tmp_path, monkeypatch):
-    found = fetch(tmp_path)
+    files = fetch(tmp_path)
     drive.requests.clear()
     monkeypatch.setattr(hashlib, "file_digest", None)
-    assert fetch(tmp_path) == found
+    assert fetch(tmp_path) == files
     assert drive.requests == []
 
 
@@ -144,17 +144,17 @@ FAILURES = [
 
 @pytest.mark.parametrize("retries", [0, 1])
 @pytest.mark.parametrize(
-    ("where", "mode", "found", "remedy"),
+    ("where", "mode", "message", "remedy"),
     FAILURES,
     ids=[f"{row[0][1:7]}-{row[1]}" for row in FAILURES],
 )
 def test_every_failure_is_one_line_with_its_remedy(
-    drive, tmp_path, where, mode, found, remedy, retries
+    drive, tmp_path, where, mode, message, remedy, retries
 ):
     """With retries gdown wraps what requests raised; the line is the same."""
     drive.modes[where] = mode
     text = failure(tmp_path, timeout=0.2, retries=retries)
-    assert found in text
+    assert message in text
     assert remedy in text
     assert text.startswith("Drive file" if where == STAMPS else f"Drive folder {FOLDER}: ")
     assert not (tmp_path / FOLDER / STAMPS_NAME).exists()
@@ -281,7 +281,7 @@ def test_another_checksum_is_refused_until_it_is_corrected(drive, tmp_path):
     text = failure(tmp_path, wrong)
     assert f"found sha256 {SHA256['stamps']}; expected {'0' * 64}; correct sources.drive" in text
     assert f"delete {path}" in text
-    # Both files are kept: only what is deleted is downloaded again.
+    # Both files stay: only what is deleted is downloaded again.
     drive.requests.clear()
     assert failure(tmp_path, wrong) == text
     right = {key: want._replace(sha256=SHA256[key]) for key, want in WANTED.items()}
@@ -297,9 +297,9 @@ def test_files_put_there_by_hand_are_taken(drive, tmp_path):
     for key, name in (("stamps", "td_ztf_stamp_17_06_20.pkl"), ("series", "recurrent_dataset.pk")):
         (tmp_path / FOLDER / name).write_bytes(CONTENT[key])
     for _ in range(2):
-        found = fetch(tmp_path)
-        assert contents(found) == CONTENT
-        assert found["stamps"].name == "td_ztf_stamp_17_06_20.pkl"
+        files = fetch(tmp_path)
+        assert contents(files) == CONTENT
+        assert files["stamps"].name == "td_ztf_stamp_17_06_20.pkl"
     assert drive.requests == []
 
 
