@@ -31,7 +31,7 @@ from benchmarks.measuring import save
 from stages.inputs import alert_inputs, feature_scaling, gathered
 from stages.paths import STAMPS
 from ztfrep.data.alert_table import AlertTable
-from ztfrep.data.vector_writer import encode
+from ztfrep.encoders.batches import encode
 from ztfrep.encoders.cards import AutoencoderCard, FeatureScaling
 from ztfrep.encoders.model_folder import load_model, read_card
 from ztfrep.evaluation.scores import METRICS

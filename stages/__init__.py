@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 from ztfrep.params import Params, read_params
 
 
-def run(main: Callable[[Params], None]) -> None:
-    """Run a stage's `main` on the checked parameters.
+def run(main: Callable[[Params], None], *, networks: bool = True) -> None:
+    """Run a stage's `main` on the checked parameters; see `read_params` for `networks`.
 
     An input error is one line and status 1, Ctrl-C one line and status 130. It ends when its dvc
     does.
@@ -29,7 +29,7 @@ def run(main: Callable[[Params], None]) -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
     with exiting_in_one_line():
         follow_dvc()
-        params = read_params()
+        params = read_params(networks=networks)
         # Sums depend on how many threads share them.
         with threadpool_limits(limits=params.threads):
             main(params)

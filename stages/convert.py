@@ -11,10 +11,10 @@ import numpy as np
 from stages import run
 from stages.label_coverage import Labelled, count_packets, count_tables, unscored
 from stages.paths import BAD_PACKETS, MANIFEST, METRICS, SERIES, STAMPS
-from ztfrep.data import curation, features
-from ztfrep.data.alert_schema import SPLITS
+from ztfrep.data import features
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.files import replacing, write_json
+from ztfrep.data.splits import SPLITS, split_objects
 from ztfrep.errors import InputError
 from ztfrep.params import Params
 from ztfrep.sources.pickles.pickle_tables import series_science_digests, write_series, write_stamps
@@ -37,10 +37,10 @@ def _convert_pickles(
     stamps_path, series_path = (_unchanged(manifest[table]) for table in ("stamps", "series"))
     stamps, series = read_stamps_pickle(stamps_path), read_series_pickle(series_path)
     try:
-        rows = curation.split_objects(
+        rows = split_objects(
             series.labels,
-            held_out=params.convert.held_out,
-            at_least=params.convert.held_out_at_least,
+            test_fraction=params.convert.held_out,
+            min_test_objects=params.convert.held_out_at_least,
             seed=params.convert.seed,
         )
     except ValueError as error:
@@ -123,4 +123,4 @@ def _unchanged(described: dict[str, str | int]) -> Path:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, networks=False)

@@ -108,4 +108,4 @@ def _described(path: Path) -> dict[str, str | int]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, networks=False)

@@ -12,10 +12,12 @@ AUTOENCODER = Path("data/models/autoencoder")
 RECURRENT = Path("data/models/recurrent")
 ENCODED_STAMPS = Path("data/encoded/base.npy")
 ENCODED_SERIES = Path("data/encoded/baseRecurrente.npy")
-# Every observation of every series, and the step of its vector.
+# Every observation of every series, and which of its vectors is that observation's.
 OBSERVATIONS = Path("data/encoded/observations.parquet")
 ENCODED_OBJECTS = Path("data/encoded/objects.npy")
 FIGURES = Path("data/figures")
 METRICS = Path("metrics")
-# What outlives a run. Experiments run in folders that vanish; the repository's root is theirs all.
+# What outlives a run. Experiments run in folders that vanish; all share the repository's root.
 CACHE = Path(os.environ.get("DVC_ROOT", ".")) / ".cache"
+# Of trainings that were interrupted.
+CHECKPOINTS = CACHE / "checkpoints"

@@ -20,8 +20,8 @@ from tests.drive_server import Drive, serve
 from ztfrep.data import features
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.frames import read_frame, refuse_float_identifiers
-from ztfrep.data.vector_files import read_blocks
-from ztfrep.data.vector_writer import read_names
+from ztfrep.data.row_index import read_row_index as read_names
+from ztfrep.data.vector_files import read_vectors as read_blocks
 
 ROOT = Path(__file__).parents[1]
 METRICS = ("autoencoder/metrics", "data", "recurrent/metrics", "series", "stamps")
@@ -568,7 +568,7 @@ def test_published_weights_encode_without_training(clean, tmp_path):
     assert (card["epochs"], card["best_epoch"]) == (0, 0)
     block = read_blocks(clean.folder / "data/encoded/base.npy")["test"]
     stamps = pickle.loads((Path(clean.env["HOME"]) / "stamps.pkl").read_bytes())["Test"]["images"]
-    from ztfrep.data.stamps import prepare
+    from ztfrep.data.stamps import crop_and_scale as prepare
 
     pixels, _ = prepare(np.moveaxis(stamps, -1, 1), "minmax")
     with torch.inference_mode():

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from stages import series_inputs
-from ztfrep.data.vector_writer import fill, writing_blocks
+from ztfrep.data.vector_writer import assign_vectors as fill
+from ztfrep.data.vector_writer import open_vectors_for_writing as writing_blocks
 
 
 @pytest.fixture

@@ -1,3 +1,41 @@
-"""Temporal representations of astronomical alerts: a vector per alert, a vector per object."""
+"""Reproducible, temporal representations of astronomical alerts.
+
+    import ztfrep
+
+    encoder = ztfrep.load("data/models")
+    alerts = ztfrep.read_packets("ztf_public_20200101.tar.gz")
+    vectors = encoder.encode(alerts)
+
+What is imported from here is loaded when it is first used: `import ztfrep` alone is fast.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ztfrep.data.alert_table import read_table as read_table
+    from ztfrep.data.alerts import Alerts as Alerts
+    from ztfrep.encoders.encoder import Encoder as Encoder
+    from ztfrep.encoders.encoder import load as load
+    from ztfrep.sources.packets.packet_alerts import read_packets as read_packets
 
 __version__ = "0.1.0"
+
+_MODULES = {
+    "Alerts": "ztfrep.data.alerts",
+    "Encoder": "ztfrep.encoders.encoder",
+    "load": "ztfrep.encoders.encoder",
+    "read_packets": "ztfrep.sources.packets.packet_alerts",
+    "read_table": "ztfrep.data.alert_table",
+}
+__all__ = ["Alerts", "Encoder", "load", "read_packets", "read_table"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'ztfrep' has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

@@ -30,7 +30,14 @@ class Table(BaseModel):
     """A table of parameters. Unknown keys are refused, and so are `"1"` and true for a number."""
 
     # Strict: 1 is a float, "1" and true are not.
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        # The text below a field describes it, here and in `params.yaml`.
+        use_attribute_docstrings=True,
+    )
 
 
 def resolve_path(key: str, path: str, *, folder: bool = False) -> Path | None:

@@ -1,9 +1,10 @@
 """The parameters: `params.yaml`, typed, and checked before anything runs."""
 
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.fields import (
@@ -11,15 +12,15 @@ from ztfrep.fields import (
     BatchSize,
     Epochs,
     FilePath,
-    Patience,
-    Rate,
     Seed,
-    Share,
     Table,
     Threads,
-    Weight,
     resolve_path,
 )
+from ztfrep.models.alert import ARCHITECTURES as ALERT_ARCHITECTURES
+from ztfrep.models.alert import get_alert_network
+from ztfrep.models.object import ARCHITECTURES as OBJECT_ARCHITECTURES
+from ztfrep.models.object import get_object_network
 from ztfrep.schema_errors import explain
 from ztfrep.strict_yaml import read_yaml
 
@@ -27,25 +28,24 @@ from ztfrep.strict_yaml import read_yaml
 __all__ = ["NO_FILE", "Params", "given_file", "read_params"]
 given_file = resolve_path
 
-# Values of the three colour planes of a stamp of 21 x 21 pixels: no vector needs more numbers, and
-# there are no more principal components.
-_PIXELS = 3 * 21 * 21
-# Heads of the attention among epochs, which share the numbers of a vector.
-_HEADS = 4
-
+Network = Literal["autoencoder", "recurrent"]
 # The inverse strength of a probe's regularisation.
 Slack = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 # Fewer rows than these do not hold one of each class.
 Rows = Annotated[int, Field(ge=10, le=1_000_000)]
 _NAMES = ALERCE_FEATURES.names
 FeatureName = Literal[_NAMES]  # type: ignore[valid-type]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits")]
+Sha256 = Annotated[
+    str, Field(pattern="^[0-9a-f]{64}$", json_schema_extra={"expected": "64 hexadecimal digits"})
+]
 # `ztfrep.sources.drive` checks the same form before it makes a path of an id.
 DriveId = Annotated[
     str,
     Field(
         pattern="^[A-Za-z0-9_-]{10,100}$",
-        description="the last part of the folder's address: 10 to 100 letters, digits, - and _",
+        json_schema_extra={
+            "expected": "the last part of the folder's address: 10 to 100 letters, digits, - and _"
+        },
     ),
 ]
 
@@ -106,7 +106,9 @@ class Budget(Table):
     """Epochs that suit a source."""
 
     autoencoder_epochs: Epochs
+    """Epochs of the autoencoder if its own table has null."""
     recurrent_epochs: Epochs
+    """Epochs of the recurrent network if its own table has null."""
 
 
 class Budgets(Table):
@@ -126,116 +128,77 @@ class Convert(Table):
     seed: Seed
 
 
-class Fit(Table):
-    """How a network is trained, whichever it is."""
+class NetworkTable(Table):
+    """A network: its architecture, and a table of parameters per architecture."""
 
-    optimizer: Literal["adam", "adamw", "sgd"]
-    learning_rate: Rate
-    schedule: Literal["constant", "cosine"]
-    epochs: Epochs | None
-    batch_size: BatchSize
-    final_batch_size: BatchSize
-    final_epochs: Epochs
-    patience: Patience
-
-
-class Autoencoder(Fit):
-    """The vector of an alert."""
-
-    architecture: Literal["published", "invariant"]
-    # A vector of one number has no plane to be drawn on.
-    latent_dim: Annotated[int, Field(ge=2, le=_PIXELS)]
-    detail: Annotated[float, Field(gt=0, lt=1)]
-    left_out: Annotated[list[FeatureName], Field(max_length=len(ALERCE_FEATURES))]
-    dropout: Share
+    architecture: str
+    """Name of the architecture; its table of parameters is the one below of that name."""
     weights: FilePath
-    rescale: Literal["none", "minmax", "asinh"]
-    loss: Literal["cross_entropy", "published"]
-    reconstruction_weight: Weight
-    classification_weight: Weight
-    features_weight: Weight
-    shapes_weight: Weight
-    contrastive_weight: Weight
-    label_smoothing: Share
-    without_stamps: Share
-    without_wide: Share
-    without_features: Share
-    noise: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-    shift: Annotated[int, Field(ge=0, le=5)]
-    rotation: Annotated[float, Field(ge=0, le=180)]
-    sampling: Literal["copies", "distinct", "balanced"]
+    """Start from this file: absolute path of a published checkpoint or of weights.safetensors."""
 
-    @model_validator(mode="after")
-    def _learns_something(self) -> "Autoencoder":
-        if self.reconstruction_weight + self.classification_weight == 0:
-            raise ValueError(
-                "reconstruction_weight and classification_weight are both 0; expected one above 0"
-            )
-        return self
+    @property
+    def config(self) -> Any:
+        """The parameters of the architecture."""
+        return getattr(self, self.architecture)
 
 
 class Encode(Table):
     """How vectors are written."""
 
     batch_size: BatchSize
+    """Alerts per batch: more than fit in a processor's cache take longer each."""
 
 
-class Recurrent(Fit):
-    """The vector of an object."""
+class Evaluate(Table):
+    """The constants of the evaluation protocol."""
 
-    architecture: Literal["published", "temporal"]
-    cell: Literal["gru", "lstm", "attention"]
-    hidden: Annotated[int, Field(ge=2, le=2048)]
-    layers: Annotated[int, Field(ge=1, le=16)]
-    dropout: Share
-    weights: FilePath
-    balance: Literal["sampler", "weights", "undersample", "none"]
-    next_weight: Weight
-    most_epochs: Annotated[int, Field(ge=1, le=10_000)]
+    encodings: Literal["own", "published"]
+    """own | published: the downloaded base.npy and baseRecurrente.npy instead."""
+    max_train_rows: Rows
+    """Train rows for the probes, drawn by class: the SVM is quadratic in them."""
+    knn_neighbours: Annotated[int, Field(ge=1, le=10_000)]
+    """Neighbours of the k-nearest-neighbours probe."""
+    linear_c: Slack
+    """Inverse regularisation strength C of the linear probe."""
+    svm_c: Slack
+    """C of the RBF SVM."""
+    forest_trees: Annotated[int, Field(ge=1, le=10_000)]
+    """Trees of the random forest."""
+    forest_excluded_features: Annotated[list[FeatureName], Field(max_length=len(ALERCE_FEATURES))]
+    """Features that the forest never sees; ALeRCE's classifier excludes them too."""
+    map_rows: Annotated[int, Field(ge=10, le=100_000)]
+    """Rows of a latent map."""
 
     @model_validator(mode="after")
-    def _has_such_a_cell(self) -> "Recurrent":
-        if self.architecture == "published" and self.cell == "attention":
-            raise ValueError("architecture published with cell attention; expected gru or lstm")
-        if self.cell == "attention" and self.hidden % _HEADS:
+    def _leaves_a_feature(self) -> "Evaluate":
+        if len(set(self.forest_excluded_features)) == len(ALERCE_FEATURES):
             raise ValueError(
-                f"hidden {self.hidden} with cell attention; expected a multiple of {_HEADS}"
+                "forest_excluded_features of every feature; expected one left; shorten the list"
             )
         return self
 
 
-class Evaluate(Table):
-    """The protocol's constants."""
-
-    encodings: Literal["own", "published"]
-    max_train_rows: Rows
-    knn_neighbours: Annotated[int, Field(ge=1, le=10_000)]
-    linear_c: Slack
-    svm_c: Slack
-    forest_trees: Annotated[int, Field(ge=1, le=10_000)]
-    forest_without: Annotated[list[FeatureName], Field(max_length=len(ALERCE_FEATURES))]
-    map_rows: Annotated[int, Field(ge=10, le=100_000)]
-
-    @model_validator(mode="after")
-    def _leaves_a_feature(self) -> "Evaluate":
-        if len(set(self.forest_without)) == len(ALERCE_FEATURES):
-            raise ValueError("forest_without of every feature; expected one left; shorten the list")
-        return self
-
-
 class Params(Table):
-    """All of `params.yaml`."""
+    """All of `params.yaml`. Attributes are tables and values by their keys.
+
+    `autoencoder` and `recurrent` are a `NetworkTable` with the tables of its architectures.
+    """
 
     source: Literal["sample", "local", "drive", "alerts"]
+    """sample: a simulated survey | local: your own pickles | drive: the published pickles |
+    alerts: real alert packets."""
     seed: Seed
+    """Seed of training and evaluation; the rows are the same whatever it is."""
     threads: Threads
+    """Threads: the same seed and threads compute the same bytes on one machine."""
     precision: Literal["float32", "bf16"]
+    """float32 | bf16 (mixed)."""
     sources: Sources
     budget: Budgets
     convert: Convert
-    autoencoder: Autoencoder
+    autoencoder: Any
     encode: Encode
-    recurrent: Recurrent
+    recurrent: Any
     evaluate: Evaluate
 
     @model_validator(mode="after")
@@ -249,20 +212,60 @@ class Params(Table):
             )
         return self
 
-    def epochs(self, network: Literal["autoencoder", "recurrent"]) -> int:
-        """Epochs to train a network: its own number, or its source's budget."""
-        own: int | None = getattr(self, network).epochs
+    def epochs(self, network: Network) -> int:
+        """Return the epochs to train a network: its own number, or the budget of the source."""
+        own: int | None = getattr(self, network).config.epochs
         budget: int = getattr(getattr(self.budget, self.source), f"{network}_epochs")
         return budget if own is None else own
 
+    def start_weights(self, network: Network) -> Path | None:
+        """Return the file of weights that training starts from, None without one.
 
-def read_params(path: str | Path = "params.yaml") -> Params:
+        Raises InputError for a relative path and for one where there is no file.
+        """
+        return resolve_path(f"{network}.weights", getattr(self, network).weights)
+
+
+@cache
+def params_with_networks() -> type[Params]:
+    """Return the type of `params.yaml` whole: imports the networks, whose files have their tables.
+
+    Takes seconds, since it imports torch.
+    """
+    networks: Any = {
+        "autoencoder": _network_table(
+            {name: get_alert_network(name).Config for name in ALERT_ARCHITECTURES}
+        ),
+        "recurrent": _network_table(
+            {name: get_object_network(name).Config for name in OBJECT_ARCHITECTURES}
+        ),
+    }
+    fields: Any = {name: (table, ...) for name, table in networks.items()}
+    whole: type[Params] = create_model("Params", __base__=Params, **fields)
+    return whole
+
+
+def _network_table(configs: dict[str, type[Table]]) -> type[NetworkTable]:
+    names = tuple(configs)
+    description = NetworkTable.model_fields["architecture"].description
+    fields: Any = {
+        "architecture": (Literal[names], Field(description=description)),
+        **{name: (config, ...) for name, config in configs.items()},
+    }
+    table: type[NetworkTable] = create_model("NetworkTable", __base__=NetworkTable, **fields)
+    return table
+
+
+def read_params(path: str | Path = "params.yaml", *, networks: bool = True) -> Params:
     """Read and check a parameter file.
 
-    Raises InputError that names the first wrong key by its path, what was found and expected.
+    Without `networks` the tables `autoencoder` and `recurrent` are left unchecked, which saves
+    importing torch. Raises InputError that names the first wrong key by its path, what was found
+    and what is expected.
     """
     content = read_yaml(path)
+    kind = params_with_networks() if networks else Params
     try:
-        return Params.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
-        raise explain(path, Params, error) from error
+        raise explain(path, kind, error) from error

@@ -78,7 +78,7 @@ def _shown(value: object) -> str:
 
 
 def _expected(model: type[BaseModel], location: tuple[Any, ...]) -> str:
-    """Return what a field is described as, else the bounds of a number, else nothing."""
+    """Return what a field says is expected, else the bounds of a number, else nothing."""
     table: Any = model
     fields: list[FieldInfo] = []
     for part in location:
@@ -89,8 +89,9 @@ def _expected(model: type[BaseModel], location: tuple[Any, ...]) -> str:
         fields = [field, *_inner(field)]
         table = field.annotation
     for field in fields:
-        if field.description:
-            return field.description
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and "expected" in extra:
+            return str(extra["expected"])
     words = [
         f"{words} {getattr(limit, name)}"
         for field in fields

@@ -112,7 +112,7 @@ def test_the_order_of_channels_is_checked(tmp_path):
         (lambda path: path.unlink(), "found no such file"),
     ],
 )
-def test_a_table_that_is_none_is_refused_by_name(tmp_path, spoil, message):
+def test_a_file_that_is_no_alert_table_is_refused_by_name(tmp_path, spoil, message):
     path = tmp_path / "t.parquet"
     write(path, rows())
     spoil(path)
@@ -129,7 +129,7 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_fills_behind_the_caller_is_told_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_full_disk_while_writing_raises_and_leaves_nothing(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError("No space left on device")
 
@@ -215,7 +215,7 @@ def test_promises_hold_from_one_batch_to_the_next(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"scaling": "log"}, {"feature_unit": "cgs"}, {"held": "held"}, {"height": 20},
+    [{"scaling": "log"}, {"feature_unit": "cgs"}, {"stamp_location": "elsewhere"}, {"height": 20},
      {"width": 2000}, {"classes": ("SN", "AGN")}, {"classes": ()}],
     ids=str,
 )  # fmt: skip

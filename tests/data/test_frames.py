@@ -45,7 +45,7 @@ def test_a_file_whose_notes_for_pandas_say_float_is_read_as_its_integers(tmp_pat
     assert read_frame(path)["candid"][0] == CANDID
 
 
-def test_attributes_of_a_frame_are_kept(tmp_path):
+def test_attributes_of_a_frame_are_written_and_read(tmp_path):
     frame = pd.DataFrame({"object_id": ["A"], "label": [1]})
     frame.attrs["classes"] = ["AGN", "SN"]
     write_frame(tmp_path / "x.parquet", frame)
@@ -84,7 +84,7 @@ def test_a_look_up_returns_the_row_of_each_key_in_their_order(candids, random):
     table = frame(candids, row=np.arange(len(candids)))
     asked = candids.copy()
     random.shuffle(asked)
-    rows = look_up(frame(asked), "candid", table, same=["split"], source="here")
+    rows = look_up(frame(asked), "candid", table, same=["split"], source="a.parquet")
     assert rows["candid"].tolist() == asked
     assert rows["row"].tolist() == [candids.index(candid) for candid in asked]
 

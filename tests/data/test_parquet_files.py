@@ -133,9 +133,9 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("held", ["here", "by_candid"])
-def test_a_right_table_that_another_program_wrote_is_read_alike(tmp_path, options, held):
-    ours = AlertTable(written(tmp_path / "ours.parquet", held=held))
+@pytest.mark.parametrize("stamp_location", ["inline", "by_candid"])
+def test_a_right_table_that_another_program_wrote_is_read(tmp_path, options, stamp_location):
+    ours = AlertTable(written(tmp_path / "ours.parquet", stamp_location=stamp_location))
     theirs = AlertTable(save(pq.read_table(ours.path), tmp_path / "theirs.parquet", **options))
     assert checksums.verify(theirs.path) is Checksum.ABSENT
     assert contents(theirs) == contents(ours)
@@ -143,7 +143,7 @@ def test_a_right_table_that_another_program_wrote_is_read_alike(tmp_path, option
 
 def contents(table):
     stamps = b""
-    if table.info.held == "here":
+    if table.info.stamp_location == "inline":
         stamps = b"".join(part.tobytes() for part in table.stamps(5))
     return (
         table.info,
@@ -255,7 +255,7 @@ def test_batches_of_large_stamps_have_few_rows(tmp_path, monkeypatch):
 
 PROGRAM = """
 import resource, sys, time
-from ztfrep.data.alert_writer import AlertTable
+from ztfrep.data.alert_table import AlertTable
 from ztfrep.errors import InputError
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 started = time.process_time()

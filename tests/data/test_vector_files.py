@@ -1,18 +1,17 @@
-"""Files of six blocks, as they should be and as somebody else may have written them."""
+"""Vector files, as they should be and as somebody else may have written them."""
 
 import os
 import resource
 import struct
 import time
 import tracemalloc
-from contextlib import suppress
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ztfrep.data import vector_writer as encoding
-from ztfrep.data.vector_files import read_blocks, read_lengths
+from ztfrep.data.vector_files import read_lengths, read_vectors
+from ztfrep.data.vector_writer import open_vectors_for_writing
 from ztfrep.errors import InputError
 
 LENGTHS = {"train": 4, "validation": 2, "test": 3}
@@ -58,9 +57,9 @@ def header(descr="<f4", shape="(4, 6)", fortran="False", *, text=None, version=1
 def test_good_files_are_read_as_numpy_reads_them(tmp_path, shape, dtype, label_dtype):
     parts = arrays(shape, dtype, label_dtype)
     path = written(tmp_path / "base.npy", parts)
-    blocks = read_blocks(path, dims=len(shape) + 1)
+    splits = read_vectors(path, dims=len(shape) + 1)
     for split, vectors, labels in zip(LENGTHS, parts[::2], parts[1::2], strict=True):
-        for got, expected in zip(blocks[split], (vectors, labels), strict=True):
+        for got, expected in zip(splits[split], (vectors, labels), strict=True):
             assert got.dtype == expected.dtype
             np.testing.assert_array_equal(got, expected)
             assert got.flags.writeable
@@ -71,9 +70,9 @@ def test_an_empty_split_and_unlabelled_rows_are_read(tmp_path):
     parts = arrays()
     parts[2:4] = np.empty((0, 6), "<f4"), np.empty(0, "<i8")
     parts[5][:] = -1
-    blocks = read_blocks(written(tmp_path / "base.npy", parts))
-    assert blocks["validation"].vectors.shape == (0, 6)
-    assert blocks["test"].labels.tolist() == [-1] * 3
+    splits = read_vectors(written(tmp_path / "base.npy", parts))
+    assert splits["validation"].vectors.shape == (0, 6)
+    assert splits["test"].labels.tolist() == [-1] * 3
 
 
 def changed(place, value):
@@ -170,7 +169,7 @@ def test_anything_else_is_refused_by_name(tmp_path, monkeypatch, parts, message)
     monkeypatch.chdir(tmp_path)
     path = written(tmp_path / "base.npy", parts)
     with pytest.raises(InputError) as caught:
-        read_blocks(path)
+        read_vectors(path)
     assert message in str(caught.value)
     assert len(str(caught.value)) < 400 + len(str(path))
     assert list(tmp_path.iterdir()) == [path]
@@ -184,15 +183,15 @@ def test_what_is_no_file_is_refused(tmp_path):
         (tmp_path / "missing", "no such file"),
     ):
         with pytest.raises(InputError, match=message):
-            read_blocks(path)
+            read_vectors(path)
 
 
 def test_the_dimensions_and_the_classes_are_checked_where_they_are_known(tmp_path):
     path = written(tmp_path / "base.npy", arrays())
     with pytest.raises(InputError, match=r"expected a shape \(n, steps, d\)"):
-        read_blocks(path, dims=3)
+        read_vectors(path, dims=3)
     with pytest.raises(InputError, match="from -1 .unlabelled. to 1"):
-        read_blocks(path, classes=2)
+        read_vectors(path, classes=2)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +210,7 @@ def test_a_claim_costs_no_memory(tmp_path, content):
     tracemalloc.start()
     start = time.perf_counter()
     with pytest.raises(InputError):
-        read_blocks(path)
+        read_vectors(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1_000_000
@@ -223,49 +222,13 @@ def frame():
     return pd.DataFrame({"split": split, "label": 0})
 
 
-def test_a_table_of_names_that_does_not_fit_is_refused(tmp_path):
-    path = written(tmp_path / "base.npy", arrays())
-    encoding.write_names(path, frame())
-    assert len(encoding.read_names(path)) == 9
-    encoding.write_names(path, frame()[1:])
-    with pytest.raises(InputError, match="'train': 3, .* expected those of .*'train': 4"):
-        encoding.read_names(path)
-
-
-@pytest.mark.parametrize("damage", ["missing", "cut", "zeros", "text", "other columns", "flipped"])
-def test_a_broken_table_of_names_is_refused(tmp_path, damage):
-    path = written(tmp_path / "base.npy", arrays())
-    table = encoding.names_path(path)
-    encoding.write_names(path, frame().drop(columns="split" if damage == "other columns" else []))
-    content = table.read_bytes()
-    if damage == "missing":
-        table.unlink()
-    if damage in ("cut", "zeros", "text", "flipped"):
-        table.write_bytes(
-            {
-                "cut": content[:-100],
-                "zeros": bytes(len(content)),
-                "text": b"object_id,split",
-                "flipped": content[:-40] + bytes([content[-40] ^ 0xFF]) + content[-39:],
-            }[damage]
-        )
-    if damage == "flipped":
-        # In the footer: whatever its reader makes of it, it is no traceback of another kind.
-        with suppress(InputError):
-            encoding.read_names(path)
-        return
-    with pytest.raises(InputError, match=r"base\.parquet: found no") as caught:
-        encoding.read_names(path)
-    assert "\n" not in str(caught.value)
-
-
 def test_room_is_reserved_before_a_map_is_filled(tmp_path):
-    names = frame()
-    with encoding.writing_blocks(tmp_path / "a.npy", names, (1000, 100), "<f8", "<i8") as blocks:
+    rows = frame()
+    with open_vectors_for_writing(tmp_path / "a.npy", rows, (1000, 100), "<f8", "<i8") as splits:
         (temporary,) = tmp_path.glob(".a.npy.*.tmp/a.npy")
         status = temporary.stat()
         assert status.st_blocks * 512 >= status.st_size > 9 * 1000 * 100 * 8
-        assert not blocks["train"].vectors.any()
+        assert not splits["train"].vectors.any()
 
 
 @pytest.mark.parametrize("supported", ["missing", "refused"])
@@ -273,13 +236,13 @@ def test_room_is_taken_where_none_can_be_reserved(tmp_path, monkeypatch, support
     def refuse(*_):
         raise OSError(95, "Operation not supported")
 
-    names, expected = frame(), tmp_path / "expected.npy"
+    rows, expected = frame(), tmp_path / "expected.npy"
     for path in (expected, tmp_path / "a.npy"):
-        with encoding.writing_blocks(path, names, (300, 100), "<f8", "<i8") as blocks:
+        with open_vectors_for_writing(path, rows, (300, 100), "<f8", "<i8") as splits:
             (temporary,) = tmp_path.glob(f".{path.name}.*.tmp/{path.name}")
             status = temporary.stat()
             assert status.st_blocks * 512 >= status.st_size
-            blocks["test"].vectors[:] = 1.0
+            splits["test"].vectors[:] = 1.0
         if path == expected and supported == "missing":
             monkeypatch.delattr(os, "posix_fallocate")
         elif path == expected:
@@ -295,7 +258,7 @@ def test_a_disk_without_room_is_one_line_and_leaves_nothing(tmp_path, monkeypatc
     path = tmp_path / "base.npy"
     with (
         pytest.raises(InputError, match=r"base\.npy: found [\d,]+ bytes free.*room for 9[\d,]+ b"),
-        encoding.writing_blocks(path, frame(), (10, 128), "<f8", "<i8"),
+        open_vectors_for_writing(path, frame(), (10, 128), "<f8", "<i8"),
     ):
         pass
     assert list(tmp_path.iterdir()) == []
@@ -313,8 +276,8 @@ def test_a_limit_of_file_size_is_no_signal(tmp_path, small_files):
     path = tmp_path / "base.npy"
     with (
         pytest.raises(OSError, match="writing failed: File too large") as caught,
-        encoding.writing_blocks(path, frame(), (10_000,), "<f8", "<i8") as blocks,
+        open_vectors_for_writing(path, frame(), (10_000,), "<f8", "<i8") as splits,
     ):
-        blocks["test"].vectors[:] = 1.0
+        splits["test"].vectors[:] = 1.0
     assert caught.value.filename == str(path)
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from stages.published import of_our_rows
-from ztfrep.data.vector_files import SPLITS, Block
+from ztfrep.data.splits import SPLITS
+from ztfrep.data.vector_files import SplitVectors as Block
 from ztfrep.errors import InputError
 
 LABELS = np.array([0, 1, 2, 3, 4, 0])

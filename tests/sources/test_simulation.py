@@ -3,8 +3,9 @@ import pickle
 import numpy as np
 import pytest
 
-from ztfrep.data import curation
+from ztfrep.data import duplicates
 from ztfrep.data.features import ALERCE_FEATURES, is_published_zscore
+from ztfrep.data.splits import split_objects
 from ztfrep.errors import InputError
 from ztfrep.sources.pickles.published_pickles import read_series_pickle, read_stamps_pickle
 from ztfrep.sources.simulation import lightcurves, optics, scene, sky, survey, write_survey
@@ -58,18 +59,18 @@ def test_the_first_data_set_has_the_published_format_and_its_traps(small):
 
 def test_train_is_balanced_by_duplication_and_leaks_nothing(small):
     splits = read_stamps_pickle(small[0] / survey.STAMPS)
-    train = splits["Train"]
-    keys = curation.digests(train.images)
-    first, copies, group = curation.first_of_each(keys)
+    train = splits["train"]
+    keys = duplicates.digests(train.images)
+    first, copies, group = duplicates.first_of_each(keys)
     counts = survey.train_counts(SCALE)
     assert np.bincount(train.labels[first]).tolist() == counts.tolist()
     assert np.bincount(train.labels).tolist() == [counts.max()] * 5
-    assert not curation.contradictory(train.labels, group, len(first)).any()
+    assert not duplicates.contradictory(train.labels, group, len(first)).any()
     # Copies carry their original's features, and no class lies in one piece.
     np.testing.assert_array_equal(train.features, train.features[first][group])
     assert (np.diff(train.labels) != 0).sum() > len(train.labels) / 2
-    for name in ("Validation", "Test"):
-        assert not np.isin(curation.digests(splits[name].images), keys).any()
+    for name in ("validation", "test"):
+        assert not np.isin(duplicates.digests(splits[name].images), keys).any()
 
 
 def test_features_invert_to_what_a_survey_measures(small):
@@ -109,7 +110,7 @@ def test_series_keep_their_proportions_and_enough_supernovae(scale):
     assert counts[1] >= 120
     assert counts[0] / counts[1] == pytest.approx(26_190 / 1_502, rel=0.01)
     labels = np.repeat(list(counts), list(counts.values()))
-    parts = curation.split_objects(labels, held_out=0.05, at_least=40, seed=0)
+    parts = split_objects(labels, test_fraction=0.05, min_test_objects=40, seed=0)
     assert all(np.bincount(labels[part]).min() >= 39 for part in parts[1:])
 
 

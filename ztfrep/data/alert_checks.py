@@ -1,7 +1,7 @@
-"""What the rows of an alert table promise, checked batch by batch as they are written or read.
+"""Checks of the rows of an alert table, batch by batch, as they are written or read.
 
-Pixels are streamed and forgotten; what has to be compared across the table (an entry per object,
-16 bytes per candid) is kept until `finish`.
+Pixels are streamed. What has to be compared across the table (an entry per object, 16 bytes per
+candid) stays in memory until `finish`.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,14 +23,14 @@ _LONGEST_ID = 64
 class RowChecks:
     """Checks the rows of one table in their order.
 
-    Call `rows` for every batch, `pixels` for its stamps, and `finish` once at the end; each raises
-    TableError for the first row that breaks a promise.
+    Call `rows` for every batch, `pixels` for its stamps, and `finish` once at the end. Each raises
+    TableError for the first wrong row.
     """
 
     def __init__(self, info: TableInfo) -> None:
         self._info = info
         self._row = 0
-        # Of the last row: the place of its split, its object, detection, and that object's mjd.
+        # Of the last row: the index of its split, its object, detection, the object's last mjd.
         self._split, self._object, self._detection = 0, "", -1
         self._mjd, self._label = -np.inf, UNLABELLED
         # Of the first row of every run of an object's rows.
@@ -47,20 +47,20 @@ class RowChecks:
         objects = self._text(batch, "object_id")
         split = self._text(batch, "split")
         batch = batch.set_column(batch.schema.get_field_index("object_id"), "object_id", objects)
-        place = pc.index_in(split, pa.array(SPLITS)).fill_null(-1).to_numpy()
+        split_index = pc.index_in(split, pa.array(SPLITS)).fill_null(-1).to_numpy()
         self._refuse(
-            batch, place < 0, lambda i: f"split {quote(split[i].as_py())}", ", ".join(SPLITS)
+            batch, split_index < 0, lambda i: f"split {quote(split[i].as_py())}", ", ".join(SPLITS)
         )
         self._check_values(batch)
         self._check_features(batch)
-        self._check_order(batch, objects, place)
+        self._check_order(batch, objects, split_index)
         self._row += len(batch)
 
     def pixels(self, stamps: np.ndarray, rows: np.ndarray) -> None:
-        """Check stamps float32 `(m, 3 H W)`, those of the table's rows `(m,)`."""
+        """Check the stamps, float32 `(m, 3 H W)`, of the table's rows `(m,)`."""
         if not len(stamps):
             return
-        # Both pass over NaN, and are NaN where there is nothing else.
+        # Both ignore NaN, and are NaN where every pixel is.
         high, low = np.fmax.reduce(stamps, axis=1), np.fmin.reduce(stamps, axis=1)
         wrong = (high >= LARGEST_PIXEL) | (low <= -LARGEST_PIXEL)
         if wrong.any():
@@ -78,7 +78,7 @@ class RowChecks:
             )
 
     def finish(self) -> None:
-        """Check what concerns the whole table: every object once, every candid once."""
+        """Check the whole table: the rows of an object are adjacent, and candids are unique."""
         if not self._objects:
             return
         objects = pa.chunked_array(self._objects).combine_chunks()
@@ -86,12 +86,13 @@ class RowChecks:
         pair = _first_repeated(codes)
         if pair is not None:
             starts, splits = np.concatenate(self._starts), np.concatenate(self._splits)
-            one, other = ((int(starts[run]), SPLITS[splits[run]]) for run in pair)
+            row, other_row = (int(starts[i]) for i in pair)
+            split, other_split = (SPLITS[splits[i]] for i in pair)
             name = quote(objects[pair[0]].as_py())
-            if one[1] != other[1]:
-                found = f"object {name} in {one[1]} (row {one[0]}) and {other[1]} (row {other[0]})"
+            if split != other_split:
+                found = f"object {name} in {split} (row {row}) and {other_split} (row {other_row})"
                 raise TableError(found, "every object in one split")
-            found = f"rows of object {name} apart: rows from {one[0]}, and from {other[0]}"
+            found = f"rows of object {name} apart: rows from {row}, and from {other_row}"
             raise TableError(found, "an object's rows adjacent, in the order of detection")
         candids = np.concatenate(self._candids)
         pair = _first_repeated(candids)
@@ -103,9 +104,9 @@ class RowChecks:
     def _text(self, batch: pa.RecordBatch, name: str) -> pa.Array:
         """Return a column of short text, valid UTF-8."""
         column = batch.column(name)
-        coded = isinstance(column, pa.DictionaryArray)
-        # Of a dictionary first its values: a long one would be copied to every row.
-        values = column.dictionary if coded else column
+        is_dictionary = isinstance(column, pa.DictionaryArray)
+        # The values of a dictionary are checked first: a long one would be copied to every row.
+        values = column.dictionary if is_dictionary else column
         longest = pc.max(pc.binary_length(values)).as_py() or 0
         if longest > _LONGEST_ID:
             raise TableError(f"{name} of {longest} bytes", f"at most {_LONGEST_ID}")
@@ -113,7 +114,7 @@ class RowChecks:
             values.validate(full=True)
         except pa.ArrowInvalid:
             raise TableError(f"{name} that is not UTF-8", "text") from None
-        return column.cast(pa.string()) if coded else column
+        return column.cast(pa.string()) if is_dictionary else column
 
     def _check_values(self, batch: pa.RecordBatch) -> None:
         """Check the identity columns, each by itself."""
@@ -124,20 +125,20 @@ class RowChecks:
         for name, least in (("n_copies", 1), ("detection", 0), ("candid", 0)):
             self._in_range(batch, name, least)
         candid = batch.column("candid")
-        known = np.flatnonzero(candid.is_valid().to_numpy(zero_copy_only=False))
+        rows = np.flatnonzero(candid.is_valid().to_numpy(zero_copy_only=False))
         self._candids.append(candid.drop_null().to_numpy())
-        self._candid_rows.append(known + self._row)
-        if self._info.held == "by_candid":
-            lost = batch.column("has_stamps").to_numpy(zero_copy_only=False).copy()
-            lost[known] = False
+        self._candid_rows.append(rows + self._row)
+        if self._info.stamp_location == "by_candid":
+            wrong = batch.column("has_stamps").to_numpy(zero_copy_only=False).copy()
+            wrong[rows] = False
             expected = "the candid by which its stamps are looked up"
-            self._refuse(batch, lost, lambda i: "has_stamps, and no candid,", expected)
+            self._refuse(batch, wrong, lambda i: "has_stamps, and no candid,", expected)
 
     def _in_range(
         self, batch: pa.RecordBatch, name: str, low: float, high: float = np.inf, unit: str = ""
     ) -> None:
         column = batch.column(name)
-        # What is null is in range.
+        # Null is in range.
         values = column.fill_null(pa.scalar(max(low, 0), column.type)).to_numpy()
         expected = f"{low:g} or more{unit}" if high == np.inf else f"{low:g} to {high:g}{unit}"
         # NaN is not in range.
@@ -161,10 +162,10 @@ class RowChecks:
             else:
                 continue
             if wrong.any():
-                known = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+                rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
                 self._refuse(
                     batch,
-                    np.isin(np.arange(len(batch)), known[wrong]),
+                    np.isin(np.arange(len(batch)), rows[wrong]),
                     partial(_show, name, column),
                     expected,
                 )
@@ -173,40 +174,40 @@ class RowChecks:
         new = np.empty(len(batch), dtype=bool)
         new[0] = not self._starts or objects[0].as_py() != self._object
         new[1:] = pc.not_equal(objects[1:], objects[:-1]).to_numpy(zero_copy_only=False)
-        before = np.concatenate([[self._split], split[:-1]])
+        previous = np.concatenate([[self._split], split[:-1]])
         self._refuse(
-            batch, ~new & (split != before),
-            lambda i: f"split {SPLITS[split[i]]} after {SPLITS[before[i]]} of the same object",
+            batch, ~new & (split != previous),
+            lambda i: f"split {SPLITS[split[i]]} after {SPLITS[previous[i]]} of the same object",
             "every object in one split",
         )  # fmt: skip
         self._refuse(
-            batch, split < before,
-            lambda i: f"split {SPLITS[split[i]]} after {SPLITS[before[i]]}",
+            batch, split < previous,
+            lambda i: f"split {SPLITS[split[i]]} after {SPLITS[previous[i]]}",
             f"rows ordered {', '.join(SPLITS)}",
         )  # fmt: skip
         detection = batch.column("detection").to_numpy()
-        before = np.concatenate([[self._detection], detection[:-1]])
+        previous = np.concatenate([[self._detection], detection[:-1]])
         self._refuse(
-            batch, ~new & (detection <= before),
-            lambda i: f"detection {detection[i]} after {before[i]}",
+            batch, ~new & (detection <= previous),
+            lambda i: f"detection {detection[i]} after {previous[i]}",
             "the detections of an object in ascending order, each once",
         )  # fmt: skip
         self._check_times(batch, new)
-        if self._info.held == "by_candid":
-            # The label is the object's; in the alerts' table it is the alert's.
+        if self._info.stamp_location == "by_candid":
+            # The label is the object's; in the stamps table it is the alert's.
             label = batch.column("label").fill_null(UNLABELLED).to_numpy()
-            before = np.concatenate([[self._label], label[:-1]])
+            previous = np.concatenate([[self._label], label[:-1]])
             self._refuse(
-                batch, ~new & (label != before),
-                lambda i: f"label {label[i]} after {before[i]} of the same object",
+                batch, ~new & (label != previous),
+                lambda i: f"label {label[i]} after {previous[i]} of the same object",
                 "one label for every object",
             )  # fmt: skip
             self._label = int(label[-1])
         starts = np.flatnonzero(new)
         first = objects.take(pa.array(starts))
-        shown = pc.and_(pc.utf8_is_printable(first), pc.greater(pc.binary_length(first), 0))
+        printable = pc.and_(pc.utf8_is_printable(first), pc.greater(pc.binary_length(first), 0))
         unprintable = np.zeros(len(batch), dtype=bool)
-        unprintable[starts] = ~shown.to_numpy(zero_copy_only=False)
+        unprintable[starts] = ~printable.to_numpy(zero_copy_only=False)
         self._refuse(batch, unprintable, lambda i: "an object_id", "printable text, not empty")
         self._objects.append(first)
         self._starts.append(starts + self._row)
@@ -216,31 +217,35 @@ class RowChecks:
 
     def _check_times(self, batch: pa.RecordBatch, new: np.ndarray) -> None:
         column = batch.column("mjd")
-        known = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+        rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
         run = np.cumsum(new)
         values = column.drop_null().to_numpy()
-        # The run 0 goes on from the batch before.
-        values_before = np.concatenate([[self._mjd], values[:-1]])[: len(values)]
-        run_before = np.concatenate([[0], run[known][:-1]])[: len(values)]
+        # Run 0 is that of the last object of the previous batch.
+        previous = np.concatenate([[self._mjd], values[:-1]])[: len(values)]
+        previous_run = np.concatenate([[0], run[rows][:-1]])[: len(values)]
         wrong = np.zeros(len(batch), dtype=bool)
-        wrong[known] = (run[known] == run_before) & (values < values_before)
+        wrong[rows] = (run[rows] == previous_run) & (values < previous)
         self._refuse(
             batch, wrong,
-            lambda i: f"mjd {column[i].as_py()} after {values_before[known == i][0]}",
+            lambda i: f"mjd {column[i].as_py()} after {previous[rows == i][0]}",
             "the detections of an object in order of time",
         )  # fmt: skip
-        if len(known) and run[known[-1]] == run[-1]:
+        if len(rows) and run[rows[-1]] == run[-1]:
             self._mjd = float(values[-1])
         elif run[-1]:
             self._mjd = -np.inf
 
     def _refuse(
-        self, batch: pa.RecordBatch, wrong: np.ndarray, what: Callable[[int], str], expected: str
+        self,
+        batch: pa.RecordBatch,
+        wrong: np.ndarray,
+        describe: Callable[[int], str],
+        expected: str,
     ) -> None:
         if wrong.any():
             row = int(wrong.argmax())
             name = quote(batch.column("object_id")[row].as_py())
-            raise TableError(f"{what(row)} in row {self._row + row} (object {name})", expected)
+            raise TableError(f"{describe(row)} in row {self._row + row} (object {name})", expected)
 
 
 def _show(name: str, values: Sequence[object], row: int) -> str:
@@ -248,7 +253,7 @@ def _show(name: str, values: Sequence[object], row: int) -> str:
 
 
 def _first_repeated(values: np.ndarray) -> tuple[int, int] | None:
-    """Return the places of the first two equal values in ascending order, if there are any."""
+    """Return the indices of the first two equal values, in ascending order, or None."""
     order = np.argsort(values, kind="stable")
     equal = np.flatnonzero(values[order][1:] == values[order][:-1])
     if not len(equal):

@@ -1,4 +1,4 @@
-"""An alert table on disk: whole and right before any of it is used, then read on demand."""
+"""An alert table on disk: checked when it is opened, then read on demand."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,30 +22,30 @@ from ztfrep.data.alert_schema import (
 from ztfrep.data.alerts import PHOTOMETRY, AlertBatch
 from ztfrep.data.checksums import Checksum, verify
 from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
-from ztfrep.data.frames import to_frame
+from ztfrep.data.frames import look_up, to_frame
 from ztfrep.data.parquet_files import opening, refused, refusing
 from ztfrep.data.parquet_layout import Layout, check_expansion, check_layout
 from ztfrep.errors import InputError
 
-# Of stamps read together, whatever their size: 1,000 rows of ZTF's.
+# Bytes of stamps in a batch, whatever their size: 1,000 rows of ZTF's.
 _BATCH_BYTES = 48 << 20
-# A check needs fewer at a time; pyarrow takes several times as much to bring them together.
-_CHECKED_BYTES = 8 << 20
-_ROWS_OF_SCALARS = 1 << 14
+# A batch that is only checked is smaller: pyarrow takes several times as much memory to read it.
+_CHECKED_BATCH_BYTES = 8 << 20
+_SCALAR_BATCH_ROWS = 1 << 14
 _REMEDY = "correct the table, or make it again with dvc repro"
 
 
 class AlertTable:
-    """A table on disk, checked on opening; columns and stamps are read on demand.
+    """A table on disk, checked when it is opened; columns and stamps are read on demand.
 
     A table whose checksum is that of its bytes was checked as it was written: opening it reads
-    every byte once (2.5 GB/s of a core), and decodes none. Every other one is decoded once and
+    every byte once (2.5 GB/s of a core), and decodes none. Any other table is decoded once and
     checked row by row (some 0.5 GB/s of pixels), in memory that does not grow with its pixels.
-    Raises InputError for a table that breaks what the schema promises: see `alert_schema` and
-    `alert_checks`.
+    Raises InputError for a table that fails the checks of `alert_schema` or `alert_checks`.
+    With `series`, the observations of the objects are the rows of that table.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, series: str | Path | None = None) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise InputError(
@@ -56,6 +56,7 @@ class AlertTable:
                 self._check()
             except TableError as error:
                 raise refused(self.path, error.found, error.expected, _REMEDY) from error
+        self.series = None if series is None else AlertTable(series)
 
     def _check(self) -> None:
         layout = check_layout(self.path)
@@ -65,7 +66,7 @@ class AlertTable:
         checksum = verify(self.path)
         if checksum is Checksum.RIGHT:
             return
-        # A long text that stands in many rows is read once.
+        # As dictionaries: a long text that is repeated in many rows is read once.
         with opening(self.path, coded=("object_id", "split")) as file:
             self._check_rows(file, layout)
         if checksum is Checksum.WRONG:
@@ -77,21 +78,21 @@ class AlertTable:
     def _check_rows(self, file: pq.ParquetFile, layout: Layout) -> None:
         checks = RowChecks(self.info)
         present = [np.empty(0, dtype=bool)]
-        for batch in self._batches(file, SCALAR_COLUMNS, _ROWS_OF_SCALARS):
+        for batch in self._batches(file, SCALAR_COLUMNS, _SCALAR_BATCH_ROWS):
             checks.rows(batch)
             present.append(batch.column("has_stamps").to_numpy(zero_copy_only=False))
         checks.finish()
         claimed = np.concatenate(present)
         if len(claimed) != self.rows:
             raise TableError(f"{len(claimed)} rows", f"{self.rows}, as the footer says")
-        if self.info.held != "here":
+        if self.info.stamp_location != "inline":
             claimed[:] = False
         self._check_stamps(file, layout, claimed, checks)
 
     def _check_stamps(
         self, file: pq.ParquetFile, layout: Layout, claimed: np.ndarray, checks: RowChecks
     ) -> None:
-        """Check that the rows `claimed` `(n,)` bool have stamps, no others, and their pixels."""
+        """Check the pixels, and that exactly the rows `claimed`, bool `(n,)`, have stamps."""
         column = [name.split(".")[0] for name in layout.columns].index("stamps")
         rows = np.array(layout.rows)
         values = np.array([group[column] for group in layout.values])
@@ -101,13 +102,13 @@ class AlertTable:
             self.path, self.path.stat().st_size, 4 * self.info.pixels * int(rows[filled].sum())
         )
         starts = np.cumsum(rows) - rows
-        rows_at_once = self._rows_in(_CHECKED_BYTES)
+        batch_rows = self._rows_in(_CHECKED_BATCH_BYTES)
         for group in range(len(rows)):
             row = int(starts[group])
             if group not in filled:
                 self._compare(claimed[row : row + rows[group]], np.zeros(rows[group], bool), row)
                 continue
-            for batch in self._batches(file, ["stamps"], rows_at_once, [group]):
+            for batch in self._batches(file, ["stamps"], batch_rows, [group]):
                 storage = batch.column(0).storage
                 valid = storage.is_valid().to_numpy(zero_copy_only=False)
                 self._compare(claimed[row : row + len(valid)], valid, row)
@@ -121,12 +122,12 @@ class AlertTable:
         row = int((claimed[: len(valid)] != valid).argmax())
         found = f"stamps in row {first + row}" if valid[row] else f"no stamps in row {first + row}"
         expected = "stamps where has_stamps is true, and nowhere else"
-        if self.info.held != "here":
-            expected = f"none, with stamps {self.info.held}"
+        if self.info.stamp_location != "inline":
+            expected = f"none, with stamp_location {self.info.stamp_location}"
         raise TableError(found, expected)
 
-    def _rows_in(self, most_bytes: int) -> int:
-        return max(1, most_bytes // (4 * self.info.pixels))
+    def _rows_in(self, size: int) -> int:
+        return max(1, size // (4 * self.info.pixels))
 
     def _batches(
         self,
@@ -138,7 +139,7 @@ class AlertTable:
         with refusing(self.path):
             batches = file.iter_batches(rows, row_groups=groups, columns=list(columns))
         while True:
-            # What the caller does with a batch is not refused for the file's sake.
+            # Not around the yield: an error of the caller is not one of the file.
             with refusing(self.path):
                 batch = next(batches, None)
             if batch is None:
@@ -150,7 +151,7 @@ class AlertTable:
             return file.read(columns)
 
     def identity(self) -> pd.DataFrame:
-        """Read every identity column but the features; `label` is -1 where null.
+        """Read the identity columns; `label` is -1 where null.
 
         `candid` is int64, or pandas' Int64 where some rows have none: never a float.
         """
@@ -159,7 +160,7 @@ class AlertTable:
         return frame
 
     def has_stamps(self) -> np.ndarray:
-        """Return for every row whether it has stamps, bool `(n,)`."""
+        """Return True for rows that have stamps, bool `(n,)`."""
         present: np.ndarray = self._read(["has_stamps"]).column(0).to_numpy()
         return present
 
@@ -173,7 +174,7 @@ class AlertTable:
         return np.stack([table.column(n).to_numpy().astype(np.float64) for n in names], axis=1)
 
     def clipped_features(self) -> np.ndarray:
-        """Read the features as a network or a scaling takes them: physical ones clipped."""
+        """Read the features `(n, k)`, clipped if they are in physical units."""
         values = self.features()
         return ALERCE_FEATURES.clip(values) if self.info.feature_unit == PHYSICAL else values
 
@@ -181,10 +182,15 @@ class AlertTable:
         """Stream the stamps of the rows that have any, in table order.
 
         Batches are float32 `(m, 3, H, W)`, NaN where not observed, m up to `rows_per_batch`, fewer
-        where a batch would be larger than 48 MiB. Raises ValueError if they stand in another table.
+        where a batch would be larger than 48 MiB. Raises InputError if they are in another table.
         """
-        if self.info.held != "here":
-            raise ValueError(f"{self.path}: the stamps stand in the alerts' table, by candid")
+        if self.info.stamp_location != "inline":
+            raise InputError(
+                self.path,
+                found="a series table, whose stamps are in the stamps table",
+                expected="a table with stamps",
+                remedy="open both: read_table('stamps.parquet', series='series.parquet')",
+            )
         with opening(self.path) as file:
             for batch in self._batches(
                 file, ["stamps"], min(rows_per_batch, self._rows_in(_BATCH_BYTES))
@@ -204,7 +210,7 @@ class AlertTable:
     def batches(self, rows: int = ROW_GROUP) -> Iterator[AlertBatch]:
         """Return stamps and metadata of the rows that have stamps, in table order.
 
-        Raises ValueError if the stamps are in another table.
+        Raises InputError if the stamps are in another table.
         """
         metadata = self.features()[self.has_stamps()]
         start = 0
@@ -214,12 +220,51 @@ class AlertTable:
                 start += len(stamps)
 
     def observations(self) -> pd.DataFrame:
-        """Return every row as an observation of its object; see `ztfrep.data.alerts.Alerts`."""
-        identity = self.identity()
-        values = self.features()
+        """Return every observation of the alerts' objects; see `ztfrep.data.alerts.Alerts`.
+
+        These are the rows of the series table if there is one, else those of this table.
+        """
+        if self.series is not None:
+            return self._observations_of(self.series)
+        return self._observations()
+
+    def _observations(self) -> pd.DataFrame:
+        identity, values = self.identity(), self.features()
         alert = np.where(identity["has_stamps"], identity["has_stamps"].cumsum() - 1, -1)
         columns = {name: values[:, ALERCE_FEATURES.index(name)] for name in PHOTOMETRY}
         return identity.assign(**columns, alert=alert)
+
+    def _observations_of(self, series: "AlertTable") -> pd.DataFrame:
+        """Return the observations of a series table, whose alerts have their stamps here."""
+        observations = series._observations()
+        has_stamps = observations["has_stamps"].to_numpy()
+        alerts = self.index()
+        alerts["alert"] = np.arange(len(alerts))
+        matched = look_up(
+            observations[has_stamps].reset_index(drop=True),
+            "candid", alerts, same=["object_id"], source=str(self.path),
+        )  # fmt: skip
+        observations.loc[has_stamps, "alert"] = matched["alert"].to_numpy()
+        return observations
+
+
+def read_table(path: str | Path, *, series: str | Path | None = None) -> AlertTable:
+    """Open a table of alerts, which is read on demand.
+
+    Parameters
+    ----------
+    path : path
+        An alert table, as `data/parquet/stamps.parquet` of the pipeline.
+    series : path, optional
+        The table of the observations of its objects, as `data/parquet/series.parquet`: prior
+        detections and upper limits, which vectors of objects take into account.
+
+    Raises
+    ------
+    InputError
+        If a table breaks what its schema promises.
+    """
+    return AlertTable(path, series=series)
 
 
 def _stamps_to_numpy(column: pa.Array, info: TableInfo) -> np.ndarray:

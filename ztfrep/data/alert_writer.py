@@ -1,4 +1,4 @@
-"""The alert tables: written here, in the schema of `alert_schema`; `alert_table` reads them."""
+"""Writing of alert tables in the schema of `alert_schema`; `alert_table` reads them."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,40 +12,15 @@ import pyarrow.parquet as pq
 
 from ztfrep.data import checksums
 from ztfrep.data.alert_checks import RowChecks
-from ztfrep.data.alert_schema import (
-    CHANNELS,
-    CLASSES,
-    LARGEST_STAMP,
-    ROW_GROUP,
-    SERIES_CLASSES,
-    SPLITS,
-    UNLABELLED,
-    TableInfo,
-    is_time,
-)
-from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.alert_schema import CHANNELS, ROW_GROUP, UNLABELLED, TableInfo
 from ztfrep.data.files import replacing
-
-__all__ = [
-    "CHANNELS",
-    "CLASSES",
-    "LARGEST_STAMP",
-    "ROW_GROUP",
-    "SERIES_CLASSES",
-    "SPLITS",
-    "UNLABELLED",
-    "AlertTable",
-    "AlertWriter",
-    "TableInfo",
-    "is_time",
-]
 
 
 class AlertWriter:
-    """Writes a table in row groups; the file appears when the `with` block ends well.
+    """Writes a table in row groups; the file appears when the `with` block ends without an error.
 
-    One row group is checked and compressed while the caller brings the next together. Raises
-    ValueError for rows that break what `alert_checks` checks, at the latest when the block ends.
+    One row group is checked and compressed while the caller prepares the next. Raises ValueError
+    for rows that fail the checks of `alert_checks`, at the latest when the block ends.
     """
 
     def __init__(self, path: str | Path, info: TableInfo) -> None:
@@ -55,7 +30,7 @@ class AlertWriter:
         self._rows = 0
         self._path = path
         self._schema = info.schema()
-        # One is filled while the other is written.
+        # One is filled while the other is being written.
         self._buffers = [np.empty((0, info.pixels), np.float32) for _ in range(2)]
         self._writing: Future[None] | None = None
 
@@ -65,14 +40,14 @@ class AlertWriter:
             self._file = stack.enter_context(checksums.SummedFile(self._temporary))
             stack.push(self._fill_in)
             self._writer = stack.enter_context(
-                # Floats of an image hardly repeat: a dictionary costs time, and gains nothing.
+                # Pixels are seldom equal: a dictionary of them costs time, and gains nothing.
                 pq.ParquetWriter(
                     self._file,
                     self._schema,
                     compression="lz4",
                     use_dictionary=["object_id", "split"],
-                    # Bytes of like significance side by side: an eighth smaller. zstd would gain
-                    # a twentieth more, for a third more time.
+                    # Bytes of equal significance are stored together: an eighth smaller. zstd would
+                    # gain a twentieth more, for a third more time.
                     use_byte_stream_split=["stamps.list.element"],
                     write_statistics=["split", "label", "mjd"],
                 )
@@ -86,11 +61,11 @@ class AlertWriter:
         """Append rows.
 
         `stamps` is float32 `(n, 3, H, W)` with NaN where a pixel is not observed; a stamp of NaN
-        alone becomes null. With `has_stamps`, bool `(n,)`, it holds those of the rows so marked
-        alone; none where they stand in the alerts' table. `label` -1 becomes null, and so does NaN
-        in a feature or `mjd`. A nullable column left out is null. The arrays are still read after
-        this returns: leave them as they are. Raises ValueError for a missing or unknown column, and
-        for a `candid` of floats: they cannot hold its 19 digits.
+        alone becomes null. With `has_stamps`, bool `(n,)`, it has only the stamps of the rows that
+        are True; none with `stamp_location` "by_candid". `label` -1 becomes null, and so does NaN
+        in a feature or `mjd`. A nullable column that is missing is null. The arrays are still read
+        after this returns: do not change them. Raises ValueError for a required column that is
+        missing, for an unknown one, and for a `candid` of floats: they cannot hold its 19 digits.
         """
         unknown = set(columns) - set(self._schema.names)
         if unknown:
@@ -111,8 +86,8 @@ class AlertWriter:
             if field.name == "has_stamps":
                 arrays.append(pa.array(present))
             elif field.name == "stamps":
-                held = present if self.info.held == "here" else np.zeros(rows, dtype=bool)
-                arrays.append(self._stamps_to_arrow(stamps, held, field.type))
+                inline = present if self.info.stamp_location == "inline" else np.zeros(rows, bool)
+                arrays.append(self._stamps_to_arrow(stamps, inline, field.type))
             elif values is None:
                 if not field.nullable:
                     raise ValueError(f"column {field.name!r} is required")
@@ -170,14 +145,14 @@ class AlertWriter:
             raise ValueError(f"stamps {stamps.shape} {stamps.dtype}, expected {expected} float32")
         flat = np.ascontiguousarray(stamps).reshape(len(stamps), self.info.pixels)
         if not present.all():
-            # A null row takes its place among the pixels too. What stands there is not written, so
-            # that the place of earlier rows will do, and need not be cleared.
+            # A null row takes room among the pixels too. Its pixels are not written, so that the
+            # buffer of earlier rows need not be cleared.
             self._buffers.reverse()
             if len(self._buffers[0]) < len(present):
                 self._buffers[0] = np.zeros((len(present), flat.shape[1]), np.float32)
-            places = self._buffers[0][: len(present)]
-            places[present] = flat
-            flat = places
+            buffer = self._buffers[0][: len(present)]
+            buffer[present] = flat
+            flat = buffer
         storage = pa.FixedSizeListArray.from_arrays(
             pa.array(flat.reshape(-1)),
             type=pa.list_(pa.float32(), flat.shape[1]),

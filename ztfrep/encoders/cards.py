@@ -123,7 +123,7 @@ class AlertCard(ModelCard):
 
     @model_validator(mode="after")
     def _excludes_the_features_of_its_config(self) -> Self:
-        excluded, expected = self.features.excluded, self.config.excluded_features
+        excluded, expected = self.features.excluded, self.config.masked_features
         # A network that started from another's weights has the scale of that one.
         if self.start_weights == NO_FILE and excluded != expected:
             found = shown(excluded)

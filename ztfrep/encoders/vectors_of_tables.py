@@ -9,17 +9,12 @@ from tqdm import tqdm
 
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.alerts import PHOTOMETRY
-from ztfrep.data.curation import blocks as slices
+from ztfrep.data.chunks import chunks
 from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.data.frames import look_up, read_frame, write_frame
-from ztfrep.data.vector_files import read_blocks
-from ztfrep.data.vector_writer import (
-    fill,
-    names_path,
-    read_names,
-    write_names,
-    writing_blocks,
-)
+from ztfrep.data.row_index import read_row_index, row_index_path, write_row_index
+from ztfrep.data.vector_files import read_vectors
+from ztfrep.data.vector_writer import assign_vectors, open_vectors_for_writing
 from ztfrep.encoders.alert_batches import EncodedBatch, encode, encode_batches, input_batches
 from ztfrep.encoders.devices import choose_device, make_deterministic
 from ztfrep.encoders.model_folder import load_alert_network, load_object_network
@@ -41,11 +36,11 @@ def encode_alert_table(
     index["row"] = index.groupby("split").cumcount()
     size, encoded = _encode(alerts, model, batch_size, precision, threads)
     orientations: list[np.ndarray] = []
-    with writing_blocks(output, index, (size,), "<f4", "<i8") as blocks:
+    with open_vectors_for_writing(output, index, (size,), "<f4", "<i8") as splits:
         vectors = _collect_orientations(encoded, orientations)
-        fill(blocks, vectors, index["split"].to_numpy(), index["row"].to_numpy())
+        assign_vectors(splits, vectors, index["split"].to_numpy(), index["row"].to_numpy())
     index["orientation"] = np.concatenate(orientations).astype(np.int8)
-    write_names(output, index)
+    write_row_index(output, index)
 
 
 def encode_series_table(
@@ -78,20 +73,20 @@ def encode_series_table(
     step = alerts.groupby("object_id").cumcount().to_numpy()
     size, encoded = (
         _encode(series, model, batch_size, precision, threads)
-        if series.info.held == "here"
+        if series.info.stamp_location == "inline"
         else _look_up_vectors(alerts, alert_vectors)
     )
     orientations: list[np.ndarray] = []
     index = objects.reset_index()
     index.attrs["classes"] = list(series.info.classes)
     shape = (int(index["length"].max()), size)
-    with writing_blocks(output, index, shape, "<f8", "<f8") as blocks:
+    with open_vectors_for_writing(output, index, shape, "<f8", "<f8") as splits:
         vectors = _collect_orientations(encoded, orientations)
-        fill(blocks, vectors, alerts["split"].to_numpy(), row, step)
+        assign_vectors(splits, vectors, alerts["split"].to_numpy(), row, step)
     alerts["orientation"] = np.concatenate(orientations)
     by_object = alerts.groupby("object_id", sort=False)["orientation"]
     index["orientations"] = by_object.agg(list).to_numpy()
-    write_names(output, index)
+    write_row_index(output, index)
     _write_observations(observations, series, rows, objects["row"])
 
 
@@ -112,13 +107,13 @@ def encode_object_series(
             expected=f"{card.input_dim}, as {model} was trained on",
             remedy="run dvc repro, which trains it on these vectors",
         )
-    index = read_names(series)
-    with writing_blocks(output, index, (card.config.hidden,), "<f4", "<i8") as blocks:
+    index = read_row_index(series)
+    with open_vectors_for_writing(output, index, (card.config.hidden,), "<f4", "<i8") as splits:
         for split, objects in inputs.items():
-            for rows in slices(len(objects.lengths), f"objects {split}"):
+            for rows in chunks(len(objects.lengths), f"objects {split}"):
                 batch = objects.rows(rows).to(device)
-                blocks[split].vectors[rows] = encode(network, batch, precision)
-    write_names(output, index)
+                splits[split].vectors[rows] = encode(network, batch, precision)
+    write_row_index(output, index)
 
 
 def read_object_inputs(
@@ -129,11 +124,11 @@ def read_object_inputs(
     return {
         split: object_input(
             table[table["split"] == split],
-            block.vectors,
+            each.vectors,
             max_observations=network.config.max_observations,
             all_observations=network.reads_all_observations,
         )
-        for split, block in read_blocks(series).items()
+        for split, each in read_vectors(series).items()
     }
 
 
@@ -159,15 +154,15 @@ def _encode(
 
 def _look_up_vectors(alerts: pd.DataFrame, path: Path) -> tuple[int, Iterator[EncodedBatch]]:
     """Return the vectors of alerts that the stamps table has, as `_encode` does."""
-    blocks, index = read_blocks(path), read_names(path)
+    known, index = read_vectors(path), read_row_index(path)
     matched = look_up(
-        alerts, "candid", index, same=["object_id", "split"], source=str(names_path(path))
+        alerts, "candid", index, same=["object_id", "split"], source=str(row_index_path(path))
     )
     row = matched["row"].to_numpy()
-    vectors = np.empty((len(alerts), blocks["train"].vectors.shape[1]), np.float32)
-    for split, block in blocks.items():
+    vectors = np.empty((len(alerts), known["train"].vectors.shape[1]), np.float32)
+    for split, each in known.items():
         mask = (alerts["split"] == split).to_numpy()
-        vectors[mask] = block.vectors[row[mask]]
+        vectors[mask] = each.vectors[row[mask]]
     return vectors.shape[1], iter([EncodedBatch(vectors, matched["orientation"].to_numpy())])
 
 

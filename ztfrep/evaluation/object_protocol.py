@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ztfrep.data.alert_schema import SERIES_CLASSES
-from ztfrep.data.vector_files import Block, read_blocks
-from ztfrep.data.vector_writer import read_names
+from ztfrep.data.row_index import read_row_index
+from ztfrep.data.vector_files import SplitVectors, read_vectors
 from ztfrep.encoders.devices import make_deterministic
 from ztfrep.encoders.model_folder import load_object_network
 from ztfrep.encoders.vectors_of_tables import read_object_inputs
@@ -130,7 +130,7 @@ def evaluate_objects(
     make_deterministic(threads)
     network, card = load_object_network(model)
     if published is None:
-        index = read_names(series)
+        index = read_row_index(series)
         classes = index.attrs["classes"]
         if card.classes != classes:
             raise InputError(
@@ -140,21 +140,21 @@ def evaluate_objects(
                 remedy="train it on these series: dvc repro",
             )
         inputs = read_object_inputs(series, observations, network)
-        objects = read_blocks(vectors)
+        objects = read_vectors(vectors)
         by_split = {
             split: _object_rows(
-                block,
+                part,
                 index.loc[index["split"] == split, "length"].to_numpy(),
                 objects[split].vectors,
                 inputs[split],
             )
-            for split, block in read_blocks(series).items()
+            for split, part in read_vectors(series).items()
         }
     else:
         classes = list(SERIES_CLASSES)
         by_split = {
-            split: _object_rows(block, np.full(len(block.labels), block.vectors.shape[1]))
-            for split, block in read_published(published, "base_recurrente").items()
+            split: _object_rows(part, np.full(len(part.labels), part.vectors.shape[1]))
+            for split, part in read_published(published, "base_recurrente").items()
         }
     train = by_split["train"]
     sample = stratified_sample(train.labels, protocol.max_train_rows, seed)
@@ -222,7 +222,7 @@ def evaluate_object_split(
 
 
 def _object_rows(
-    series: Block,
+    series: SplitVectors,
     lengths: np.ndarray,
     vectors: np.ndarray | None = None,
     objects: ObjectInput | None = None,

@@ -10,14 +10,17 @@ class Recipe(Table):
     """The part of an architecture's table in `params.yaml` that every architecture has."""
 
     optimizer: Literal["adam", "adamw", "sgd"]
+    """adam | adamw | sgd."""
     learning_rate: LearningRate
-    # cosine: the rate falls to 0 over the epochs.
+    """Learning rate at the start."""
     schedule: Literal["constant", "cosine"]
-    # null: the budget of the source; 0: the weights as they are.
+    """constant | cosine: the rate falls to 0 over the epochs."""
     epochs: Epochs | None
+    """Training passes at most; null: the budget of the source; 0: the weights as they are."""
     batch_size: BatchSize
-    # Epochs without a better validation loss before training stops.
+    """Rows per batch."""
     patience: Patience
+    """Epochs without a better validation loss before training stops."""
 
     def learning_rate_at(self, epoch: int, epochs: int) -> float:
         """Return the learning rate of an epoch, counted from 1, of `epochs` in all."""

@@ -103,4 +103,4 @@ def _feature_scaling(
         # The weights of a model folder of ours keep the scale that they were trained with.
         return read_card(start_weights.parent, AlertCard).features
     metadata = alerts.features()[train]
-    return FeatureScaling.fit(metadata, alerts.feature_unit, config.excluded_features)
+    return FeatureScaling.fit(metadata, alerts.feature_unit, config.masked_features)

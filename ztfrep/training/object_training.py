@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ztfrep.data.frames import read_frame
-from ztfrep.data.vector_files import read_blocks
-from ztfrep.data.vector_writer import names_path, read_names
+from ztfrep.data.row_index import read_row_index, row_index_path
+from ztfrep.data.vector_files import read_vectors
 from ztfrep.encoders.cards import ObjectCard
+from ztfrep.encoders.vectors_of_tables import read_object_inputs
 from ztfrep.models.loss_terms import LossTerms
 from ztfrep.models.object import get_object_network
 from ztfrep.models.object.base import ObjectConfig, ObjectInput, ObjectNetwork
-from ztfrep.models.object.preprocessing import object_input
 from ztfrep.training.fit import Dataset
 from ztfrep.training.sampling import oversampling_counts, undersample
 from ztfrep.training.training_run import RunSettings, train_and_save
@@ -40,8 +39,8 @@ def train_recurrent(
     the folders `model` and `metrics`; see `train_and_save`.
     """
     device = settings.start()
-    blocks, classes = read_blocks(series), read_names(series).attrs["classes"]
-    labels = {split: block.labels.astype(np.int64) for split, block in blocks.items()}
+    vectors, classes = read_vectors(series), read_row_index(series).attrs["classes"]
+    labels = {split: each.labels.astype(np.int64) for split, each in vectors.items()}
     if len(np.unique(labels["train"][labels["train"] >= 0])) < 2:
         logging.warning("no two classes of labelled train series: the network stays as it is")
         settings = replace(settings, epochs=0)
@@ -53,19 +52,10 @@ def train_recurrent(
         # Stopped by the same proportions that it is trained on, as the published run was.
         for split in ("train", "validation"):
             rows[split] = undersample(labels[split], settings.seed)
-    input_dim = blocks["train"].vectors.shape[2]
+    input_dim = vectors["train"].vectors.shape[2]
     network_class: Any = get_object_network(architecture)
     network: ObjectNetwork = network_class(config, input_dim=input_dim, classes=len(classes))
-    table = read_frame(observations)
-    inputs = {
-        split: object_input(
-            table[table["split"] == split],
-            blocks[split].vectors,
-            max_observations=config.max_observations,
-            all_observations=network.reads_all_observations,
-        )
-        for split in ("train", "validation")
-    }
+    inputs = read_object_inputs(series, observations, network)
     network.fit_statistics(inputs["train"])
     data: dict[str, Dataset] = {
         split: (*objects, torch.from_numpy(labels[split])) for split, objects in inputs.items()
@@ -94,7 +84,7 @@ def train_recurrent(
         make_card,
         name="recurrent",
         recipe=config,
-        inputs=[series, names_path(series), observations],
+        inputs=[series, row_index_path(series), observations],
         model=model,
         metrics=metrics,
     )

@@ -87,7 +87,7 @@ def test_alerts_become_two_tables_of_one_schema(tmp_path):
     np.testing.assert_array_equal(magnitude, [np.nan, 19.5, 17.0, 1.0])
     stamps = np.concatenate(list(found.stamps.stamps()))
     np.testing.assert_array_equal(stamps, [random_stamps(CANDID + n) for n in (9, 10)])
-    with pytest.raises(ValueError, match="stamps stand in the alerts' table, by candid"):
+    with pytest.raises(ValueError, match="stamps are in the stamps table, by candid"):
         next(found.series.stamps())
     for table in (found.stamps, found.series):
         assert table.info.scaling == "counts"

@@ -43,11 +43,11 @@ def test_the_first_data_set_is_read(tmp_path):
     content["Train"]["features"][0, :3] = [None, "null", float("inf")]
     found = read_stamps_pickle(written(tmp_path, content))
     for name, split in found.items():
-        np.testing.assert_array_equal(split.images, content[name]["images"])
+        np.testing.assert_array_equal(split.images, content[name.capitalize()]["images"])
         assert split.labels.dtype == np.int64
         assert split.features.dtype == np.float64
-    assert np.isnan(found["Train"].features[0, :3]).all()
-    assert found["Train"].features[0, 3] == content["Train"]["features"][0, 3]
+    assert np.isnan(found["train"].features[0, :3]).all()
+    assert found["train"].features[0, 3] == content["Train"]["features"][0, 3]
 
 
 def test_features_stored_as_floats_are_read_alike(tmp_path):
@@ -225,7 +225,7 @@ REAL = os.environ.get("ZTFREP_REAL_DATA")
 def test_real_stamps_in_the_published_format_are_read():
     found = read_stamps_pickle(Path(REAL) / "real-pickles" / "td_ztf_stamp_17_06_20.pkl")
     assert [len(split.labels) for split in found.values()] == [1100, 99, 83]
-    train = found["Train"]
+    train = found["train"]
     assert np.bincount(train.labels).tolist() == [220] * 5
     assert not train.images.flags.owndata
     assert (train.images.min(axis=(1, 2)) == 0).all()

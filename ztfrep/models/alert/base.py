@@ -5,19 +5,24 @@ An architecture is one module with a subclass of `AlertNetwork`, a line in the r
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from ztfrep.data.alert_schema import CHANNELS
 from ztfrep.data.features import ALERCE_FEATURES
+from ztfrep.data.stamps import CROP
 from ztfrep.fields import Probability, Weight
 from ztfrep.models.alert.preprocessing import AlertPreprocessing, FeatureScaling, StampScaling
 from ztfrep.models.loss_terms import LossTerms
 from ztfrep.models.recipe import Recipe
 
 N_FEATURES = len(ALERCE_FEATURES)
+# Pixels of a crop: no vector needs more numbers, and there are no more principal components.
+_PIXELS = len(CHANNELS) * CROP * CROP
 
 
 class AlertInput(NamedTuple):
@@ -89,16 +94,20 @@ class Augmentation(NamedTuple):
 class AlertConfig(Recipe):
     """The parameters that the table of every architecture has."""
 
-    latent_dim: int
+    latent_dim: Annotated[int, Field(ge=2, le=_PIXELS)]
+    """Numbers of a vector."""
     dropout: Probability
+    """Dropout probability."""
     stamp_scaling: StampScaling
+    """minmax | asinh: of the crop, by its median and MAD | none."""
     classification_weight: Weight
-    # balanced: rows of rare classes several times | distinct: each row once
-    # copies: each row as often as the source repeats it
+    """Loss weight of the cross-entropy."""
     sampling: Literal["balanced", "distinct", "copies"]
+    """balanced: rows of rare classes several times | distinct: each row once |
+    copies: each row as often as the source repeats it."""
 
     @property
-    def excluded_features(self) -> list[str]:
+    def masked_features(self) -> list[str]:
         """Names of the metadata features that the network never sees."""
         return []
 

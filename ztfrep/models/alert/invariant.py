@@ -46,8 +46,6 @@ _SHRINKAGE = 0.6
 class InvariantConfig(AlertConfig):
     """The table `autoencoder.invariant` of `params.yaml`."""
 
-    latent_dim: Annotated[int, Field(ge=2, le=_PIXELS)]
-    """Numbers of a vector."""
     pca_fraction: Fraction
     """Fraction of a vector that holds principal components, for the reconstruction."""
     excluded_features: FeatureNames
@@ -81,6 +79,11 @@ class InvariantConfig(AlertConfig):
                 f"{', '.join(f'{name}_weight' for name in weights)} are all 0; expected one above 0"
             )
         return self
+
+    @property
+    def masked_features(self) -> list[str]:
+        """Names of the metadata features that the network never sees."""
+        return self.excluded_features
 
     @property
     def augmentation(self) -> Augmentation:

@@ -12,12 +12,12 @@ from pydantic import Field, field_validator
 
 from ztfrep.data.alert_schema import FEATURE_UNITS
 from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL, standardise, statistics
-from ztfrep.data.stamps import CROP, RESCALINGS, prepare, two_scales
+from ztfrep.data.stamps import CROP, SCALING_METHODS, crop_and_context, crop_and_scale
 from ztfrep.fields import Table
 
-StampScaling = Literal[RESCALINGS]  # type: ignore[valid-type]
+StampScaling = Literal[SCALING_METHODS]  # type: ignore[valid-type]
 _N = len(ALERCE_FEATURES)
-FeatureName = Literal[ALERCE_FEATURES.names]  # type: ignore[valid-type, name-defined]
+FeatureName = Literal[ALERCE_FEATURES.names]  # type: ignore[name-defined]
 FeatureNames = Annotated[list[FeatureName], Field(max_length=_N)]
 _PerFeature = Field(min_length=_N, max_length=_N)
 
@@ -80,9 +80,9 @@ class AlertPreprocessing:
         `stamps` float32 `(n, 3, H, W)`, H and W at least 21, NaN where not observed, in counts or
         any affine scaling of them; `metadata` float64 `(n, features)` in `unit`, NaN where missing.
         """
-        pixels, pixel_mask = prepare(stamps, self.stamp_scaling)
+        pixels, pixel_mask = crop_and_scale(stamps, self.stamp_scaling)
         context = (
-            two_scales(stamps)
+            crop_and_context(stamps)
             if self.context
             else np.empty((len(stamps), 0, CROP, CROP), dtype=np.float32)
         )

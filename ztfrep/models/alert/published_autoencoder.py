@@ -3,9 +3,9 @@
 Its checkpoints name parameters by the position of a layer in `encoder`, `decoder` and `classifier`.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from ztfrep.fields import BatchSize, Epochs, Weight
@@ -18,8 +18,6 @@ from ztfrep.models.loss_terms import LossTerms, accuracy, row_count
 class PublishedConfig(AlertConfig):
     """The table `autoencoder.published` of `params.yaml`."""
 
-    latent_dim: Annotated[int, Field(ge=2, le=1323)]
-    """Numbers of a vector."""
     reconstruction_weight: Weight
     """Loss weight of the reconstruction."""
     loss: Literal["published", "cross_entropy"]

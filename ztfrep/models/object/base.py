@@ -66,11 +66,11 @@ class ObjectConfig(Recipe):
     layers: Annotated[int, Field(ge=1, le=16)]
     """Layers of the recurrent cell."""
     dropout: Probability
-    """Dropout."""
+    """Dropout probability."""
     class_balance: Literal["oversample", "weights", "undersample", "none"]
     """oversample: rare classes several times | weights: of the loss | undersample | none."""
     max_observations: Annotated[int, Field(ge=1, le=10_000)]
-    """Observations of an object that are read: its last ones."""
+    """Observations of an object that are read at most: its last ones."""
 
 
 class ObjectNetwork(nn.Module, ABC):

@@ -18,10 +18,10 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from ztfrep.data import curation
 from ztfrep.data.alert_schema import CLASSES, ROW_GROUP, SPLITS, UNLABELLED
 from ztfrep.data.alert_writer import AlertWriter
 from ztfrep.data.files import scratch_folder
+from ztfrep.data.splits import split_objects
 from ztfrep.sources.packets.archives import Reader
 from ztfrep.sources.packets.batch_store import BATCH, INFO, TABLES, SpooledPixels, fill_spool
 from ztfrep.sources.packets.entries import Ignored
@@ -103,7 +103,7 @@ JOIN splits USING (object_id) ORDER BY split, object_id, detection
 
 @dataclass(frozen=True)
 class Splitting:
-    """How objects are split; see `curation.split_objects`."""
+    """How objects are split; see `splits.split_objects`."""
 
     held_out: float
     at_least: int
@@ -182,8 +182,11 @@ def _split(database: duckdb.DuckDBPyConnection, how: Splitting) -> int:
     ):
         rows = np.flatnonzero(chosen)
         if len(rows) >= 3:
-            parts = curation.split_objects(
-                labels[rows], held_out=how.held_out, at_least=at_least, seed=how.seed
+            parts = split_objects(
+                labels[rows],
+                test_fraction=how.held_out,
+                min_test_objects=at_least,
+                seed=how.seed,
             )
             for place, part in enumerate(parts):
                 split[rows[part]] = place
@@ -202,7 +205,7 @@ def _write_stamps(path: Path, database: duckdb.DuckDBPyConnection, spool: Path) 
 
 
 def _write_series(path: Path, database: duckdb.DuckDBPyConnection) -> None:
-    with AlertWriter(path, replace(INFO, held="by_candid")) as writer:
+    with AlertWriter(path, replace(INFO, stamp_location="by_candid")) as writer:
         for columns in _rows(database, _SERIES, "series"):
             writer.write(columns)
 

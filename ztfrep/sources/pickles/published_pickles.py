@@ -9,13 +9,15 @@ import numpy as np
 
 from ztfrep.data.alert_schema import CLASSES, LARGEST_STAMP, SERIES_CLASSES
 from ztfrep.data.features import ALERCE_FEATURES
+from ztfrep.data.splits import SPLITS
 from ztfrep.data.stamps import CROP
 from ztfrep.errors import InputError, quote
 from ztfrep.sources.pickles.pickle_reader import read_pickle
 
-SPLITS = ("Train", "Validation", "Test")
-# As much as an error quotes of a file.
-_QUOTED = 80
+# Keys of the file.
+_PUBLISHED_SPLITS = dict(zip(SPLITS, ("Train", "Validation", "Test"), strict=True))
+# Characters of a file that an error shows.
+_SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,15 @@ class SeriesArrays:
     labels: np.ndarray
 
 
-class _Checked:
-    """A file whose parts are asked for by key, and refused by key."""
+class _Content:
+    """The content of a file: parts are read by their keys, and an error names these."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = path
         self.content = read_pickle(path)
 
     def refused(self, where: str, found: str, expected: str) -> InputError:
-        remedy = "give a file in the published format"
+        remedy = "use a file in the published format"
         return InputError(f"{self.path}: {where}", found=found, expected=expected, remedy=remedy)
 
     def get(self, *keys: str) -> Any:
@@ -68,25 +70,25 @@ class _Checked:
         return value
 
     def array(self, *keys: str, shape: tuple[int | str, ...]) -> np.ndarray:
-        """Get an array of a shape; a letter stands for any length, H and W for 21 to 1024."""
+        """Get an array of a shape: a letter is any length from 1, H and W one that a stamp has."""
         where = "".join(f"[{key!r}]" for key in keys)
         value = self.get(*keys)
         expected = f"an array of shape ({', '.join(map(str, shape))})"
         if not isinstance(value, np.ndarray):
             raise self.refused(where, f"a {type(value).__name__}", expected)
-        fits = value.ndim == len(shape) and all(
-            length == asked
-            if isinstance(asked, int)
-            else (CROP <= length <= LARGEST_STAMP if asked in "HW" else length >= 1)
-            for length, asked in zip(value.shape, shape, strict=True)
+        is_valid = value.ndim == len(shape) and all(
+            length == side
+            if isinstance(side, int)
+            else (CROP <= length <= LARGEST_STAMP if side in "HW" else length >= 1)
+            for length, side in zip(value.shape, shape, strict=True)
         )
-        if not fits:
-            least = (
+        if not is_valid:
+            limits = (
                 f", H and W at least {CROP}, at most {LARGEST_STAMP}, no empty side"
                 if "H" in shape
                 else ", not empty"
             )
-            raise self.refused(where, f"shape {value.shape}"[:_QUOTED], expected + least)
+            raise self.refused(where, f"shape {value.shape}"[:_SHOWN_CHARACTERS], expected + limits)
         return value
 
     def stamps(self, *keys: str, shape: tuple[int | str, ...]) -> np.ndarray:
@@ -122,8 +124,8 @@ class _Checked:
         numbers[~np.isfinite(numbers)] = np.nan
         return numbers
 
-    def same_rows(self, where: str, **parts: np.ndarray) -> None:
-        """Refuse parts that disagree in their number of rows."""
+    def check_rows(self, where: str, **parts: np.ndarray) -> None:
+        """Raise InputError for parts that differ in their number of rows."""
         rows = {name: len(part) for name, part in parts.items()}
         if len(set(rows.values())) > 1:
             found = ", ".join(f"{count} {name}" for name, count in rows.items())
@@ -131,43 +133,43 @@ class _Checked:
 
 
 def _names(content: dict[Any, Any]) -> str:
-    """List the first keys of a dict in at most 80 characters; keys that are no text by type."""
+    """Return the first keys of a dict in at most 80 characters; other keys than text by type."""
     names = ""
     for key in itertools.islice(content, 12):
         name = quote(key, 24) if isinstance(key, str) else repr(type(key).__name__)
-        if len(names) + len(name) > _QUOTED - 5:
+        if len(names) + len(name) > _SHOWN_CHARACTERS - 5:
             return f"{names}, ..."
         names = f"{names}, {name}" if names else name
     return names or "none"
 
 
 def _not_a_number(stored: np.ndarray) -> str:
-    """Describe the first element, row by row, that is no feature."""
+    """Return a description of the first element, row by row, that is no number."""
     for (row, column), value in np.ndenumerate(stored):
         try:
             float(np.nan if value is None or value == "null" else value)
         except (TypeError, ValueError, OverflowError):
-            # An integer of hundreds of digits is not worth showing.
+            # An integer of hundreds of digits is not shown.
             shown = quote(value) if isinstance(value, str | bytes) else "too large a number"
             return f"{shown} in row {row}, column {column} ({ALERCE_FEATURES.names[column]})"
     return f"dtype {stored.dtype}"
 
 
 def read_stamps_pickle(path: str | Path) -> dict[str, StampSplit]:
-    """Read the first data set, keyed Train, Validation, Test.
+    """Read the first data set, keyed train, validation, test.
 
     Raises InputError for a file that cannot be read safely, a missing key, a wrong shape, channel
     count or dtype, row counts that disagree, a label outside 0 to 4, a feature that is no number.
     """
-    file = _Checked(path)
+    file = _Content(path)
     splits = {}
-    for name in SPLITS:
+    for split, name in _PUBLISHED_SPLITS.items():
         images = file.stamps(name, "images", shape=("n", "H", "W", 3))
         labels = file.array(name, "labels", shape=("n",))
         metadata = file.array(name, "features", shape=("n", len(ALERCE_FEATURES)))
-        # Before they are converted: small types would take many times their bytes in the file.
-        file.same_rows(f"[{name!r}]", images=images, labels=labels, features=metadata)
-        splits[name] = StampSplit(
+        # Before the conversion: small types would take many times their bytes in the file.
+        file.check_rows(f"[{name!r}]", images=images, labels=labels, features=metadata)
+        splits[split] = StampSplit(
             images,
             file.labels(labels, name, "labels", classes=CLASSES),
             file.features(metadata, name, "features"),
@@ -177,12 +179,12 @@ def read_stamps_pickle(path: str | Path) -> dict[str, StampSplit]:
 
 def read_series_pickle(path: str | Path) -> SeriesArrays:
     """Read the second data set; errors as `read_stamps_pickle`, labels from 0 to 2."""
-    file = _Checked(path)
+    file = _Content(path)
     template = file.stamps("template", shape=("n", "H", "W"))
     science = file.stamps("science", shape=("n", "k", *template.shape[1:]))
     difference = file.stamps("difference", shape=("n", *science.shape[1:]))
     labels = file.array("labels", shape=("n",))
-    file.same_rows(
+    file.check_rows(
         "the content", template=template, science=science, difference=difference, labels=labels
     )
     numbers = file.labels(labels, "labels", classes=SERIES_CLASSES)
