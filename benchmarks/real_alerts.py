@@ -1,13 +1,13 @@
-"""How well the vectors of real stamps tell their weak classes, of encoders that saw none of these.
+"""Weak classes of real stamps: linear probes of the vectors of encoders that never saw the labels.
 
 dvc exp run -S source=alerts -S sources.alerts.path=FOLDER -S sources.alerts.labels=CSV convert
 python -m benchmarks.real_alerts MODEL [MODEL ...]
 
-MODEL is the folder of a trained autoencoder, `name=folder` to name it; the alerts are those of
-data/parquet/stamps.parquet. Stamps alone are encoded. Of all labelled alerts a linear probe in five
-folds, stratified by class and grouped by object, for five seeds of the folds; then the same with
-folds grouped by night. Beside the models, a PCA of the pixels. Intervals, of differences too, are
-of resampled objects.
+MODEL is the folder of a trained autoencoder, or `name=folder`; the alerts are those of
+data/parquet/stamps.parquet. Their stamps are encoded without metadata. A linear probe predicts all
+labelled alerts in five folds, stratified by class and grouped by object, for five seeds of the
+folds; then the same with folds grouped by night. A PCA of the pixels is the baseline. Intervals,
+of paired differences too, are of resampled objects.
 """
 
 import sys
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import typer
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -25,108 +24,104 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from stages.inputs import alert_inputs, feature_scaling, gathered
 from tqdm import tqdm
-from ztfrep.encoders.batches import encode
-from ztfrep.evaluation.scores import METRICS
 
 from benchmarks.measuring import save
-from stages.paths import STAMPS
+from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.alert_table import AlertTable
-from ztfrep.encoders.cards import AutoencoderCard, FeatureScaling
-from ztfrep.encoders.model_folder import load_model, read_card
-from ztfrep.models.alert import losses as autoencoder
-from ztfrep.models.alert.base import AlertInput
-from ztfrep.params import NO_FILE
+from ztfrep.data.stamps import crop_and_scale
+from ztfrep.encoders.alert_batches import encode, input_batches
+from ztfrep.encoders.cards import AlertCard
+from ztfrep.encoders.model_folder import load_alert_network, read_card
+from ztfrep.evaluation.bootstrap import Bootstrap, with_interval
+from ztfrep.evaluation.classifier_scores import resampled_confusions
+from ztfrep.evaluation.metrics import METRICS, confusion
+from ztfrep.fields import NO_FILE
+from ztfrep.models.alert.preprocessing import FeatureScaling
 
+STAMPS = Path("data/parquet/stamps.parquet")
 _SEEDS = range(5)
 _FOLDS = 5
-_REPEATS = 1000
-_CLASSES = 5
+_METRICS = ("balanced_accuracy", "macro_f1")
+_BATCH_ROWS = 512
 
 
 def main(
     models: Annotated[list[str], typer.Argument(help="Folders of autoencoders, or name=folder.")],
-    table: Annotated[Path, typer.Option(help="The real alerts.")] = STAMPS,
+    table: Annotated[Path, typer.Option(help="The table of the real alerts.")] = STAMPS,
     name: Annotated[str, typer.Option(help="Of the JSON in benchmarks/results.")] = "real_alerts",
 ) -> None:
-    """Probe encoders, and a PCA, on the labelled alerts of a table."""
-    folders = {}
+    """Probe the vectors of encoders, and a PCA, on the labelled alerts of a table."""
+    folders: dict[str, Path] = {}
     for model in models:
-        given, _, folder = model.rpartition("=")
-        folders[given or Path(folder).name] = Path(folder)
+        label, _, path = model.rpartition("=")
+        folders[label or Path(path).name] = Path(path)
     alerts = AlertTable(table)
-    names = alerts.identity()
-    chosen = np.flatnonzero((names["label"] >= 0) & names["has_stamps"])
-    if not chosen.size:
-        sys.exit(f"error: {table}: no labelled alerts; give sources.alerts.labels")
-    labels = names["label"].to_numpy()[chosen].astype(np.int64)
-    objects = names["object_id"].to_numpy()[chosen]
-    nights = np.floor(names["mjd"].to_numpy()[chosen])
+    identity = alerts.index()
+    rows = np.flatnonzero(identity["label"] >= 0)
+    if not rows.size:
+        sys.exit(f"error: {table}: no labelled alerts; set sources.alerts.labels")
+    labels = identity["label"].to_numpy()[rows].astype(np.int64)
+    objects = identity["object_id"].to_numpy()[rows]
+    nights = np.floor(identity["mjd"].to_numpy()[rows])
 
     vectors, cards = {}, {}
     for encoder, folder in folders.items():
-        cards[encoder] = read_card(folder, AutoencoderCard)
+        cards[encoder] = read_card(folder, AlertCard)
         if _was_taught(cards[encoder], alerts):
             sys.exit(
                 f"error: {folder}: found an encoder that may have learnt these labels; expected "
                 "one that did not; train it on another source, or on this one with "
-                "autoencoder.classification_weight=0, contrastive_weight=0 and sampling=distinct"
+                "classification_weight=0, contrastive_weight=0 and sampling=distinct in the table "
+                "of its architecture"
             )
-        vectors[encoder] = _encoded(folder, alerts, chosen)
-    pixels = _inputs(alerts, chosen, "minmax").pixels.flatten(1).numpy()
+        vectors[encoder] = _encode(folder, alerts)[rows]
+    pixels = np.concatenate([crop_and_scale(stamps, "minmax")[0] for stamps in alerts.stamps()])
+    pixels = pixels[rows].reshape(len(rows), -1)
     components = min(128, len(pixels) // 2)
     vectors["PCA of the pixels"] = PCA(components, random_state=0).fit_transform(pixels)
 
-    found = {
-        grouped: _compared(vectors, labels, objects, groups)
-        for grouped, groups in (("by object", objects), ("by night", _linked(objects, nights)))
+    folds = {
+        name: _compare(vectors, labels, objects, groups)
+        for name, groups in (("by object", objects), ("by night", _join_nights(objects, nights)))
     }
     save(
         name,
         {
             "alerts": len(labels),
             "objects": len(set(objects)),
-            "params": {encoder: card.params.model_dump() for encoder, card in cards.items()},
-            "folds": found,
+            "config": {encoder: card.config.model_dump() for encoder, card in cards.items()},
+            "folds": folds,
         },
         shown=("alerts", "objects", "folds"),
     )
 
 
-def _was_taught(card: AutoencoderCard, table: AlertTable) -> bool:
-    """Tell whether labels taught an encoder that knows this table by its scale, or may know it."""
-    params = card.params
-    taught = params.classification_weight > 0 or params.contrastive_weight > 0
-    taught |= params.sampling == "balanced"
+def _was_taught(card: AlertCard, table: AlertTable) -> bool:
+    """Return whether an encoder may have been trained with the labels of a table.
+
+    It was trained on the table if its features have the scale of the table's train rows. One that
+    started from other weights has the scale of those, and may have been.
+    """
+    if not (card.epochs and card.config.uses_labels):
+        return False
     train = (table.identity()["split"] == "train").to_numpy()
-    same = feature_scaling(table, train, []).mean == card.features.mean
-    # One that started from another's weights has that one's scale.
-    return bool(card.epochs and taught and (same or params.weights != NO_FILE))
+    scaling = FeatureScaling.fit(table.features()[train], table.feature_unit)
+    return scaling.mean == card.features.mean or card.start_weights != NO_FILE
 
 
-def _inputs(table: AlertTable, chosen: np.ndarray, rescale: str) -> AlertInput:
-    """Give the stamps of the chosen rows, and none of their metadata."""
-    nothing = FeatureScaling(unit="none", mean=[0.0] * 26, std=[1.0] * 26, left_out=[])
-    whole = gathered(alert_inputs(table, rescale, nothing, 512))
-    place = np.cumsum(table.has_stamps())[chosen] - 1
-    return AlertInput(*(part[torch.from_numpy(place)] for part in whole))
+def _encode(folder: Path, table: AlertTable) -> np.ndarray:
+    """Return the vectors float64 `(n, d)` of all alerts of a table that have stamps."""
+    network, _ = load_alert_network(folder)
+    if network.preprocessing.stamp_scaling == "none":
+        # Published stamps are scaled before they are cropped: these are scaled after it.
+        network.preprocessing.stamp_scaling = "minmax"
+    batches = input_batches(network, table, _BATCH_ROWS, with_metadata=False)
+    return np.concatenate([encode(network, batch, "float32") for batch in batches]).astype(float)
 
 
-def _encoded(folder: Path, table: AlertTable, chosen: np.ndarray) -> np.ndarray:
-    model, card = load_model(folder, autoencoder.build, AutoencoderCard)
-    # Scaled over a crop or before it, published and raw stamps differ: real ones are cropped first.
-    rescale = "minmax" if card.rescale == "none" else card.rescale
-    alerts = _inputs(table, chosen, rescale)
-    batches = [
-        encode(model, [part[rows] for part in alerts], torch.device("cpu"), "float32")
-        for rows in torch.arange(len(chosen)).split(512)
-    ]
-    return np.concatenate(batches).astype(np.float64)
-
-
-def _linked(objects: np.ndarray, nights: np.ndarray) -> np.ndarray:
-    """Give one group to the nights that an object was seen in, and to all objects of a night."""
+def _join_nights(objects: np.ndarray, nights: np.ndarray) -> np.ndarray:
+    """Return groups `(n,)` that share neither an object nor a night."""
     _, one = np.unique(objects, return_inverse=True)
     _, other = np.unique(nights, return_inverse=True)
     size = one.max() + 1
@@ -135,62 +130,51 @@ def _linked(objects: np.ndarray, nights: np.ndarray) -> np.ndarray:
     return groups
 
 
-def _compared(
+def _compare(
     vectors: Mapping[str, np.ndarray], labels: np.ndarray, objects: np.ndarray, groups: np.ndarray
 ) -> dict[str, Any]:
-    """Score the probes of every method, and the first method's difference to each other one."""
+    """Return the scores of every method, and the first method's difference to each other one."""
     predicted = {
-        name: [_probed(each, labels, groups, seed) for seed in _SEEDS]
+        name: np.stack([_predict(each, labels, groups, seed) for seed in _SEEDS])
         for name, each in tqdm(vectors.items(), desc="probes")
     }
-    resampled = _matrices_of_resampled(predicted, labels, objects)
-    scores: dict[str, Any] = {}
+    bootstrap = Bootstrap.of_groups(objects, seed=0)
+    samples = {
+        name: resampled_confusions(labels, each, len(CLASSES), bootstrap)
+        for name, each in predicted.items()
+    }
     first = next(iter(vectors))
+    scores: dict[str, Any] = {}
     for name, each in predicted.items():
         scores[name] = {}
-        for metric in ("balanced_accuracy", "macro_f1"):
-            of_seeds = METRICS[metric](np.stack([_matrix(labels, p) for p in each]))
-            drawn = METRICS[metric](resampled[name]).mean(axis=1)
-            off = METRICS[metric](resampled[first]).mean(axis=1) - drawn
+        matrices = np.stack([confusion(labels, of_seed, len(CLASSES)) for of_seed in each])
+        for metric in _METRICS:
+            of_seeds = METRICS[metric](matrices)
+            drawn = METRICS[metric](samples[name]).mean(axis=1)
             scores[name][metric] = {
-                "mean": round(float(of_seeds.mean()), 4),
                 "of_seeds": of_seeds.round(4).tolist(),
-                "interval": np.quantile(drawn, [0.025, 0.975]).round(4).tolist(),
+                **_mean_with_interval(float(of_seeds.mean()), drawn),
             }
             if name != first:
-                scores[name][metric][f"{first} is ahead by"] = {
-                    "mean": round(float(off.mean()), 4),
-                    "interval": np.quantile(off, [0.025, 0.975]).round(4).tolist(),
-                }
+                difference = METRICS[metric](samples[first]).mean(axis=1) - drawn
+                scores[name][metric][f"{first} minus {name}"] = _mean_with_interval(
+                    float(difference.mean()), difference
+                )
     return scores
 
 
-def _probed(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
+def _mean_with_interval(mean: float, samples: np.ndarray) -> dict[str, Any]:
+    value, low, high = (round(part, 4) for part in with_interval("mean", mean, samples).values())
+    return {"mean": value, "interval": [low, high]}
+
+
+def _predict(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
+    """Return the class of each row, predicted by a probe of the folds that it is not in."""
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
     model = LogisticRegression(C=0.05, class_weight="balanced", max_iter=5000)
     probe = make_pipeline(StandardScaler(), model)
     predicted: np.ndarray = cross_val_predict(probe, vectors, labels, groups=groups, cv=folds)
     return predicted
-
-
-def _matrix(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> Any:
-    counts = np.bincount(labels * _CLASSES + predicted, weights, minlength=_CLASSES**2)
-    return counts.reshape(_CLASSES, _CLASSES)
-
-
-def _matrices_of_resampled(
-    predicted: Mapping[str, list[np.ndarray]], labels: np.ndarray, objects: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Give confusion matrices `(repeats, seeds, k, k)` of the same draws of objects."""
-    generator = np.random.default_rng(0)
-    _, member = np.unique(objects, return_inverse=True)
-    count = member.max() + 1
-    found: dict[str, list[np.ndarray]] = {name: [] for name in predicted}
-    for _ in range(_REPEATS):
-        times = np.bincount(generator.integers(0, count, count), minlength=count)[member]
-        for name, each in predicted.items():
-            found[name].append(np.stack([_matrix(labels, p, times) for p in each]))
-    return {name: np.stack(each) for name, each in found.items()}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The study: ours and the published recipe, several seeds each, on the same rows.
+"""The study: our architectures and the published recipe, several seeds each, on the same rows.
 
 python -m benchmarks.study            # queue, run, gather; hours on two cores
-python -m benchmarks.study --gather   # what has already run, again
+python -m benchmarks.study --gather   # gather the runs that are complete
 
-Every run is a DVC experiment by its name, so that each can be applied, pushed and run again. Test
-figures go into benchmarks/results/study-SCALE.json and, as a table, into README.md where it has
-marks of that scale; to choose by, there are the validation figures beside them.
+Every run is a DVC experiment with a name, so that it can be applied, pushed and repeated. The test
+metrics are written to benchmarks/results/study-SCALE.json and, as a table, to docs/results.md where
+it has marks of that scale; the JSON has the validation metrics too, for choices.
 """
 
 import json
@@ -22,116 +22,99 @@ from tqdm import tqdm
 
 from benchmarks.measuring import machine, save
 
-README = Path("README.md")
+PAGE = Path("docs/results.md")
 _BEGIN, _END = "<!-- {name}: written by benchmarks.study -->", "<!-- {name}: end -->"
-# To ask takes DVC some seconds of a core.
-_WAIT = 30.0
+# DVC takes some seconds of a core to answer.
+_POLL_SECONDS = 30.0
 
-# Both decoders are compared in the pixels that the published network was given.
-_SHARED = {"autoencoder.rescale": "none", "threads": 1}
+# Both decoders are compared in the pixels that the published network reads, which are not scaled.
+_SHARED = {"autoencoder.invariant.stamp_scaling": "none", "threads": 1}
 VARIANTS: dict[str, dict[str, object]] = {
-    "ours": {"autoencoder.epochs": 12, "recurrent.epochs": 30},
-    # The recipe on record, to its end.
-    "published": {
-        "autoencoder.architecture": "published",
-        "autoencoder.loss": "published",
-        "autoencoder.dropout": 0.8,
-        "autoencoder.reconstruction_weight": 0.95,
-        "autoencoder.classification_weight": 0.05,
-        "autoencoder.label_smoothing": 0.0,
-        "autoencoder.contrastive_weight": 0.0,
-        "autoencoder.sampling": "copies",
-        "autoencoder.optimizer": "adam",
-        "autoencoder.learning_rate": 0.0001,
-        "autoencoder.schedule": "constant",
-        "autoencoder.epochs": 60,
-        "autoencoder.patience": 60,
-        "autoencoder.batch_size": 32,
-        "autoencoder.final_batch_size": 64,
-        "autoencoder.final_epochs": 10,
-        "recurrent.architecture": "published",
-        "recurrent.balance": "undersample",
-        "recurrent.schedule": "constant",
-        "recurrent.learning_rate": 0.001,
-        "recurrent.batch_size": 16,
-        "recurrent.final_batch_size": 16,
-        "recurrent.epochs": 30,
-        "recurrent.patience": 30,
-    },
+    "ours": {"autoencoder.invariant.epochs": 12, "recurrent.temporal.epochs": 30},
+    "published": {"autoencoder.architecture": "published", "recurrent.architecture": "published"},
 }
 _BALANCED, _F1 = "balanced_accuracy", "macro_f1"
 
 
+class Baseline(NamedTuple):
+    """A baseline on the same rows: its title, its method and metric in the metrics files."""
+
+    title: str
+    method: str
+    metric: str
+
+
 class Row(NamedTuple):
-    """A row of the table: a metric of both architectures, and of plain rivals on the same rows."""
+    """A row of the table: a metric of both variants, and of baselines on the same rows."""
 
     title: str
     file: str
     method: str
     metric: str
-    rivals: tuple[tuple[str, str, str], ...] = ()
+    baselines: tuple[Baseline, ...] = ()
     lower_is_better: bool = False
 
 
-_FOREST = ("forest on the features", "forest_on_features", _BALANCED)
-_OF_PIXELS = ("PCA of the pixels", "pca_linear_probe", _BALANCED)
-_STAMPS_ALONE = ("ours, of the stamps alone", "stamps_alone_linear_probe", _BALANCED)
-_PCA = ("PCA, as many numbers", "pca_reconstruction", "mse")
-_MEAN_ALERT = ("mean of its alerts", "mean_alert_linear_probe", _F1)
-_LAST_ALERT = ("its last alert", "last_alert_linear_probe", _F1)
+_FOREST = Baseline("forest on the features", "forest_on_features", _BALANCED)
+_PIXELS = Baseline("PCA of the pixels", "pca_linear_probe", _BALANCED)
+_STAMPS_ONLY = Baseline("ours, stamps only", "stamps_only_linear_probe", _BALANCED)
+_PCA = Baseline("PCA with as many components", "pca_reconstruction", "mse")
+_MEAN_ALERT = Baseline("mean of its alerts", "mean_alert_linear_probe", _F1)
+_LAST_ALERT = Baseline("its last alert", "last_alert_linear_probe", _F1)
 ROWS = (
-    Row("branch, balanced accuracy", "stamps", "branch", _BALANCED, (_FOREST,)),
+    Row("classifier head, balanced accuracy", "stamps", "classifier_head", _BALANCED, (_FOREST,)),
     Row("linear probe, balanced accuracy", "stamps", "linear_probe", _BALANCED,
-        (_FOREST, _OF_PIXELS, _STAMPS_ALONE)),
-    Row("probe by 10 % of the labels", "stamps", "linear_probe_10_percent", _BALANCED),
-    Row("probe by 1 % of the labels", "stamps", "linear_probe_1_percent", _BALANCED),
+        (_FOREST, _PIXELS, _STAMPS_ONLY)),
+    Row("linear probe, 10 % of the labels", "stamps", "linear_probe_10_percent", _BALANCED),
+    Row("linear probe, 1 % of the labels", "stamps", "linear_probe_1_percent", _BALANCED),
     Row("RBF SVM, balanced accuracy", "stamps", "svm", _BALANCED),
     Row("15 nearest neighbours, balanced accuracy", "stamps", "knn", _BALANCED),
-    Row("search, precision at 10", "stamps", "retrieval", "precision_at_10"),
-    Row("search, mean average precision", "stamps", "retrieval", "mean_average_precision"),
-    Row("clusters of k-means, NMI", "stamps", "clustering", "kmeans_nmi"),
-    Row("clusters of HDBSCAN, NMI", "stamps", "clustering", "hdbscan_nmi"),
-    Row("a class held out, mean AUROC", "stamps", "anomaly_detection", "auroc_mean"),
-    Row("calibration of the branch, ECE", "stamps", "calibration", "ece", (), True),
-    Row("calibration of the branch, Brier", "stamps", "calibration", "brier", (), True),
+    Row("retrieval, precision at 10", "stamps", "retrieval", "precision_at_10"),
+    Row("retrieval, mean average precision", "stamps", "retrieval", "mean_average_precision"),
+    Row("k-means clusters, NMI", "stamps", "clustering", "kmeans_nmi"),
+    Row("HDBSCAN clusters, NMI", "stamps", "clustering", "hdbscan_nmi"),
+    Row("anomaly detection, mean AUROC", "stamps", "anomaly_detection", "auroc_mean"),
+    Row("calibration of the classifier head, ECE", "stamps", "calibration", "ece", (), True),
+    Row("calibration of the classifier head, Brier score", "stamps", "calibration", "brier", (),
+        True),
     Row("reconstruction, MSE", "stamps", "reconstruction", "mse", (_PCA,), True),
-    Row("reconstruction without the pose, MSE", "stamps", "reconstruction_without_pose", "mse",
-        (_PCA,), True),
+    Row("reconstruction without the orientation, MSE", "stamps",
+        "reconstruction_without_orientation", "mse", (_PCA,), True),
     Row("recurrent network, macro-F1", "series", "network", _F1, (_MEAN_ALERT, _LAST_ALERT)),
-    Row("probe of an object's vector, macro-F1", "series", "objects_linear_probe", _F1,
+    Row("linear probe of an object's vector, macro-F1", "series", "objects_linear_probe", _F1,
         (_MEAN_ALERT, _LAST_ALERT)),
 )  # fmt: skip
 
 
 def main(
-    scale: Annotated[float, typer.Option(help="Of the simulated survey.")] = 0.2,
-    seeds: Annotated[int, typer.Option(help="Runs of each architecture.")] = 3,
+    scale: Annotated[float, typer.Option(help="Scale of the simulated survey.")] = 0.2,
+    seeds: Annotated[int, typer.Option(help="Runs of each variant.")] = 3,
     jobs: Annotated[int, typer.Option(help="Experiments at a time.")] = 2,
-    gather: Annotated[bool, typer.Option(help="Run nothing; gather what has run.")] = False,
+    gather: Annotated[bool, typer.Option(help="Run nothing; gather complete runs.")] = False,
     option: Annotated[list[str] | None, typer.Option(help="key=value for every run.")] = None,
 ) -> None:
-    """Run the study and write what it found."""
+    """Run the study and write its results."""
     study = f"study-{scale:g}"
     names = {
         variant: [f"study-{variant}-{scale:g}-{seed}" for seed in range(seeds)]
         for variant in VARIANTS
     }
     if not gather:
-        # An earlier study's task of the same name would pass for this one's.
+        # A task of an earlier study may have the same name.
         for name in _states([name for each in names.values() for name in each]):
             subprocess.run(["dvc", "queue", "remove", name], check=True)
         for variant, each in names.items():
             for seed, name in enumerate(each):
-                chosen = _SHARED | VARIANTS[variant] | {"sources.sample.scale": scale, "seed": seed}
-                settings = [f"{key}={value}" for key, value in chosen.items()]
+                params = _SHARED | VARIANTS[variant] | {"sources.sample.scale": scale, "seed": seed}
+                settings = [f"{key}={value}" for key, value in params.items()]
                 _queue(name, [*settings, *(option or [])])
         _run([name for each in names.values() for name in each], jobs)
-    found = {variant: [_metrics(name) for name in each] for variant, each in names.items()}
-    table = {row.title: _compared(row, found) for row in ROWS}
-    words = [f"--scale {scale:g}", f"--seeds {seeds}", *(f"--option {o}" for o in option or [])]
-    command = " ".join(["python -m benchmarks.study", *words])
-    rows = {name: found["ours"][0][name] for name in ("stamps", "series")}
-    counts = {"alerts": rows["stamps"]["alerts"], "objects": rows["series"]["objects"]}
+    runs = {variant: [_read_metrics(name) for name in each] for variant, each in names.items()}
+    table = {row.title: _compare(row, runs) for row in ROWS}
+    arguments = [f"--scale {scale:g}", f"--seeds {seeds}", *(f"--option {o}" for o in option or [])]
+    command = " ".join(["python -m benchmarks.study", *arguments])
+    metrics = runs["ours"][0]
+    counts = {"alerts": metrics["stamps"]["alerts"], "objects": metrics["series"]["objects"]}
     save(
         study,
         {
@@ -141,11 +124,11 @@ def main(
             "test": counts,
             "variants": VARIANTS,
             "table": table,
-            "runs": found,
+            "runs": runs,
         },
         shown=("command", "table"),
     )
-    _write_readme(study, _markdown(table, command, counts))
+    _write_page(study, _markdown(table, command, counts))
 
 
 def _queue(name: str, settings: Sequence[str]) -> None:
@@ -156,7 +139,7 @@ def _queue(name: str, settings: Sequence[str]) -> None:
 
 
 def _run(names: Sequence[str], jobs: int) -> None:
-    """Start the queue, and wait until none of the experiments is left to do."""
+    """Start the queue, and wait until all of the experiments are done."""
     subprocess.run(["dvc", "queue", "start", "-j", str(jobs)], check=True)
     with tqdm(total=len(names), desc="study", unit=" runs") as bar:
         while True:
@@ -165,7 +148,7 @@ def _run(names: Sequence[str], jobs: int) -> None:
             bar.refresh()
             if bar.n == len(names):
                 break
-            time.sleep(_WAIT)
+            time.sleep(_POLL_SECONDS)
     failed = [name for name, state in states.items() if state != "Success"]
     if failed:
         raise SystemExit(f"error: failed: {', '.join(failed)}; see dvc queue logs {failed[0]}")
@@ -175,96 +158,103 @@ def _states(names: Sequence[str]) -> dict[str, str]:
     lines = subprocess.run(
         ["dvc", "queue", "status"], check=True, capture_output=True, text=True
     ).stdout.splitlines()
-    words = [line.split() for line in lines]
-    # Task, name, created (some words), status.
-    return {part[1]: part[-1] for part in words if len(part) > 2 and part[1] in names}
+    # Task, name, time of creation (some words), status.
+    columns = [line.split() for line in lines]
+    return {words[1]: words[-1] for words in columns if len(words) > 2 and words[1] in names}
 
 
-def _metrics(name: str) -> dict[str, Any]:
-    """Read what an experiment measured: on test rows, and on validation rows."""
+def _read_metrics(name: str) -> dict[str, Any]:
+    """Read the metrics of an experiment on test and on validation rows."""
     files = ("stamps", "series", "stamps_validation", "series_validation")
     return {file: json.loads(dvc.api.read(f"metrics/{file}.json", rev=name)) for file in files}
 
 
-def _compared(row: Row, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """Sum up a row: both architectures, the plain rivals, and who is ahead."""
+def _compare(row: Row, runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Return the scores of both variants and of the baselines in a row, and the verdict on ours."""
     scores = {
-        variant: _summary([run[row.file][row.method] for run in runs], row.metric)
-        for variant, runs in found.items()
-        if all(row.method in run[row.file] for run in runs)
+        variant: _summarise([run[row.file][row.method] for run in each], row.metric)
+        for variant, each in runs.items()
+        if all(row.method in run[row.file] for run in each)
     }
-    for name, method, metric in row.rivals:
-        scores[name] = _summary([run[row.file][method] for run in found["ours"]], metric)
-        paired = [_paired(run[row.file], row.method, method, metric) for run in found["ours"]]
-        if all(paired):
-            scores[name]["ours_is_ahead_by"] = {
-                "median": float(np.median([off[0] for off in paired])),
-                "low": min(off[1] for off in paired),
-                "high": max(off[2] for off in paired),
+    for title, method, metric in row.baselines:
+        scores[title] = _summarise([run[row.file][method] for run in runs["ours"]], metric)
+        differences = [
+            _paired_difference(run[row.file], row.method, method, metric) for run in runs["ours"]
+        ]
+        if all(differences):
+            scores[title]["paired_difference"] = {
+                "median": float(np.median([difference[0] for difference in differences])),
+                "low": min(difference[1] for difference in differences),
+                "high": max(difference[2] for difference in differences),
             }
     return {"scores": scores, "verdict": _verdict(scores, row.lower_is_better)}
 
 
-def _paired(
-    scores: Mapping[str, Any], method: str, rival: str, metric: str
-) -> tuple[float, float, float] | None:
-    """Give how far a run is ahead of a rival on the same rows, and its interval, if it says so."""
-    pair = scores.get("ahead", {}).get(f"{method}_over_{rival}")
-    return (pair[metric], pair[f"{metric}_low"], pair[f"{metric}_high"]) if pair else None
+def _paired_difference(
+    metrics: Mapping[str, Any], method: str, baseline: str, metric: str
+) -> tuple[float, ...]:
+    """Return a paired difference and its interval, positive where ours is better, or nothing."""
+    pair = metrics.get("paired_differences", {}).get(f"{method}_minus_{baseline}")
+    name = "mse_reduction" if metric == "mse" else metric
+    return (pair[name], pair[f"{name}_low"], pair[f"{name}_high"]) if pair else ()
 
 
-def _summary(scores: Sequence[Mapping[str, float]], metric: str) -> dict[str, Any]:
-    """Give the median of the seeds, which one that failed does not lead, and what all span."""
+def _summarise(scores: Sequence[Mapping[str, float]], metric: str) -> dict[str, Any]:
+    """Return the median of the seeds, robust to one that failed, and the span of all intervals."""
     values = [score[metric] for score in scores]
-    found: dict[str, Any] = {"median": float(np.median(values)), "of_seeds": values}
+    summary: dict[str, Any] = {"median": float(np.median(values)), "of_seeds": values}
     if f"{metric}_low" in scores[0]:
-        found["low"] = min(score[f"{metric}_low"] for score in scores)
-        found["high"] = max(score[f"{metric}_high"] for score in scores)
-    return found
+        summary["low"] = min(score[f"{metric}_low"] for score in scores)
+        summary["high"] = max(score[f"{metric}_high"] for score in scores)
+    return summary
 
 
 def _verdict(scores: Mapping[str, Mapping[str, Any]], lower_is_better: bool) -> str:
-    """Say whom ours is behind, and from whom its interval does not part it."""
+    """Return which others ours is worse than, and which it is not clearly better than."""
     sign = -1 if lower_is_better else 1
     ours = scores["ours"]
-    rivals = {name: score for name, score in scores.items() if name != "ours"}
-    behind = [
-        name for name, score in rivals.items() if sign * (ours["median"] - score["median"]) < 0
+    others = {name: score for name, score in scores.items() if name != "ours"}
+    better = [
+        name for name, score in others.items() if sign * (ours["median"] - score["median"]) < 0
     ]
-    near = [
-        name for name, score in rivals.items() if name not in behind and not _parted(ours, score)
+    unclear = [
+        name
+        for name, score in others.items()
+        if name not in better and not _is_separated(ours, score)
     ]
-    parts = [("behind", behind), ("ahead within the intervals of", near)]
-    said = [f"{word} {', '.join(names)}" for word, names in parts if names]
-    return "; ".join(said) or "ahead"
+    parts = [("worse than", better), ("not clearly better than", unclear)]
+    words = [f"{verdict} {', '.join(names)}" for verdict, names in parts if names]
+    return "; ".join(words) or "better"
 
 
-def _parted(ours: Mapping[str, Any], rival: Mapping[str, Any]) -> bool:
-    """Tell whether a difference on the same rows, or else two intervals, leave no doubt."""
-    if "ours_is_ahead_by" in rival:
-        return bool(rival["ours_is_ahead_by"]["low"] > 0)
-    if "low" not in rival:
+def _is_separated(ours: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether a paired difference is above 0, or else two intervals do not overlap."""
+    if "paired_difference" in other:
+        return bool(other["paired_difference"]["low"] > 0)
+    if "low" not in other:
         return True
-    return bool(ours["low"] > rival["high"] or ours["high"] < rival["low"])
+    return bool(ours["low"] > other["high"] or ours["high"] < other["low"])
 
 
 def _markdown(
     table: Mapping[str, Mapping[str, Any]], command: str, counts: Mapping[str, int]
 ) -> str:
-    lines = ["| test rows | ours | published | plain rivals | ours is |", "|---|---|---|---|---|"]
+    lines = ["| test rows | ours | published | baselines | ours is |", "|---|---|---|---|---|"]
     for title, row in table.items():
         scores = dict(row["scores"])
         cells = [_cell(scores.pop(variant, None)) for variant in ("ours", "published")]
-        rivals = "; ".join(f"{name} {_cell(score)}{_lead(score)}" for name, score in scores.items())
-        lines.append(f"| {title} | {' | '.join(cells)} | {rivals} | {row['verdict']} |")
-    described = (
+        baselines = "; ".join(
+            f"{name} {_cell(score)}{_difference_cell(score)}" for name, score in scores.items()
+        )
+        lines.append(f"| {title} | {' | '.join(cells)} | {baselines} | {row['verdict']} |")
+    caption = (
         f"By `{command}` on {machine()['cores']} cores ({machine()['processor']}): "
-        f"{counts['alerts']:,} test alerts, {counts['objects']:,} test objects; the median of the "
-        "seeds, and in brackets all that the 95 % intervals of the seeds span. *Ahead* by itself: "
-        "these do not touch; of a plain rival, the difference on the same resampled rows is above "
-        "0 in all that its intervals span."
+        f"{counts['alerts']:,} test alerts, {counts['objects']:,} test objects. Each cell has the "
+        "median of the seeds, and in brackets the span of the seeds' 95 % intervals. *Better*: the "
+        "spans do not overlap; for a baseline, the paired difference on the same resampled rows is "
+        "above 0 over the whole span of its intervals."
     )
-    return "\n".join([*lines, "", described])
+    return "\n".join([*lines, "", caption])
 
 
 def _cell(score: Mapping[str, Any] | None) -> str:
@@ -277,28 +267,29 @@ def _cell(score: Mapping[str, Any] | None) -> str:
     return f"{score['median']:.{digits}f}{interval}"
 
 
-def _lead(score: Mapping[str, Any]) -> str:
-    lead = score.get("ours_is_ahead_by")
-    if lead is None:
+def _difference_cell(score: Mapping[str, Any]) -> str:
+    difference = score.get("paired_difference")
+    if difference is None:
         return ""
-    digits = 5 if max(abs(lead[end]) for end in lead) < 0.002 else 3
-    low, median, high = (f"{lead[end]:+.{digits}f}" for end in ("low", "median", "high"))
-    return f", ours {median} ({low} - {high})"
+    digits = 5 if max(abs(value) for value in difference.values()) < 0.002 else 3
+    low, median, high = (f"{difference[key]:+.{digits}f}" for key in ("low", "median", "high"))
+    return f", difference {median} ({low} - {high})"
 
 
-def _write_readme(study: str, text: str) -> None:
+def _write_page(study: str, text: str) -> None:
+    """Write the table between its marks on the page of results."""
     begin, end = _BEGIN.format(name=study), _END.format(name=study)
-    content = README.read_text(encoding="utf-8")
+    content = PAGE.read_text(encoding="utf-8")
     if begin not in content:
-        # Of a scale that the README does not show, the JSON is the result.
-        print(f"{README}: left as it is, without the mark {begin}")
+        # Of a scale that the page does not show, the JSON is the result.
+        print(f"{PAGE}: unchanged, without the mark {begin}")
         return
     before, _, rest = content.partition(begin)
     _, mark, after = rest.partition(end)
     if not mark:
-        raise SystemExit(f"error: {README}: no mark {end} behind {begin}")
-    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-    print(f"written: the table of {README}")
+        raise SystemExit(f"error: {PAGE}: no mark {end} after {begin}")
+    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    print(f"written: the table of {PAGE}")
 
 
 if __name__ == "__main__":

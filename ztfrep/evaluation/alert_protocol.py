@@ -11,7 +11,6 @@ from scipy.special import softmax
 
 from ztfrep.data.alert_schema import CHANNELS, CLASSES
 from ztfrep.data.alert_table import AlertTable
-from ztfrep.data.row_index import read_row_index
 from ztfrep.data.vector_files import read_vectors
 from ztfrep.encoders.devices import make_deterministic
 from ztfrep.encoders.model_folder import load_alert_network
@@ -120,16 +119,17 @@ def evaluate_alerts(
     make_deterministic(threads)
     network, card = load_alert_network(model)
     alerts = AlertTable(table)
-    split = alerts.identity()["split"].to_numpy()
-    blocks = (
+    identity = alerts.identity()
+    split = identity["split"].to_numpy()
+    by_split = (
         read_vectors(vectors)
         if published is None
-        else align_rows(read_published(published, "base"), read_row_index(vectors))
+        else align_rows(read_published(published, "base"), identity)
     )
-    # The order of the blocks is that of the table's rows, train first.
-    encoded = np.concatenate([block.vectors for block in blocks.values()])
-    labels = np.concatenate([block.labels for block in blocks.values()])
-    train = stratified_sample(blocks["train"].labels, protocol.max_train_rows, seed)
+    # The splits are in the order of the table's rows, train first.
+    encoded = np.concatenate([part.vectors for part in by_split.values()])
+    labels = np.concatenate([part.labels for part in by_split.values()])
+    train = stratified_sample(by_split["train"].labels, protocol.max_train_rows, seed)
     used = np.concatenate([train, np.flatnonzero(split != "train")])
     inputs = read_inputs(network, alerts, used)
     excluded = protocol.forest_excluded_features
@@ -146,14 +146,14 @@ def evaluate_alerts(
         PROBES, train_rows.values, train_rows.labels, protocol, seed=seed, threads=threads
     )
     baselines = AlertBaselines(train_rows, probes, pca)
-    by_split = {name: rows.rows(split[used] == name) for name in ("validation", "test")}
+    scored = {name: rows.rows(split[used] == name) for name in ("validation", "test")}
     own_network = network if published is None else None
-    test = by_split["test"]
+    test = scored["test"]
     return AlertEvaluation(
         classes=CLASSES,
         splits={
             name: evaluate_alert_split(part, baselines, own_network, seed=seed)
-            for name, part in by_split.items()
+            for name, part in scored.items()
         },
         projections=project_sample(
             test.values["vectors"], test.labels, protocol.map_rows, seed=seed

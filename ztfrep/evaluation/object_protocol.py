@@ -143,18 +143,18 @@ def evaluate_objects(
         objects = read_vectors(vectors)
         by_split = {
             split: _object_rows(
-                block,
+                part,
                 index.loc[index["split"] == split, "length"].to_numpy(),
                 objects[split].vectors,
                 inputs[split],
             )
-            for split, block in read_vectors(series).items()
+            for split, part in read_vectors(series).items()
         }
     else:
         classes = list(SERIES_CLASSES)
         by_split = {
-            split: _object_rows(block, np.full(len(block.labels), block.vectors.shape[1]))
-            for split, block in read_published(published, "base_recurrente").items()
+            split: _object_rows(part, np.full(len(part.labels), part.vectors.shape[1]))
+            for split, part in read_published(published, "base_recurrente").items()
         }
     train = by_split["train"]
     sample = stratified_sample(train.labels, protocol.max_train_rows, seed)
