@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from stages.inputs import alert_inputs, feature_scaling, gathered
+
 from tests.data.test_alert_tables import INFO, rows, write
 from ztfrep.data import features
 from ztfrep.data.alert_schema import TableInfo
