@@ -20,7 +20,7 @@ from ztfrep.encoders.vectors_of_tables import (
     read_object_inputs,
 )
 from ztfrep.errors import InputError
-from ztfrep.models.object.preprocessing import object_input
+from ztfrep.models.object.observation_input import object_input
 
 OPTIONS = {"batch_size": 2, "precision": "float32", "threads": 1}
 OBJECT_OPTIONS = {"precision": "float32", "threads": 1}
