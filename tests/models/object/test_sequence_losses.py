@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from ztfrep.models.object import sequence_losses
 from ztfrep.models.object.base import last_step
 
 
