@@ -18,8 +18,8 @@ import yaml
 import ztfrep
 from tests.alert_packets import CANDID, alert, archive, image, observation, packet
 from tests.drive_server import Drive, serve
-from ztfrep.data import features
 from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.data.frames import read_frame, refuse_float_identifiers
 from ztfrep.data.row_index import read_row_index
 from ztfrep.data.vector_files import read_vectors
@@ -43,14 +43,16 @@ def write_pickles(folder, seed=0):
     splits = {}
     for name, n in (("Train", 60), ("Validation", 25), ("Test", 25)):
         labels = np.arange(n) % 5
-        metadata = rng.normal(size=(n, 26)) * features.STD + features.MEAN
-        metadata[:, features.NAMES.index("isdiffpos")] = rng.integers(0, 2, n)
+        metadata = (
+            rng.normal(size=(n, len(ALERCE_FEATURES))) * ALERCE_FEATURES.std + ALERCE_FEATURES.mean
+        )
+        metadata[:, ALERCE_FEATURES.index("isdiffpos")] = rng.integers(0, 2, n)
         for count in ("ndethist", "ncovhist"):
-            metadata[:, features.NAMES.index(count)] = rng.integers(1, 20, n)
+            metadata[:, ALERCE_FEATURES.index(count)] = rng.integers(1, 20, n)
         splits[name] = {
             "images": np.moveaxis(blobs(rng, labels, 63), 1, -1).copy(),
             "labels": labels,
-            "features": features.zscore(metadata).astype(object),
+            "features": ALERCE_FEATURES.zscore(metadata).astype(object),
         }
     labels = np.arange(90) % 3
     detections = np.stack([blobs(rng, labels, 27) for _ in range(3)], axis=1)
