@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.models.networks import object_network
 from ztfrep.encoders.model_folder import load_weights
-from ztfrep.encoders.torch_files import Claim, read_claims
+from ztfrep.encoders.torch_files import TensorSpec, read_tensor_specs
 from ztfrep.errors import InputError
 
 NAME = "fc.7.bias"
@@ -147,9 +147,9 @@ FILES = [
     (saved({"epoch": 3}), "a dict that holds 'epoch': int"),
     (saved({"epoch": 1.5, "state_dict": network().state_dict()}), "a dict that holds 'epoch'"),
     (saved({"state_dict": network().state_dict()}), "a dict that holds 'state_dict': dict"),
-    (saved({7: torch.ones(1)}), "a dict that holds '7': claim"),
+    (saved({7: torch.ones(1)}), "a dict that holds '7': tensor"),
     (saved([torch.ones(2)]), "a list"),
-    (saved(torch.ones(2)), "a Claim"),
+    (saved(torch.ones(2)), "a TensorSpec"),
     (saved(None), "a NoneType"),
     (saved({}), "rnn.weight_ih_l0 absent; expected rnn.weight_ih_l0 (12, 6)"),
     # Another network's, or one that diverged.
@@ -217,10 +217,10 @@ def test_a_state_dict_that_torch_saved_is_read(tmp_path, state):
 
 def test_claims_are_those_of_the_tensors():
     state = {"a": torch.ones(2, 3), "b": torch.tensor(4), "c": torch.ones(0, dtype=torch.float16)}
-    assert read_claims(saved(state), 3) == {
-        "a": Claim("float32", (2, 3)),
-        "b": Claim("int64", ()),
-        "c": Claim("float16", (0,)),
+    assert read_tensor_specs(saved(state), 3) == {
+        "a": TensorSpec("float32", (2, 3)),
+        "b": TensorSpec("int64", ()),
+        "c": TensorSpec("float16", (0,)),
     }
 
 

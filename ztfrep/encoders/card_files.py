@@ -14,9 +14,9 @@ MISSING = "train it with dvc repro"
 AGAIN = "restore the folder, or train it again with dvc repro"
 
 # The history of 10,000 epochs fits; a text of either size is parsed in a second and 150 MB.
-_MOST_BYTES = 1 << 24
-_MOST_VALUES = 500_000
-_MOST_KEYS = 100
+_MAX_BYTES = 1 << 24
+_MAX_VALUES = 500_000
+_MAX_KEYS = 100
 
 
 def read_content(path: Path) -> dict[str, Any]:
@@ -26,12 +26,12 @@ def read_content(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(_MOST_BYTES + 1)
+            text = file.read(_MAX_BYTES + 1)
     except OSError as error:
         found = error.strerror or str(error)
         raise InputError(path, found=found, expected="a model", remedy=MISSING) from error
-    if len(text) > _MOST_BYTES or sum(text.count(c) for c in b",[{") > _MOST_VALUES:
-        expected = f"at most {_MOST_BYTES:,} bytes and {_MOST_VALUES:,} values"
+    if len(text) > _MAX_BYTES or sum(text.count(c) for c in b",[{") > _MAX_VALUES:
+        expected = f"at most {_MAX_BYTES:,} bytes and {_MAX_VALUES:,} values"
         raise InputError(path, found="a file of more", expected=expected, remedy=AGAIN)
     try:
         content = json.loads(
@@ -80,7 +80,7 @@ def validate(path: Path, content: dict[str, Any], kind: type[Card]) -> Card:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
-    if len(pairs) > _MOST_KEYS:
+    if len(pairs) > _MAX_KEYS:
         raise ValueError(f"an object of {len(pairs):,} keys")
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ztfrep.data.files import replacing, write_json
 from ztfrep.encoders.card_files import AGAIN, MISSING, read_content, validate
 from ztfrep.encoders.cards import AlertCard, Card, ModelCard, ObjectCard
-from ztfrep.encoders.state_dicts import claims_of, file_size, read_metadata, read_state
+from ztfrep.encoders.state_dicts import file_size, read_metadata, read_state, tensor_specs
 from ztfrep.errors import InputError
 from ztfrep.models.alert.base import AlertNetwork
 from ztfrep.models.object.base import ObjectNetwork
@@ -60,7 +60,7 @@ def _load(directory: str | Path, card: Any) -> Any:
     path = Path(directory) / WEIGHTS
     with torch.device("meta"):
         shapes = card.build()
-    state = read_state(path, claims_of(shapes.state_dict()), type(shapes).__name__)
+    state = read_state(path, tensor_specs(shapes.state_dict()), type(shapes).__name__)
     if _checksums(path)[1] != _sha256_of_tensors(state):
         raise InputError(
             path,
@@ -100,7 +100,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     hold. Raises InputError for another network's file, naming the first parameter that differs, and
     for weights that are not finite.
     """
-    state = read_state(Path(path), claims_of(model.state_dict()), type(model).__name__)
+    state = read_state(Path(path), tensor_specs(model.state_dict()), type(model).__name__)
     model.load_state_dict(state, strict=True)
 
 

@@ -13,18 +13,18 @@ from safetensors import safe_open
 from torch import Tensor
 
 from ztfrep.data.filetypes import HEAD_BYTES, describe
-from ztfrep.encoders.torch_files import Claim, RefusedError, claim_of, read_claims
+from ztfrep.encoders.torch_files import TensorSpec, UnsafeFileError, read_tensor_specs, tensor_spec
 from ztfrep.errors import InputError, quote
 
 SAFETENSORS = ".safetensors"
 _EXPECTED = "a state dict of tensors"
 _REMEDY = "give a file written by torch.save(model.state_dict(), ...) or a .safetensors file"
 # A network of 1,000 tensors has a header of some 100 kB.
-_MOST_HEADER = 1 << 22
+_MAX_HEADER = 1 << 22
 # Beside the numbers, a file of torch.save has a pickle, and some 200 bytes for each of its records.
-_BESIDE_NUMBERS = 1 << 22
+_MAX_OVERHEAD_BYTES = 1 << 22
 
-_MOST_AXES = 8
+_MAX_AXES = 8
 
 # The names that safetensors has for torch's dtypes; others are shown as they are.
 _DTYPES = {
@@ -41,12 +41,12 @@ _DTYPES = {
 }
 
 
-def claims_of(state: Mapping[str, Tensor]) -> dict[str, Claim]:
+def tensor_specs(state: Mapping[str, Tensor]) -> dict[str, TensorSpec]:
     """Return dtype and shape of every tensor of a state dict; on torch's meta device it is free."""
-    return {name: claim_of(value.dtype, value.shape) for name, value in state.items()}
+    return {name: tensor_spec(value.dtype, value.shape) for name, value in state.items()}
 
 
-def read_state(path: Path, expected: Mapping[str, Claim], network: str) -> dict[str, Tensor]:
+def read_state(path: Path, expected: Mapping[str, TensorSpec], network: str) -> dict[str, Tensor]:
     """Read the tensors of a `.safetensors` file or of one that `torch.save` wrote.
 
     `expected` are the tensors of a network whose class is named `network`. Nothing that the file
@@ -100,13 +100,15 @@ def file_size(path: Path, expected: str = _EXPECTED, remedy: str = _REMEDY) -> i
     return found.st_size
 
 
-def _read_safetensors(path: Path, expected: Mapping[str, Claim], network: str) -> dict[str, Tensor]:
+def _read_safetensors(
+    path: Path, expected: Mapping[str, TensorSpec], network: str
+) -> dict[str, Tensor]:
     _check_header(path)
     try:
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             found = {
-                name: Claim(
+                name: TensorSpec(
                     _DTYPES.get(part.get_dtype(), str(part.get_dtype())), tuple(part.get_shape())
                 )
                 for name, part in slices.items()
@@ -127,11 +129,11 @@ def _check_header(path: Path) -> None:
     announced = int.from_bytes(head[:8], "little")
     if len(head) < 8 or head[8:9] != b"{":
         raise InputError(path, found=describe(head), expected=_EXPECTED, remedy=_REMEDY)
-    if announced > _MOST_HEADER:
+    if announced > _MAX_HEADER:
         raise InputError(
             path,
             found=f"a header of {announced:,} bytes",
-            expected=f"at most {_MOST_HEADER:,}",
+            expected=f"at most {_MAX_HEADER:,}",
             remedy=_REMEDY,
         )
 
@@ -146,13 +148,13 @@ def _broken(path: Path, error: Exception) -> InputError:
 
 
 def _read_torch(
-    path: Path, size: int, expected: Mapping[str, Claim], network: str
+    path: Path, size: int, expected: Mapping[str, TensorSpec], network: str
 ) -> dict[str, Tensor]:
     numbers = sum(
         getattr(torch, claim.dtype).itemsize * math.prod(claim.shape) for claim in expected.values()
     )
     # Weights in float64 are twice as large, and are refused by their dtype.
-    most = 2 * numbers + _BESIDE_NUMBERS
+    most = 2 * numbers + _MAX_OVERHEAD_BYTES
     if size > most:
         raise InputError(
             path,
@@ -173,10 +175,10 @@ def _read_torch(
             remedy=_REMEDY,
         )
     try:
-        claims = read_claims(content, len(expected))
-    except RefusedError as error:
+        specs = read_tensor_specs(content, len(expected))
+    except UnsafeFileError as error:
         raise InputError(path, found=str(error), expected=_EXPECTED, remedy=_REMEDY) from error
-    _check_tensors(path, claims, expected, network)
+    _check_tensors(path, specs, expected, network)
     try:
         with warnings.catch_warnings(action="ignore"):
             state: dict[str, Tensor] = torch.load(
@@ -202,7 +204,7 @@ def _rewritten(content: bytes) -> io.BytesIO:
 
 
 def _check_tensors(
-    path: Path, found: Mapping[str, Claim], expected: Mapping[str, Claim], network: str
+    path: Path, found: Mapping[str, TensorSpec], expected: Mapping[str, TensorSpec], network: str
 ) -> None:
     if found == expected:
         return
@@ -217,9 +219,9 @@ def _check_tensors(
     )
 
 
-def _shown(claim: Claim | None, other: Claim | None) -> str:
+def _shown(claim: TensorSpec | None, other: TensorSpec | None) -> str:
     """Return a shape, and the dtype if it is what differs."""
     if claim is None:
         return "absent"
-    shape = str(claim.shape) if len(claim.shape) <= _MOST_AXES else f"of {len(claim.shape)} axes"
+    shape = str(claim.shape) if len(claim.shape) <= _MAX_AXES else f"of {len(claim.shape)} axes"
     return shape if other is None or claim.dtype == other.dtype else f"{shape} {claim.dtype}"

@@ -17,10 +17,10 @@ import torch
 from ztfrep.errors import quote
 
 # Of a state dict torch writes some 30 opcodes and 250 bytes per tensor.
-_MOST_RECORDS = 20_000
+_MAX_RECORDS = 20_000
 _PICKLE_BYTES = 1 << 16
 _PICKLE_BYTES_PER_TENSOR = 1 << 10
-_MOST_OPCODES = 500_000
+_MAX_OPCODES = 500_000
 
 _DTYPES = {
     "FloatStorage": torch.float32,
@@ -45,20 +45,20 @@ _OPCODES = {
 _LEAVES = ("GLOBAL", "BINUNICODE")
 
 
-class RefusedError(Exception):
+class UnsafeFileError(Exception):
     """A file that torch is not to read; its text says what the file holds."""
 
 
-class Claim(NamedTuple):
+class TensorSpec(NamedTuple):
     """A tensor as a file claims it: the name of its dtype, and its shape."""
 
     dtype: str
     shape: tuple[int, ...]
 
 
-def claim_of(dtype: torch.dtype, shape: Iterable[int]) -> Claim:
+def tensor_spec(dtype: torch.dtype, shape: Iterable[int]) -> TensorSpec:
     """Return the claim of a tensor."""
-    return Claim(str(dtype).removeprefix("torch."), tuple(shape))
+    return TensorSpec(str(dtype).removeprefix("torch."), tuple(shape))
 
 
 class _Storage(NamedTuple):
@@ -71,46 +71,48 @@ class _Dict(dict[Any, Any]):
     """Stands for an OrderedDict, which takes attributes."""
 
 
-def read_claims(content: bytes, tensors: int) -> dict[str, Claim]:
+def read_tensor_specs(content: bytes, tensors: int) -> dict[str, TensorSpec]:
     """Return the tensors that a file of `torch.save` claims, by name; nothing is allocated.
 
-    `tensors` is the number of them that is expected, about. Raises RefusedError for a file that is
+    `tensors` is the number of them that is expected, about. Raises UnsafeFileError for a file that is
     no state dict, whose records are compressed, or that claims numbers which its records lack.
     """
     # Every entry of a zip's directory begins so, and each of them costs Python half a kilobyte.
-    if content.count(b"PK\x01\x02") > _MOST_RECORDS:
-        raise RefusedError(f"a zip archive of more than {_MOST_RECORDS:,} files")
+    if content.count(b"PK\x01\x02") > _MAX_RECORDS:
+        raise UnsafeFileError(f"a zip archive of more than {_MAX_RECORDS:,} files")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             sizes, stream = _directory(archive, len(content), tensors)
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, RuntimeError) as error:
-        raise RefusedError(f"a broken zip archive ({quote(str(error), 80)})") from error
+        raise UnsafeFileError(f"a broken zip archive ({quote(str(error), 80)})") from error
     _check_opcodes(stream)
     try:
         state = _Unpickler(io.BytesIO(stream), sizes).load()
-    except RefusedError:
+    except UnsafeFileError:
         raise
     except Exception as error:  # Hostile bytes make a reader raise almost anything.
-        raise RefusedError(f"a file that cannot be read safely ({type(error).__name__})") from error
-    return _claims_of(state)
+        raise UnsafeFileError(
+            f"a file that cannot be read safely ({type(error).__name__})"
+        ) from error
+    return _tensor_specs_of(state)
 
 
 def _directory(archive: zipfile.ZipFile, length: int, tensors: int) -> tuple[dict[str, int], bytes]:
     """Return the size of every record by its key, and the pickle."""
     entries = archive.infolist()
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise RefusedError("a zip archive of compressed files, which torch.save does not write")
+        raise UnsafeFileError("a zip archive of compressed files, which torch.save does not write")
     # Entries that share bytes claim more than there is.
     if sum(entry.file_size for entry in entries) > length:
-        raise RefusedError("a zip archive that claims more bytes than it has")
+        raise UnsafeFileError("a zip archive that claims more bytes than it has")
     if len({entry.filename for entry in entries}) < len(entries):
-        raise RefusedError("a zip archive that holds a name twice")
+        raise UnsafeFileError("a zip archive that holds a name twice")
     pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
     if len(pickles) != 1:
-        raise RefusedError(f"a zip archive with {len(pickles)} files data.pkl")
+        raise UnsafeFileError(f"a zip archive with {len(pickles)} files data.pkl")
     most = _PICKLE_BYTES + tensors * _PICKLE_BYTES_PER_TENSOR
     if pickles[0].file_size > most:
-        raise RefusedError(f"a data.pkl of {pickles[0].file_size:,} bytes, more than {most:,}")
+        raise UnsafeFileError(f"a data.pkl of {pickles[0].file_size:,} bytes, more than {most:,}")
     folder = pickles[0].filename.removesuffix("data.pkl") + "data/"
     sizes = {
         entry.filename.removeprefix(folder): entry.file_size
@@ -121,7 +123,7 @@ def _directory(archive: zipfile.ZipFile, length: int, tensors: int) -> tuple[dic
 
 
 def _check_opcodes(stream: bytes) -> None:
-    """Raise RefusedError unless a pickle holds a tree of what a state dict is made of.
+    """Raise UnsafeFileError unless a pickle holds a tree of what a state dict is made of.
 
     What is not a tree can take for ever to compare or to hash: a container is never recalled.
     """
@@ -131,20 +133,20 @@ def _check_opcodes(stream: bytes) -> None:
         value: Any
         for count, (opcode, value, _) in enumerate(pickletools.genops(stream)):
             name = opcode.name
-            if count > _MOST_OPCODES or name not in _OPCODES:
-                raise RefusedError(f"a file that cannot be read safely (opcode {name})")
+            if count > _MAX_OPCODES or name not in _OPCODES:
+                raise UnsafeFileError(f"a file that cannot be read safely (opcode {name})")
             if name == "GLOBAL":
                 _named(*value.split(" ", 1))
             elif name in ("BINPUT", "LONG_BINPUT"):
-                if value > _MOST_OPCODES:
-                    raise RefusedError("a file that cannot be read safely (a memo of that size)")
+                if value > _MAX_OPCODES:
+                    raise UnsafeFileError("a file that cannot be read safely (a memo of that size)")
                 # An index that is used anew is what was put there last.
                 (leaves.add if before in _LEAVES else leaves.discard)(value)
             elif name in ("BINGET", "LONG_BINGET") and value not in leaves:
-                raise RefusedError("a file that cannot be read safely (one container twice)")
+                raise UnsafeFileError("a file that cannot be read safely (one container twice)")
             before = name
     except ValueError as error:
-        raise RefusedError("a broken pickle in a zip archive") from error
+        raise UnsafeFileError("a broken pickle in a zip archive") from error
 
 
 def _named(module: str, name: str) -> Any:
@@ -157,7 +159,7 @@ def _named(module: str, name: str) -> Any:
         return _parameter
     if module == "torch" and name in _DTYPES:
         return _DTYPES[name]
-    raise RefusedError(
+    raise UnsafeFileError(
         f"a file that cannot be read safely (it names {quote(f'{module}.{name}', 80)})"
     )
 
@@ -175,36 +177,38 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _, numel = pid
         if kind != "storage" or not isinstance(dtype, torch.dtype) or type(numel) is not int:
-            raise RefusedError("a file that cannot be read safely (a storage of no known kind)")
+            raise UnsafeFileError("a file that cannot be read safely (a storage of no known kind)")
         found = self._sizes.get(key)
         if found is None or found != numel * dtype.itemsize:
-            raise RefusedError(
+            raise UnsafeFileError(
                 f"a tensor that claims {numel:,} numbers, of which {found or 0:,} bytes are there"
             )
         return _Storage(dtype, key, numel)
 
 
-def _tensor(storage: _Storage, offset: int, shape: Any, stride: Any, *_: Any) -> Claim:
+def _tensor(storage: _Storage, offset: int, shape: Any, stride: Any, *_: Any) -> TensorSpec:
     numbers = (offset, *shape, *stride)
     if not isinstance(storage, _Storage) or any(type(n) is not int or n < 0 for n in numbers):
-        raise RefusedError("a file that cannot be read safely (a tensor of no known kind)")
+        raise UnsafeFileError("a file that cannot be read safely (a tensor of no known kind)")
     if len(shape) != len(stride):
-        raise RefusedError("a tensor with another number of strides than of axes")
+        raise UnsafeFileError("a tensor with another number of strides than of axes")
     last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
     if 0 not in shape and last >= storage.numel:
-        raise RefusedError(f"a tensor of shape {quote(str(shape))} with {storage.numel:,} numbers")
-    return claim_of(storage.dtype, shape)
+        raise UnsafeFileError(
+            f"a tensor of shape {quote(str(shape))} with {storage.numel:,} numbers"
+        )
+    return tensor_spec(storage.dtype, shape)
 
 
-def _parameter(data: Claim, *_: Any) -> Claim:
+def _parameter(data: TensorSpec, *_: Any) -> TensorSpec:
     return data
 
 
-def _claims_of(state: Any) -> dict[str, Claim]:
+def _tensor_specs_of(state: Any) -> dict[str, TensorSpec]:
     if not isinstance(state, dict):
-        raise RefusedError(f"a {type(state).__name__}")
+        raise UnsafeFileError(f"a {type(state).__name__}")
     for name, value in state.items():
-        if not isinstance(name, str) or not isinstance(value, Claim):
-            kind = type(value).__name__.lstrip("_").lower()
-            raise RefusedError(f"a dict that holds {quote(str(name))}: {kind}")
+        if not isinstance(name, str) or not isinstance(value, TensorSpec):
+            kind = "tensor" if isinstance(value, TensorSpec) else type(value).__name__.lstrip("_").lower()
+            raise UnsafeFileError(f"a dict that holds {quote(str(name))}: {kind}")
     return dict(state)

@@ -18,7 +18,7 @@ from ztfrep.data.files import replacing
 Record = dict[str, float]
 
 # A file has the model and its best epoch once, what an optimizer keeps about twice, and records.
-_MOST_MODELS, _MOST_RECORD_BYTES = 8, 1 << 26
+_MAX_MODELS, _MAX_RECORD_BYTES = 8, 1 << 26
 
 
 @dataclass
@@ -78,7 +78,7 @@ def load_progress(
 
 def _read(path: Path, model: nn.Module) -> dict[str, Any]:
     size = sum(value.nbytes for value in model.state_dict().values())
-    most = _MOST_MODELS * size + _MOST_RECORD_BYTES
+    most = _MAX_MODELS * size + _MAX_RECORD_BYTES
     _require(path.stat().st_size <= most, f"more than {most:,} bytes")
     content = io.BytesIO(path.read_bytes())
     with zipfile.ZipFile(content) as archive:
