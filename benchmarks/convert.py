@@ -28,7 +28,7 @@ def main() -> None:
         folder = Path(name)
         (folder / "data/raw").mkdir(parents=True)
         shutil.copy(ROOT / "params.yaml", folder)
-        manifest = {
+        manifest: dict[str, object] = {"source": "local"} | {
             table: {"path": str(path), "bytes": path.stat().st_size}
             for table, path in zip(("stamps", "series"), paths, strict=True)
         }

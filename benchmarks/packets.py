@@ -26,13 +26,14 @@ from ztfrep.sources.packets.packet_reader import Packet
 OURS = """
 import sys, logging
 from pathlib import Path
-from ztfrep.sources.packets.archives import readers
+from ztfrep.sources.packets.archives import make_readers
 from ztfrep.sources.packets.folders import find_files
 from ztfrep.sources.packets.labels import no_labels
-from ztfrep.sources.packets.packet_tables import Splitting, write_nights
+from ztfrep.data.splits import Splitting
+from ztfrep.sources.packets.packet_tables import write_packet_tables
 folder, out, threads = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-counts = write_nights(
-    readers(find_files(folder).packets), no_labels(),
+counts = write_packet_tables(
+    make_readers(find_files(folder).packets), no_labels(),
     out / "stamps.parquet", out / "series.parquet", out / "bad.csv",
     splitting=Splitting(0.05, 40, 7), max_bad_fraction=0.01, threads=threads,
     source=str(folder),

@@ -11,7 +11,6 @@ from stages.paths import (
     RECURRENT,
 )
 from ztfrep.evaluation.object_protocol import evaluate_objects
-from ztfrep.evaluation.protocol import EvaluationProtocol
 from ztfrep.evaluation.reports import write_object_report
 from ztfrep.params import Params
 
@@ -23,7 +22,7 @@ def main(params: Params) -> None:
         OBSERVATIONS,
         ENCODED_OBJECTS,
         RECURRENT,
-        EvaluationProtocol(**params.evaluate.model_dump(exclude={"encodings"})),
+        params.evaluate,
         seed=params.seed,
         threads=params.threads,
         published=MANIFEST if params.evaluate.encodings == "published" else None,

@@ -3,7 +3,6 @@
 from stages import run
 from stages.paths import AUTOENCODER, ENCODED_STAMPS, FIGURES, MANIFEST, METRICS, STAMPS
 from ztfrep.evaluation.alert_protocol import evaluate_alerts
-from ztfrep.evaluation.protocol import EvaluationProtocol
 from ztfrep.evaluation.reports import write_alert_report
 from ztfrep.params import Params
 
@@ -14,7 +13,7 @@ def main(params: Params) -> None:
         STAMPS,
         ENCODED_STAMPS,
         AUTOENCODER,
-        EvaluationProtocol(**params.evaluate.model_dump(exclude={"encodings"})),
+        params.evaluate,
         seed=params.seed,
         threads=params.threads,
         batch_size=params.encode.batch_size,

@@ -15,13 +15,10 @@ NUMBERS = [
     "magnr", "chinr", "sharpnr", "xpos", "ypos",
 ]
 # fmt: on
-# Identifiers are of real size: of one exposure they differ in their last digits alone, and as
-# float64 they would meet.
-CANDID = 3_367_504_081_715_010_000
-OF_THE_FIELD = ["sgscore1", "distpsnr1", "sgscore2", "distpsnr2", "sgscore3", "distpsnr3"]
+CANDIDATE_FLOATS = ["sgscore1", "distpsnr1", "sgscore2", "distpsnr2", "sgscore3", "distpsnr3"]
 
-
-# The first of a night's identifiers, of real size: a float would round them.
+# The first candid, of real size: those of one exposure differ in their last digits alone, and
+# float64 would round them.
 CANDID = 1_572_468_143_015_015_000
 
 
@@ -39,7 +36,7 @@ def schema(extra=(), types=None):
     def field(path, kind):
         return {"name": path.split(".")[-1], "type": types.get(path, kind)}
 
-    def epoch(where):
+    def observation(where):
         return [
             *extra,
             field(f"{where}.jd", "double"),
@@ -50,8 +47,8 @@ def schema(extra=(), types=None):
         ]
 
     candidate = [
-        *epoch("candidate"),
-        *({"name": name, "type": optional("float")} for name in OF_THE_FIELD),
+        *observation("candidate"),
+        *({"name": name, "type": optional("float")} for name in CANDIDATE_FLOATS),
         {"name": "ndethist", "type": "int"},
         {"name": "ncovhist", "type": "int"},
     ]
@@ -63,8 +60,8 @@ def schema(extra=(), types=None):
             {"name": "stampData", "type": optional("bytes")},
         ],
     }
-    before = {"type": "record", "name": "prv", "fields": epoch("prv_candidates")}
-    history = {"type": "array", "items": before}
+    before = {"type": "record", "name": "prv", "fields": observation("prv_candidates")}
+    prior = {"type": "array", "items": before}
     return {
         "type": "record",
         "name": "alert",
@@ -75,7 +72,7 @@ def schema(extra=(), types=None):
                 "name": "candidate",
                 "type": {"type": "record", "name": "candidate", "fields": candidate},
             },
-            {"name": "prv_candidates", "type": [history, "null"]},
+            {"name": "prv_candidates", "type": [prior, "null"]},
             {"name": "cutoutScience", "type": [cutout, "null"]},
             {"name": "cutoutTemplate", "type": ["cutout", "null"]},
             {"name": "cutoutDifference", "type": ["cutout", "null"]},
@@ -84,7 +81,7 @@ def schema(extra=(), types=None):
 
 
 def image(pixels, cards=()):
-    """A gzipped FITS file of float32 pixels; `cards` stand before its END."""
+    """A gzipped FITS file of float32 pixels; `cards` precede its END."""
     height, width = pixels.shape
     header = [
         f"{'SIMPLE':8}= {'T':>20}",
@@ -101,28 +98,28 @@ def image(pixels, cards=()):
     return gzip.compress(text.encode() + data + bytes(-len(data) % 2880), mtime=0)
 
 
-def epoch(jd=2459000.5, candid=None, **values):
-    """A detection, or without a candid an upper limit."""
-    found = dict.fromkeys([*NUMBERS, "isdiffpos"])
-    found |= {"jd": jd, "fid": 1, "candid": candid, "diffmaglim": 20.5}
+def observation(jd=2459000.5, candid=None, **values):
+    """A detection, or an upper limit if it has no candid."""
+    fields = dict.fromkeys([*NUMBERS, "isdiffpos"])
+    fields |= {"jd": jd, "fid": 1, "candid": candid, "diffmaglim": 20.5}
     if candid is not None:
-        found |= dict.fromkeys(NUMBERS[2:], 1.0) | {"isdiffpos": "t", "ra": 180.0, "dec": 10.0}
-    return found | values
+        fields |= dict.fromkeys(NUMBERS[2:], 1.0) | {"isdiffpos": "t", "ra": 180.0, "dec": 10.0}
+    return fields | values
 
 
 def alert(
-    object_id="ZTF20aaaaaaa", candid=CANDID + 1, jd=2459010.5, history=(), stamps=None, **values
+    object_id="ZTF20aaaaaaa", candid=CANDID + 1, jd=2459010.5, prior=(), stamps=None, **values
 ):
     """An alert as fastavro writes it; `stamps` are the three cutouts' bytes."""
     if stamps is None:
         stamps = [image(pixels) for pixels in random_stamps(candid)]
-    candidate = epoch(jd, candid) | dict.fromkeys(OF_THE_FIELD, 0.5)
+    candidate = observation(jd, candid) | dict.fromkeys(CANDIDATE_FLOATS, 0.5)
     candidate |= {"ndethist": 3, "ncovhist": 10, "xpos": 1000.0, "ypos": 1000.0}
     return {
         "objectId": object_id,
         "candid": candid,
         "candidate": candidate | values,
-        "prv_candidates": None if history is None else list(history),
+        "prv_candidates": None if prior is None else list(prior),
     } | {
         f"cutout{channel}": None if data is None else {"fileName": "x", "stampData": data}
         for channel, data in zip(("Science", "Template", "Difference"), stamps, strict=True)
@@ -140,32 +137,32 @@ def packet(*alerts, codec="null", extra=(), types=None):
     return file.getvalue()
 
 
-def written(kind, value):
-    """A value of an Avro type, without a file around it."""
+def encode(kind, value):
+    """A value of an Avro type, without a container."""
     file = io.BytesIO()
     fastavro.schemaless_writer(file, fastavro.parse_schema(kind), value)
     return file.getvalue()
 
 
-def container(kind, *blocks, packed=False):
-    """An Avro file whose blocks say what they like: numbers of records, and bytes.
+def container(kind, *blocks, deflated=False):
+    """An Avro file of any blocks, as numbers of records and their bytes.
 
-    `kind` is the schema, or the bytes in its place.
+    `kind` is the schema, or bytes that replace it.
     """
     text = kind if isinstance(kind, bytes) else json.dumps(kind).encode()
-    metadata = {"avro.schema": text, "avro.codec": b"deflate" if packed else b"null"}
+    metadata = {"avro.schema": text, "avro.codec": b"deflate" if deflated else b"null"}
     sync = bytes(range(16))
-    parts = [b"Obj\x01", written({"type": "map", "values": "bytes"}, metadata), sync]
+    parts = [b"Obj\x01", encode({"type": "map", "values": "bytes"}, metadata), sync]
     for count, data in blocks:
-        if packed:
-            packer = zlib.compressobj(1, wbits=-15)
-            data = packer.compress(data) + packer.flush()
-        parts += [written("long", count), written("long", len(data)), data, sync]
+        if deflated:
+            compressor = zlib.compressobj(1, wbits=-15)
+            data = compressor.compress(data) + compressor.flush()
+        parts += [encode("long", count), encode("long", len(data)), data, sync]
     return b"".join(parts)
 
 
 def archive(path, files):
-    """A tar file of named bytes, packed if its name says so."""
+    """A tar file of named bytes, compressed if its suffix is that of gzip."""
     with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as tar:
         for name, data in files.items():
             member = tarfile.TarInfo(name)

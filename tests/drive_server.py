@@ -35,7 +35,7 @@ class Asked(NamedTuple):
 
 @dataclass
 class Drive:
-    """A folder, and what was asked of it.
+    """A folder, and the requests for it.
 
     `files` are names and contents by id; an id has 25 characters or more. `modes` say how a file
     or the folder answers, by id: quota, private, spam, a status code, html (a page as a download),
@@ -52,12 +52,12 @@ class Drive:
     closing: threading.Event = field(default_factory=threading.Event)
 
     def mode(self, wanted, *applicable):
-        """Tell the mode and number of an id, if it is one of those, and forget it if it is due."""
-        given = self.modes.get(wanted, "")
-        name, _, number = given.removeprefix("once ").partition(":")
+        """Return mode and number of an id, if applicable; a mode that applies once is removed."""
+        text = self.modes.get(wanted, "")
+        name, _, number = text.removeprefix("once ").partition(":")
         if name not in applicable:
             return "", 0
-        if given.startswith("once "):
+        if text.startswith("once "):
             self.modes.pop(wanted)
         return name, int(number or 0)
 

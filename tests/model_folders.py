@@ -1,20 +1,31 @@
-"""Small model folders, whole and tampered with."""
+"""Small model folders of every registered network, whole and tampered with."""
 
 import json
-from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import torch
 
+from tests.models.networks import (
+    ALERT_ARCHITECTURES,
+    OBJECT_VARIANTS,
+    alert_config,
+    object_config,
+)
 from ztfrep.data.alert_schema import CLASSES
-from ztfrep.encoders import model_folder as checkpoints
-from ztfrep.encoders.cards import AutoencoderCard, FeatureScaling, RecurrentCard
-from ztfrep.models.alert import losses as autoencoder
-from ztfrep.models.alert.base import AlertInput
-from ztfrep.models.object import published_recurrent as recurrent
-from ztfrep.models.object.base import SeriesInput
-from ztfrep.params import read_params
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
+from ztfrep.encoders.alert_batches import encode
+from ztfrep.encoders.cards import AlertCard, ObjectCard
+from ztfrep.encoders.model_folder import (
+    CARD,
+    load_alert_network,
+    load_object_network,
+    save_model,
+)
+from ztfrep.models.alert.preprocessing import FeatureScaling
+from ztfrep.models.object.observation_input import object_input
 
-PARAMS = read_params(Path(__file__).parents[1] / "params.yaml")
+N_FEATURES = len(ALERCE_FEATURES)
 HISTORY = [
     {"epoch": 0, "validation_loss": 2.5, "validation_accuracy": 0.2},
     {"epoch": 1, "train_loss": 2.0, "validation_loss": 1.25, "validation_accuracy": 0.4},
@@ -32,95 +43,96 @@ RUN = {
     "torch": "2.13.0+cpu",
     "history": HISTORY,
 }
-# Network by folder: what loads it, and the type of its card.
-KINDS = {
-    "published": (autoencoder.build, AutoencoderCard),
-    "invariant": (autoencoder.build, AutoencoderCard),
-    "gru": (recurrent.build, RecurrentCard),
-    "temporal": (recurrent.build, RecurrentCard),
-    "attention": (recurrent.build, RecurrentCard),
+# Changes of the parameters of one architecture, so that its network is small.
+SMALL = {"invariant": {"pca_fraction": 0.5}}
+# By the name of a folder: an architecture of alerts, or one of objects with its cell.
+ALERT_FOLDERS = {f"alert-{name}": name for name in ALERT_ARCHITECTURES}
+OBJECT_FOLDERS = {
+    "-".join(["object", architecture, *changes.values()]): (architecture, changes)
+    for architecture, changes in OBJECT_VARIANTS
 }
+FOLDERS = (*ALERT_FOLDERS, *OBJECT_FOLDERS)
 
 
-def save(folder, architecture):
-    """Write an untrained network and its card, as training would."""
+def save(folder, name, *, start_weights=None, scaling=None, **changes):
+    """Write an untrained network and its card, as training would; some parameters changed."""
+    card = make_card(name, start_weights=start_weights, scaling=scaling, **changes)
     torch.manual_seed(1)
-    build, kind = KINDS[architecture]
-    if kind is AutoencoderCard:
-        sizes = {"latent_dim": 6, "dropout": 0.25, "classes": len(CLASSES)}
-        if architecture == "invariant":
-            sizes["detail"] = 0.5
-        names = {"architecture": architecture, **sizes}
-        chosen = PARAMS.autoencoder.model_copy(
-            update={name: value for name, value in names.items() if name != "classes"}
+    save_model(folder, card.build(), card)
+
+
+def make_card(name, *, start_weights=None, scaling=None, **changes):
+    """Return the card of a small network, some of its parameters changed."""
+    run = RUN if start_weights is None else RUN | {"start_weights": start_weights}
+    if name in ALERT_FOLDERS:
+        architecture = ALERT_FOLDERS[name]
+        sizes = {"latent_dim": 6, "dropout": 0.25, **SMALL.get(architecture, {})}
+        config = alert_config(architecture, **sizes | changes)
+        scaling = scaling or FeatureScaling(
+            unit=PHYSICAL,
+            mean=[0.5 + column for column in range(N_FEATURES)],
+            std=[1.5] * N_FEATURES,
+            excluded=config.masked_features,
         )
-        own = {
-            "rescale": chosen.rescale,
-            "features": FeatureScaling(
-                unit="physical",
-                mean=[0.5 + place for place in range(26)],
-                std=[1.5] * 26,
-                left_out=chosen.left_out,
-            ),
-        }
-    else:
-        sizes = {
-            "cell": "attention" if architecture == "attention" else "gru",
-            "input_dim": 6,
-            "hidden": 8,
-            "layers": 2,
-            "dropout": 0.25,
-            "classes": len(CLASSES),
-        }
-        names = {"architecture": "published" if architecture == "gru" else "temporal"}
-        same = {name: sizes[name] for name in ("cell", "hidden", "layers", "dropout")}
-        chosen = PARAMS.recurrent.model_copy(update=names | same)
-        own = {"most_epochs": chosen.most_epochs}
-    card = kind.model_validate(
+        return AlertCard.for_architecture(architecture)(
+            architecture=architecture, config=config, features=scaling, **run
+        )
+    architecture, cell = OBJECT_FOLDERS[name]
+    sizes = {"hidden": 8, "layers": 2, "dropout": 0.25, **cell}
+    config = object_config(architecture, **sizes | changes)
+    return ObjectCard.for_architecture(architecture)(
+        architecture=architecture, config=config, input_dim=6, **run
+    )
+
+
+def load(folder, name):
+    """Load a folder as the stages do; `name` says what kind of network is expected."""
+    return (load_alert_network if name in ALERT_FOLDERS else load_object_network)(folder)
+
+
+def vectors(network, card):
+    """Return the vectors of raw inputs that are always the same, preprocessed by the network."""
+    if isinstance(card, AlertCard):
+        stamps, metadata = raw_alerts()
+        return encode(network, network.preprocess(stamps, metadata, PHYSICAL), "float32")
+    observations, series = raw_objects(card.input_dim)
+    objects = object_input(
+        observations,
+        series,
+        max_observations=card.config.max_observations,
+        all_observations=network.reads_all_observations,
+    )
+    return encode(network, objects, "float32")
+
+
+def raw_alerts(n=2):
+    """Return stamps in counts `(n, 3, 63, 63)` and physical metadata."""
+    generator = np.random.default_rng(3)
+    stamps = generator.normal(100, 10, (n, 3, 63, 63)).astype(np.float32)
+    return stamps, generator.uniform(1, 20, (n, N_FEATURES))
+
+
+def raw_objects(input_dim):
+    """Return the observations of two objects, of five steps and of one, and their vectors."""
+    generator = np.random.default_rng(3)
+    observations = pd.DataFrame(
         {
-            "architecture": chosen.architecture,
-            "sizes": sizes,
-            "params": chosen,
-            **own,
-            **RUN,
+            "row": [0, 0, 0, 0, 0, 1],
+            "detection": [0, 1, 2, 3, 4, 0],
+            "step": [0, 1, -1, 2, 3, 0],
+            "mjd": [1.0, 2.0, 4.0, 8.0, 16.0, 3.0],
+            "fid": [1, 2, 1, 2, 1, 2],
+            "magpsf": generator.uniform(18, 20, 6),
+            "sigmapsf": generator.uniform(0.1, 0.2, 6),
+            "diffmaglim": generator.uniform(20, 21, 6),
         }
     )
-    checkpoints.save_model(folder, build(chosen.architecture, **sizes), card)
-
-
-def load(folder, architecture):
-    """Load a folder as the stages do."""
-    return checkpoints.load_model(folder, *KINDS[architecture])
-
-
-def vectors(model, card):
-    """Encode two inputs that are always the same; what a card decides of them is applied."""
-    generator = torch.Generator().manual_seed(3)
-    if isinstance(card, RecurrentCard):
-        steps = min(5, card.most_epochs)
-        given = SeriesInput(
-            torch.rand(2, 5, 6, generator=generator)[:, -steps:],
-            torch.ones(2, steps, dtype=torch.bool),
-            torch.rand(2, 5, 3, generator=generator)[:, -steps:],
-            torch.rand(2, 5, 9, generator=generator)[:, -steps:],
-            torch.full((2,), steps),
-        )
-    else:
-        values = torch.rand(2, 26, generator=generator)
-        scale = card.features
-        given = AlertInput(
-            torch.rand(2, 3, 21, 21, generator=generator),
-            torch.ones(2, 3, 21, 21, dtype=torch.bool),
-            torch.rand(2, 8, 21, 21, generator=generator),
-            (values - torch.tensor(scale.mean)) / torch.tensor(scale.std),
-            torch.ones(2, 26, dtype=torch.bool),
-        )
-    with torch.inference_mode():
-        return model.encode(*given)
+    return observations, generator.normal(size=(2, 4, input_dim))
 
 
 def content(folder):
-    return json.loads((folder / checkpoints.CARD).read_text())
+    """Return what the card of a folder says."""
+    return json.loads((folder / CARD).read_text())
 
 
 def altered(card, key, value):

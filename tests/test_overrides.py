@@ -82,7 +82,7 @@ def test_every_end_of_a_path_arrives(params, end):
 def test_the_documented_message_is_the_one_that_is_printed(tmp_path, params):
     (line,) = re.findall(r"^error: (params\.yaml: .*)$", DOCS, re.MULTILINE)
     with pytest.raises(InputError) as error:
-        override(params, "autoencoder.latent_dim=10000000")
+        override(params, "autoencoder.invariant.latent_dim=10000000")
     assert str(error.value) == f"{tmp_path}/{line}"
 
 
@@ -98,8 +98,8 @@ def test_a_control_character_is_refused(params, character):
 )
 def test_a_small_number_arrives_as_a_number(params, argument, rate):
     """DVC writes 0.00001 as 1e-05."""
-    changed = override(params, f"autoencoder.learning_rate={argument}")
-    assert changed.autoencoder.learning_rate == rate
+    changed = override(params, f"autoencoder.invariant.learning_rate={argument}")
+    assert changed.autoencoder.invariant.learning_rate == rate
 
 
 @pytest.mark.parametrize("column", ["on", "yes", "12:30", '"1e5"', '"null"', '"7"', '"a, b=c"'])

@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,11 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ztfrep import params
 from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.errors import InputError
-from ztfrep.models.object import temporal
-from ztfrep.params import Params, given_file, read_params
+from ztfrep.fields import resolve_path
+from ztfrep.params import params_with_networks, read_params
 from ztfrep.strict_yaml import read_yaml
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +34,7 @@ def read(tmp_path, **changes):
 
 def test_epochs_are_the_budget_of_the_source_unless_a_number_is_given(tmp_path):
     budget = DEFAULT["budget"]["local"]
-    params = read(tmp_path, source="local", autoencoder__epochs=0)
+    params = read(tmp_path, source="local", autoencoder__invariant__epochs=0)
     assert params.epochs("autoencoder") == 0
     assert params.epochs("recurrent") == budget["recurrent_epochs"]
 
@@ -44,39 +44,37 @@ def test_an_integer_is_a_number(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "key", "told"),
+    ("key", "value", "message"),
     [
         # A misspelling is met with its neighbour.
-        ({"autoencoder__latentdim": 64}, "autoencoder.latentdim", "did you mean 'latent_dim'?"),
-        ({"sed": 1}, "sed", "did you mean 'seed'?"),
-        ({"sources__sample__sale": 1}, "sources.sample.sale", "did you mean 'scale'?"),
-        ({"autoencoder__learning_rate": "fast"}, "autoencoder.learning_rate", "'fast' (str)"),
-        ({"seed": "7"}, "seed", "'7' (str); expected a valid integer greater than or equal to 0"),
-        ({"seed": "7"}, "seed", "write a number without quotes, such as 0.001 or 1.0e-3"),
-        ({"sources__alerts__label_column": 5}, "sources.alerts.label_column", "write it in quotes"),
-        ({"sources__drive__encoded": "yes"}, "sources.drive.encoded", "write true or false"),
+        ("autoencoder.invariant.latentdim", 64, "did you mean 'latent_dim'?"),
+        ("sed", 1, "did you mean 'seed'?"),
+        ("sources.sample.sale", 1, "did you mean 'scale'?"),
+        ("autoencoder.architecture", "best", "'best' (str); expected 'invariant' or 'published'"),
+        ("autoencoder.invariant.learning_rate", "fast", "'fast' (str)"),
+        ("seed", "7", "'7' (str); expected a valid integer greater than or equal to 0"),
+        ("seed", "7", "write a number without quotes, such as 0.001 or 1.0e-3"),
+        ("sources.alerts.label_column", 5, "write it in quotes"),
+        ("sources.drive.encoded", "yes", "write true or false"),
         # True is 1 to Python, not to us.
-        ({"autoencoder__latent_dim": True}, "autoencoder.latent_dim", "valid integer"),
-        ({"autoencoder__loss": "mse"}, "autoencoder.loss", "'cross_entropy' or 'published'"),
-        ({"autoencoder__epochs": -1}, "autoencoder.epochs", "greater than or equal to 0"),
-        ({"sources__sample__scale": float("nan")}, "sources.sample.scale", "nan"),
-        ({"autoencoder__latent_dim": 1}, "autoencoder.latent_dim", "greater than or equal to 2"),
-        ({"recurrent__batch_size": 0}, "recurrent.batch_size", "greater than or equal to 1"),
-        ({"evaluate__forest_without": ["rbb"]}, "evaluate.forest_without.0", "'rbb'"),
-        ({"autoencoder": 3}, "autoencoder", "3 (int)"),
-        (
-            {"autoencoder__reconstruction_weight": 0, "autoencoder__classification_weight": 0},
-            "autoencoder",
-            "both 0",
-        ),
+        ("autoencoder.invariant.latent_dim", True, "valid integer"),
+        ("autoencoder.published.loss", "mse", "'published' or 'cross_entropy'"),
+        ("autoencoder.invariant.epochs", -1, "greater than or equal to 0"),
+        ("sources.sample.scale", float("nan"), "nan"),
+        ("autoencoder.invariant.latent_dim", 1, "greater than or equal to 2"),
+        ("recurrent.temporal.batch_size", 0, "greater than or equal to 1"),
+        ("evaluate.forest_excluded_features", ["rbb"], "'rbb'"),
+        ("autoencoder", 3, "3 (int)"),
+        # A parameter of another architecture.
+        ("autoencoder.published.noise", 0.1, "found an unknown key"),
     ],
 )
-def test_a_wrong_parameter_is_named_by_its_path(tmp_path, changes, key, told):
+def test_a_wrong_parameter_is_named_by_its_path(tmp_path, key, value, message):
     with pytest.raises(InputError) as error:
-        read(tmp_path, **changes)
+        read(tmp_path, **{key.replace(".", "__"): value})
     text = str(error.value)
-    assert f"params.yaml: {key}: " in text
-    assert told in text
+    assert f"params.yaml: {key}" in text
+    assert message in text
     assert "\n" not in text
 
 
@@ -108,7 +106,8 @@ def numbers(schema, table, key=""):
         yield key, table
 
 
-NUMBERS = dict(numbers(Params.model_json_schema(), Params.model_json_schema()))
+SCHEMA = params_with_networks().model_json_schema()
+NUMBERS = dict(numbers(SCHEMA, SCHEMA))
 
 
 def test_every_number_of_the_file_has_bounds():
@@ -119,7 +118,10 @@ def test_every_number_of_the_file_has_bounds():
 
     numeric = {key for key, value in leaves(DEFAULT) if type(value) in (int, float)}
     assert numeric < set(NUMBERS)
-    assert set(NUMBERS) - numeric == {"autoencoder.epochs", "recurrent.epochs"}  # null
+    assert set(NUMBERS) - numeric == {
+        "autoencoder.invariant.epochs",
+        "recurrent.temporal.epochs",
+    }  # null
     for key, schema in NUMBERS.items():
         assert {"minimum", "exclusiveMinimum"} & set(schema), key
         assert {"maximum", "exclusiveMaximum"} & set(schema), key
@@ -142,16 +144,16 @@ def test_a_number_beyond_its_bounds_is_refused_with_both(tmp_path, key, value):
     ("key", "value"),
     [
         # More than the principal components of the pixels.
-        ("autoencoder.latent_dim", 1324),
-        ("autoencoder.latent_dim", 10_000_000),
-        ("recurrent.hidden", 1_000_000),
-        ("recurrent.layers", 1000),
+        ("autoencoder.invariant.latent_dim", 1324),
+        ("autoencoder.published.latent_dim", 10_000_000),
+        ("recurrent.temporal.hidden", 1_000_000),
+        ("recurrent.published.layers", 1000),
         ("threads", 2**40),
         ("encode.batch_size", 2**70),
         ("evaluate.forest_trees", 10**9),
-        ("autoencoder.learning_rate", 1e15),
+        ("autoencoder.invariant.learning_rate", 1e15),
         ("sources.drive.timeout", 1e18),
-        ("autoencoder.noise", 1e300),
+        ("autoencoder.invariant.noise", 1e300),
     ],
 )
 def test_a_number_that_no_machine_bears_is_refused(tmp_path, key, value):
@@ -160,23 +162,31 @@ def test_a_number_that_no_machine_bears_is_refused(tmp_path, key, value):
 
 
 def test_the_longest_vector_has_as_many_numbers_as_there_are_components(tmp_path):
-    assert read(tmp_path, autoencoder__latent_dim=1323).autoencoder.latent_dim == 1323
+    params = read(tmp_path, autoencoder__invariant__latent_dim=1323)
+    assert params.autoencoder.config.latent_dim == 1323
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         (
-            {"recurrent__cell": "attention", "recurrent__hidden": 30},
-            "recurrent: found hidden 30 with cell attention; expected a multiple of 4",
+            {"recurrent__temporal__cell": "attention", "recurrent__temporal__hidden": 30},
+            "recurrent.temporal: found hidden 30 with cell attention; expected a multiple of 4",
         ),
         (
-            {"recurrent__architecture": "published", "recurrent__cell": "attention"},
-            "recurrent: found architecture published with cell attention; expected gru or lstm",
+            {"recurrent__published__cell": "attention"},
+            "recurrent.published.cell: found 'attention' (str); expected 'gru' or 'lstm'",
         ),
         (
-            {"evaluate__forest_without": list(ALERCE_FEATURES.names)},
-            "evaluate: found forest_without of every feature; expected one left; shorten the list",
+            {
+                "autoencoder__published__reconstruction_weight": 0,
+                "autoencoder__published__classification_weight": 0,
+            },
+            "autoencoder.published: found reconstruction_weight and classification_weight are both",
+        ),
+        (
+            {"evaluate__forest_excluded_features": list(ALERCE_FEATURES.names)},
+            "evaluate: found forest_excluded_features of every feature; expected one left; shorten",
         ),
         (
             {"evaluate__encodings": "published", "source": "drive"},
@@ -185,14 +195,13 @@ def test_the_longest_vector_has_as_many_numbers_as_there_are_components(tmp_path
         ),
     ],
 )
-def test_values_that_cannot_go_together_are_refused(tmp_path, changes, told):
+def test_values_that_cannot_go_together_are_refused(tmp_path, changes, message):
     with pytest.raises(InputError) as error:
         read(tmp_path, **changes)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
-def test_the_checked_constants_are_those_of_the_networks():
-    assert params._HEADS == temporal._HEADS
+def test_the_file_is_read_as_another_yaml_reader_reads_it():
     assert json.dumps(DEFAULT) == json.dumps(read_yaml(ROOT / "params.yaml"))
 
 
@@ -295,9 +304,9 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("content", "told"), REFUSED.values(), ids=REFUSED)
-def test_a_file_that_holds_no_parameters_is_refused(tmp_path, content, told):
-    assert told in refusal(written(tmp_path, content))
+@pytest.mark.parametrize(("content", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_file_that_holds_no_parameters_is_refused(tmp_path, content, message):
+    assert message in refusal(written(tmp_path, content))
 
 
 def test_what_is_no_file_is_refused(tmp_path):
@@ -311,6 +320,7 @@ def test_a_refusal_takes_neither_time_nor_memory(tmp_path, name):
     program = f"""
 import resource, time
 from ztfrep.errors import InputError
+from ztfrep.fields import resolve_path
 from ztfrep.params import read_params
 before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
 try:
@@ -333,14 +343,66 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 
 
 def test_a_path_parameter_is_absolute_and_there(tmp_path):
-    assert given_file("autoencoder.weights", "data/none") is None
-    assert given_file("autoencoder.weights", __file__) == Path(__file__)
+    assert resolve_path("autoencoder.weights", "data/none") is None
+    assert resolve_path("autoencoder.weights", __file__) == Path(__file__)
     with pytest.raises(InputError, match=r"autoencoder\.weights: found the relative path 'a\.pth'"):
-        given_file("autoencoder.weights", "a.pth")
+        resolve_path("autoencoder.weights", "a.pth")
     with pytest.raises(InputError, match="found no file at"):
-        given_file("autoencoder.weights", str(tmp_path / "a.pth"))
+        resolve_path("autoencoder.weights", str(tmp_path / "a.pth"))
     for path in ("/" + "a" * 4000, "/a\nb", "/\x1b[2J"):
         with pytest.raises(InputError, match="found no file at") as error:
-            given_file("autoencoder.weights", path)
+            resolve_path("autoencoder.weights", path)
         assert str(error.value).isprintable()
         assert len(str(error.value)) < 600
+
+
+def leaves(table, key=""):
+    for name, value in table.items():
+        inner = f"{key}.{name}".strip(".")
+        yield from leaves(value, inner) if isinstance(value, dict) else [inner]
+
+
+def description(key):
+    """What the typed class says of a parameter."""
+    kind = params_with_networks()
+    *tables, last = key.split(".")
+    for name in tables:
+        kind = kind.model_fields[name].annotation
+    return " ".join((kind.model_fields[last].description or "").split()).rstrip(".")
+
+
+def comments(text):
+    """The comment of every leaf of a YAML text: behind its value, and on the lines below it."""
+    found, path, key = {}, [], None
+    for line in text.splitlines():
+        match = re.match(r"( *)(\w+):(?: ([^#]*\S))?(?: +# (.*))?$", line)
+        if match:
+            depth = len(match[1]) // 2
+            path = [*path[:depth], match[2]]
+            key = ".".join(path) if match[3] else None
+            found |= {key: match[4] or ""} if key else {}
+        elif key and re.match(r" +# ", line):
+            found[key] += " " + line.strip()[2:]
+    return found
+
+
+def test_the_comments_of_the_file_are_the_descriptions_of_the_types():
+    assert comments(TEXT) == {key: description(key) for key in leaves(DEFAULT)}
+    assert all(comments(TEXT).values())
+
+
+def test_without_networks_the_rest_is_checked_and_torch_is_not_imported():
+    program = (
+        "import sys; from ztfrep.params import read_params; "
+        "print(read_params(networks=False).seed, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "7 False\n"
+
+
+def test_the_published_architecture_brings_its_recipe(tmp_path):
+    params = read(tmp_path, autoencoder__architecture="published")
+    assert params.autoencoder.config.loss == "published"
+    assert params.epochs("autoencoder") == 60

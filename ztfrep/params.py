@@ -2,13 +2,12 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, ValidationError, create_model, model_validator
 
-from ztfrep.data.features import ALERCE_FEATURES
+from ztfrep.evaluation.protocol import EvaluationProtocol
 from ztfrep.fields import (
-    NO_FILE,
     BatchSize,
     Epochs,
     FilePath,
@@ -22,84 +21,14 @@ from ztfrep.models.alert import get_alert_network
 from ztfrep.models.object import ARCHITECTURES as OBJECT_ARCHITECTURES
 from ztfrep.models.object import get_object_network
 from ztfrep.schema_errors import explain
+from ztfrep.sources import SOURCES, get_source
 from ztfrep.strict_yaml import read_yaml
 
-# Names of these in modules that import them from this one.
-__all__ = ["NO_FILE", "Params", "given_file", "read_params"]
-given_file = resolve_path
-
 Network = Literal["autoencoder", "recurrent"]
-# The inverse strength of a probe's regularisation.
-Slack = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
-# Fewer rows than these do not hold one of each class.
-Rows = Annotated[int, Field(ge=10, le=1_000_000)]
-_NAMES = ALERCE_FEATURES.names
-FeatureName = Literal[_NAMES]  # type: ignore[valid-type]
-Sha256 = Annotated[
-    str, Field(pattern="^[0-9a-f]{64}$", json_schema_extra={"expected": "64 hexadecimal digits"})
-]
-# `ztfrep.sources.drive` checks the same form before it makes a path of an id.
-DriveId = Annotated[
-    str,
-    Field(
-        pattern="^[A-Za-z0-9_-]{10,100}$",
-        json_schema_extra={
-            "expected": "the last part of the folder's address: 10 to 100 letters, digits, - and _"
-        },
-    ),
-]
-
-
-class Sample(Table):
-    """The simulated survey."""
-
-    scale: Annotated[float, Field(gt=0, le=1)]
-    seed: Seed
-
-
-class Local(Table):
-    """The user's own pickles, as absolute paths."""
-
-    stamps: FilePath
-    series: FilePath
-
-
-class Checksums(Table):
-    """The sha256 that downloaded files must have, where it is known."""
-
-    stamps: Sha256 | None
-    series: Sha256 | None
-    base: Sha256 | None
-    base_recurrente: Sha256 | None
-
-
-class Drive(Table):
-    """The published files on Google Drive, by the ids of their folders."""
-
-    pickles: DriveId
-    encodings: DriveId
-    encoded: bool
-    timeout: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-    sha256: Checksums
-
-
-class Alerts(Table):
-    """Alert packets, and a table of labels, as absolute paths."""
-
-    path: FilePath
-    labels: FilePath
-    label_column: Annotated[str, Field(min_length=1, max_length=200)]
-    broken_archives: Literal["stop", "keep"]
-    max_bad_fraction: Annotated[float, Field(ge=0, le=1)]
-
-
-class Sources(Table):
-    """One table per source."""
-
-    sample: Sample
-    local: Local
-    drive: Drive
-    alerts: Alerts
+_SOURCE_NAMES = tuple(SOURCES)
+if TYPE_CHECKING:
+    Sources: TypeAlias = Any
+    Budgets: TypeAlias = Any
 
 
 class Budget(Table):
@@ -111,21 +40,23 @@ class Budget(Table):
     """Epochs of the recurrent network if its own table has null."""
 
 
-class Budgets(Table):
-    """One budget per source."""
-
-    sample: Budget
-    local: Budget
-    drive: Budget
-    alerts: Budget
+if not TYPE_CHECKING:
+    # One table per source, and one budget, by its name.
+    Sources = create_model(
+        "Sources", __base__=Table, **{name: (get_source(name).Config, ...) for name in SOURCES}
+    )
+    Budgets = create_model("Budgets", __base__=Table, **dict.fromkeys(SOURCES, (Budget, ...)))
 
 
 class Convert(Table):
     """How series are split."""
 
-    held_out: Annotated[float, Field(gt=0, le=1 / 3)]
-    held_out_at_least: Annotated[int, Field(ge=0, le=1_000_000)]
+    test_fraction: Annotated[float, Field(gt=0, le=1 / 3)]
+    """Fraction of the series in the test split, and as many in the validation split."""
+    min_test_objects: Annotated[int, Field(ge=0, le=1_000_000)]
+    """Series of the rarest class in each of the two, if that asks for more."""
     seed: Seed
+    """Seed of the split of the series."""
 
 
 class NetworkTable(Table):
@@ -149,33 +80,11 @@ class Encode(Table):
     """Alerts per batch: more than fit in a processor's cache take longer each."""
 
 
-class Evaluate(Table):
-    """The constants of the evaluation protocol."""
+class Evaluate(EvaluationProtocol):
+    """The table `evaluate`."""
 
     encodings: Literal["own", "published"]
     """own | published: the downloaded base.npy and baseRecurrente.npy instead."""
-    max_train_rows: Rows
-    """Train rows for the probes, drawn by class: the SVM is quadratic in them."""
-    knn_neighbours: Annotated[int, Field(ge=1, le=10_000)]
-    """Neighbours of the k-nearest-neighbours probe."""
-    linear_c: Slack
-    """Inverse regularisation strength C of the linear probe."""
-    svm_c: Slack
-    """C of the RBF SVM."""
-    forest_trees: Annotated[int, Field(ge=1, le=10_000)]
-    """Trees of the random forest."""
-    forest_excluded_features: Annotated[list[FeatureName], Field(max_length=len(ALERCE_FEATURES))]
-    """Features that the forest never sees; ALeRCE's classifier excludes them too."""
-    map_rows: Annotated[int, Field(ge=10, le=100_000)]
-    """Rows of a latent map."""
-
-    @model_validator(mode="after")
-    def _leaves_a_feature(self) -> "Evaluate":
-        if len(set(self.forest_excluded_features)) == len(ALERCE_FEATURES):
-            raise ValueError(
-                "forest_excluded_features of every feature; expected one left; shorten the list"
-            )
-        return self
 
 
 class Params(Table):
@@ -184,7 +93,7 @@ class Params(Table):
     `autoencoder` and `recurrent` are a `NetworkTable` with the tables of its architectures.
     """
 
-    source: Literal["sample", "local", "drive", "alerts"]
+    source: Literal[_SOURCE_NAMES]  # type: ignore[valid-type]
     """sample: a simulated survey | local: your own pickles | drive: the published pickles |
     alerts: real alert packets."""
     seed: Seed
@@ -264,7 +173,12 @@ def read_params(path: str | Path = "params.yaml", *, networks: bool = True) -> P
     and what is expected.
     """
     content = read_yaml(path)
-    kind = params_with_networks() if networks else Params
+    params = _validate(path, Params, content)
+    # Second, because it is slow: torch is imported.
+    return _validate(path, params_with_networks(), content) if networks else params
+
+
+def _validate(path: str | Path, kind: type[Params], content: Any) -> Params:
     try:
         return kind.model_validate(content)
     except ValidationError as error:

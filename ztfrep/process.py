@@ -1,4 +1,4 @@
-"""The process of a stage or a command: it ends with the dvc that started it, and in one line."""
+"""The process of a stage or a command: it ends with its dvc, and prints errors in one line."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from ztfrep.errors import InputError
 
 FULL_DISK = (ENOSPC, EDQUOT, EFBIG)
-# Seconds between two looks at whether dvc still runs; it needs more to start anew.
+# Seconds between two checks that dvc still runs; a new one takes longer to start.
 _INTERVAL = 0.2
 _INTERRUPTED = 130
 _ORPHANED = "error: the dvc that started this stage has ended; its outputs are left as they were"
@@ -65,7 +65,7 @@ def _links_to_dvc(stage: str) -> list[tuple[int, int]]:
 
 
 def _belongs_to(process: Any, stage: str) -> bool:
-    """Whether dvc started a process for this stage: a shell, which may run a command itself."""
+    """Return True if dvc started the process for this stage; it may be a shell of the command."""
     import psutil
 
     try:
@@ -75,7 +75,7 @@ def _belongs_to(process: Any, stage: str) -> bool:
 
 
 def _is_adopted(parent: int) -> bool:
-    """Whether this process was given to init, or a process like it, after dvc's end.
+    """Return True if init, or a process like it, adopted this process after the end of dvc.
 
     A stage is in the session and, of a container's first process, in the group of its dvc.
     """
@@ -84,7 +84,7 @@ def _is_adopted(parent: int) -> bool:
 
 
 def _dvc_ended() -> bool:
-    # The kernel gives a process another parent as soon as its own ends, reaped or not.
+    # A process has another parent as soon as its own ends, reaped or not.
     return any(_parent(process) != parent for process, parent in _links)
 
 
@@ -102,7 +102,7 @@ def _parent(process: int) -> int | None:
 def _watch() -> None:
     while not _dvc_ended():
         time.sleep(_INTERVAL)
-    # The terminal may be gone too.
+    # The terminal may be closed too.
     with suppress(OSError):
         os.write(2, f"{_ORPHANED}\n".encode())
     # The main thread may be in a long call, which an exception would wait for.
@@ -112,7 +112,7 @@ def _watch() -> None:
 def exit_when_interrupted() -> None:
     """Make Ctrl-C raise SystemExit 130 after one line, and a second one end the process at once.
 
-    Leaves a process alone that ignores it, as those in the background of a script do.
+    Changes nothing in a process that ignores it, such as one in the background of a script.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _exit_interrupted)
@@ -120,7 +120,7 @@ def exit_when_interrupted() -> None:
 
 def _exit_interrupted(*_: object) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # Not through `sys.stderr`, in the midst of whose `write` this may be; below a progress bar.
+    # Not through `sys.stderr`, whose `write` this may have interrupted; below a progress bar.
     start = "\n" if os.isatty(2) else ""
     os.write(2, f"{start}interrupted; run the same command again to go on\n".encode())
     raise SystemExit(_INTERRUPTED)
@@ -128,10 +128,10 @@ def _exit_interrupted(*_: object) -> NoReturn:
 
 @contextmanager
 def exiting_in_one_line() -> Iterator[None]:
-    """Turn what the user or the machine can mend into one line and an exit status.
+    """Exit with one line and a status for errors that are not those of the program.
 
-    1 for input that cannot be used, for a file that cannot be read or written and for too little
-    memory; 130 for Ctrl-C. Other exceptions pass.
+    1 for input that cannot be used, a file that cannot be read or written, and too little memory;
+    130 for Ctrl-C. Other exceptions are raised.
     """
     before = signal.getsignal(signal.SIGINT)
     exit_when_interrupted()
@@ -141,7 +141,7 @@ def exiting_in_one_line() -> Iterator[None]:
         _exit_interrupted()
     except Exception as error:
         if before is not signal.SIG_DFL and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-            # What an interrupted call of a library raised in place of the exit.
+            # An interrupted call of a library raised it instead of the exit.
             sys.exit(_INTERRUPTED)
         text = _explain(error)
         if text is None:
@@ -153,7 +153,7 @@ def exiting_in_one_line() -> Iterator[None]:
 
 
 def _explain(error: Exception) -> str | None:
-    """Say what went wrong, or None for what is an error of the program."""
+    """Return the message of an error, or None for an error of the program."""
     if isinstance(error, InputError):
         return str(error)
     # PyTorch's own errors are RuntimeErrors.

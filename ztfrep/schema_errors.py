@@ -1,4 +1,4 @@
-"""One line for what is wrong with values that a pydantic model refuses."""
+"""Errors of a pydantic model as one line: what was found, what was expected, what to do."""
 
 import difflib
 from pathlib import Path
@@ -21,10 +21,10 @@ _BOUNDS = {
 def explain(path: str | Path, model: type[BaseModel], error: ValidationError) -> InputError:
     """Return an error for the first wrong key of a file: what was found and what is expected.
 
-    A validator of a whole table says both itself: "FOUND; expected EXPECTED[; REMEDY]".
+    The message of a validator of a whole table has the form "FOUND; expected EXPECTED[; REMEDY]".
     """
     problems = error.errors(include_url=False)
-    # An unknown key explains a missing one: it is most often its misspelling.
+    # First an unknown key: a missing one is usually misspelt.
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     location = first["loc"]
     key = ".".join(str(part) for part in location)
@@ -50,18 +50,18 @@ def explain(path: str | Path, model: type[BaseModel], error: ValidationError) ->
 
 
 def _remedy(problem: Any) -> str:
-    wanted, value = problem["type"], problem["input"]
-    if wanted in ("int_type", "float_type") and isinstance(value, str):
+    kind, value = problem["type"], problem["input"]
+    if kind in ("int_type", "float_type") and isinstance(value, str):
         return "write a number without quotes, such as 0.001 or 1.0e-3"
-    if wanted == "bool_type":
+    if kind == "bool_type":
         return "write true or false"
-    if wanted == "string_type" and isinstance(value, (bool, int, float)):
+    if kind == "string_type" and isinstance(value, (bool, int, float)):
         return "write it in quotes"
     return "correct this value"
 
 
 def _shown(value: object) -> str:
-    """Return a value as a message shows it, cut before it is formatted."""
+    """Return a value for a message, cut before it is formatted."""
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, list):
@@ -71,7 +71,7 @@ def _shown(value: object) -> str:
     kind = type(value).__name__
     if isinstance(value, str):
         return f"{quote(value, 80)} ({kind})"
-    # Strict YAML has no longer number, but a caller of pydantic may.
+    # Strict YAML has no such number, but a caller of pydantic may.
     if isinstance(value, int) and value.bit_length() > 256:
         return f"an integer of {value.bit_length():,} bits"
     return f"{value!r} ({kind})"
@@ -82,7 +82,7 @@ def _expected(model: type[BaseModel], location: tuple[Any, ...]) -> str:
     table: Any = model
     fields: list[FieldInfo] = []
     for part in location:
-        # A list has no fields, and its items' types say what is expected.
+        # The items of a list are no fields: pydantic's message has what is expected.
         if part not in getattr(table, "model_fields", {}):
             return ""
         field = table.model_fields[part]
@@ -106,9 +106,9 @@ def _expected(model: type[BaseModel], location: tuple[Any, ...]) -> str:
 
 
 def _inner(field: FieldInfo) -> list[FieldInfo]:
-    """Return what is said of the alternatives of a field, as of the number in `number | None`."""
-    said = [getattr(part, "__metadata__", ()) for part in get_args(field.annotation)]
-    return [info for parts in said for info in parts if isinstance(info, FieldInfo)]
+    """Return the descriptions of the alternatives of a field, as of `number | None`."""
+    metadata = [getattr(part, "__metadata__", ()) for part in get_args(field.annotation)]
+    return [info for parts in metadata for info in parts if isinstance(info, FieldInfo)]
 
 
 def _keys_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

@@ -1,7 +1,7 @@
 """A small YAML file of tables, lists, numbers and text, read as DVC reads it (YAML 1.2), strictly.
 
 PyYAML's own loaders follow YAML 1.1, in which `1e-05`, as DVC writes a small number, is text, `on`
-is true and `12:30` is 750; they let the later of two equal keys win, and expand aliases.
+is true and `12:30` is 750; of two equal keys they take the later one, and they expand aliases.
 """
 
 import math
@@ -16,10 +16,10 @@ from ztfrep.data.filetypes import HEAD_BYTES, describe
 from ztfrep.errors import InputError, quote
 
 # params.yaml has some 6,000 bytes, and tables three deep.
-_MOST_BYTES = 1 << 15
-_MOST_DEEP = 10
-# A number of float64 has 17 digits that matter, one of int64 has 19.
-_MOST_DIGITS = 40
+_MAX_BYTES = 1 << 15
+_MAX_DEPTH = 10
+# A float64 has 17 significant digits, an int64 has 19.
+_MAX_DIGITS = 40
 
 _NULL = ("", "~", "null", "Null", "NULL")
 _BOOLEAN = {
@@ -34,7 +34,7 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 def read_yaml(path: str | Path) -> Any:
     """Read a file into dicts, lists, text, integers, finite floats, booleans and None.
 
-    Raises InputError, in one line that names the key or the line, for whatever else YAML may hold:
+    Raises InputError, which names the key or the line, for everything else that YAML may have:
     aliases, tags, merge keys, equal keys, control characters; and for a file of more than 32 KiB.
     """
     path = Path(path)
@@ -43,10 +43,10 @@ def read_yaml(path: str | Path) -> Any:
         node = _Nodes(text, path).get_single_node()
     except yaml.YAMLError as error:
         raise _explain(path, error) from error
-    # PyYAML computes with the digits of a directive or an escape before it looks at them.
+    # PyYAML converts the digits of a directive or an escape before it checks them.
     except (ValueError, OverflowError) as error:
         found = quote(str(error), 80)
-        raise InputError(path, found=found, expected="YAML", remedy="mend the syntax") from error
+        raise InputError(path, found=found, expected="YAML", remedy="correct the syntax") from error
     return None if node is None else _value(path, "", node)
 
 
@@ -57,11 +57,11 @@ def _read_text(path: Path) -> str:
             found = "a folder" if path.is_dir() else "something that is not a file"
             raise InputError(path, found=found, expected="a file", remedy=remedy)
         with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+            content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise InputError(path, found=str(error), expected="a file", remedy=remedy) from error
-    if len(content) > _MOST_BYTES:
-        found = f"a file of more than {_MOST_BYTES:,} bytes"
+    if len(content) > _MAX_BYTES:
+        found = f"a file of more than {_MAX_BYTES:,} bytes"
         remedy = "compare it with params.yaml in Git"
         raise InputError(path, found=found, expected="a few thousand bytes", remedy=remedy)
     try:
@@ -73,7 +73,7 @@ def _read_text(path: Path) -> str:
 
 
 class _Nodes(yaml.BaseLoader):
-    """Composes the nodes of a document; refuses what could make much of little."""
+    """Composes the nodes of a document, without aliases, tags and deep nesting."""
 
     def __init__(self, text: str, path: Path) -> None:
         super().__init__(text)
@@ -93,9 +93,9 @@ class _Nodes(yaml.BaseLoader):
             )
         if event.tag is not None:
             _refuse(self._path, line, f"a tag, {quote(event.tag)}", "remove it")
-        if self._depth >= _MOST_DEEP:
+        if self._depth >= _MAX_DEPTH:
             _refuse(
-                self._path, line, f"more than {_MOST_DEEP} tables in one another", "unpack them"
+                self._path, line, f"more than {_MAX_DEPTH} tables in one another", "unpack them"
             )
         self._depth += 1
         node = super().compose_node(parent, index)
@@ -109,9 +109,9 @@ def _refuse(path: Path, line: int, found: str, remedy: str) -> NoReturn:
 
 
 def _explain(path: Path, error: yaml.YAMLError) -> InputError:
-    remedy = "mend the syntax"
+    remedy = "correct the syntax"
     mark = getattr(error, "problem_mark", None)
-    place = f" in line {mark.line + 1}" if mark else ""
+    position = f" in line {mark.line + 1}" if mark else ""
     problem: str = getattr(error, "problem", None) or str(error)
     if "'\\t'" in problem:
         problem, remedy = "a tab", "indent with blanks"
@@ -120,7 +120,7 @@ def _explain(path: Path, error: yaml.YAMLError) -> InputError:
         remedy = "remove it"
     else:
         problem = quote(problem, 80)
-    return InputError(path, found=problem + place, expected="YAML", remedy=remedy)
+    return InputError(path, found=problem + position, expected="YAML", remedy=remedy)
 
 
 def _value(path: Path, key: str, node: Any) -> Any:
@@ -149,7 +149,7 @@ def _table(path: Path, key: str, node: yaml.MappingNode) -> dict[str, Any]:
         name = name_node.value
         if name == "<<":
             _refuse(path, line, "a merge key, <<", "write its keys out")
-        # Keys come into messages as they are.
+        # Messages show keys as they are.
         if not name.isprintable() or len(name) > 80:
             _refuse(path, line, f"the key {quote(name)}", "correct its name")
         inner = f"{key}.{name}" if key else name
@@ -168,10 +168,10 @@ def _table(path: Path, key: str, node: yaml.MappingNode) -> dict[str, Any]:
 def _number(where: str, text: str) -> int | float | str:
     """Convert the text of a scalar without quotes."""
     number = _FLOAT.fullmatch(text)
-    if number and len(text) > _MOST_DIGITS:
+    if number and len(text) > _MAX_DIGITS:
         found = f"a number of {len(text):,} characters"
         remedy = "correct this value; text is written in quotes"
-        raise InputError(where, found=found, expected=f"{_MOST_DIGITS} at most", remedy=remedy)
+        raise InputError(where, found=found, expected=f"{_MAX_DIGITS} at most", remedy=remedy)
     if _INTEGER.fullmatch(text):
         return int(text)
     value = float(text.replace("_", "")) if number else 0.0
@@ -183,7 +183,7 @@ def _number(where: str, text: str) -> int | float | str:
 
 def _text(where: str, text: str) -> str:
     for character in text:
-        # No path or name holds them, and a message of one line cannot show them.
+        # No path or name has them, and a message of one line cannot show them.
         if unicodedata.category(character) in ("Cc", "Cs"):
             raise InputError(
                 where,

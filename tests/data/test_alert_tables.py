@@ -63,7 +63,7 @@ def test_what_a_source_lacks_is_null_not_invented(tmp_path):
     assert raw.column("label").null_count == 1
     assert raw.column("magpsf").null_count == 1
     assert raw.column("mjd").null_count == 6
-    # A null in the middle moves nobody else's stamps, wherever a batch is cut.
+    # A null in the middle does not move other stamps, wherever a batch ends.
     present = [True, False, True, True, True, True]
     assert table.has_stamps().tolist() == present
     for size in (1, 2, 4, 100):
@@ -162,7 +162,7 @@ def test_rows_without_stamps_are_given_by_name_and_cost_no_pixels(tmp_path):
     np.testing.assert_array_equal(np.concatenate(list(sparse.stamps(2))), stamps)
     column = pq.read_table(sparse.path).column("stamps")
     assert column.is_null().to_pylist() == (~present).tolist()
-    # What stands in the place of a null row is not written: three rows' pixels, not six.
+    # The pixels of a null row are not written: there are those of three rows, not six.
     full = write(tmp_path / "full.parquet", part)
     assert sparse.path.stat().st_size < 0.7 * full.path.stat().st_size
     with pytest.raises(ValueError, match="stamps"):

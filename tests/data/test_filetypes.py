@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
+from ztfrep.data.filetypes import HEAD_BYTES, describe
+from ztfrep.errors import quote
 
 
 def made(write):
@@ -72,9 +73,9 @@ def test_a_file_is_named_by_its_first_bytes(data, expected):
 
 @given(st.binary(max_size=300))
 def test_a_description_is_one_short_printable_line(data):
-    found = describe(data)
-    assert found.isprintable()
-    assert 0 < len(found) < 160
+    description = describe(data)
+    assert description.isprintable()
+    assert 0 < len(description) < 160
 
 
 def test_a_quotation_is_cut_and_escaped():

@@ -82,11 +82,11 @@ def frame(candids, **columns):
 @given(CANDIDS, st.randoms(use_true_random=False))
 def test_a_look_up_returns_the_row_of_each_key_in_their_order(candids, random):
     table = frame(candids, row=np.arange(len(candids)))
-    asked = candids.copy()
-    random.shuffle(asked)
-    rows = look_up(frame(asked), "candid", table, same=["split"], source="a.parquet")
-    assert rows["candid"].tolist() == asked
-    assert rows["row"].tolist() == [candids.index(candid) for candid in asked]
+    shuffled = candids.copy()
+    random.shuffle(shuffled)
+    rows = look_up(frame(shuffled), "candid", table, same=["split"], source="a.parquet")
+    assert rows["candid"].tolist() == shuffled
+    assert rows["row"].tolist() == [candids.index(candid) for candid in shuffled]
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ HOSTILE = [
     ("footer of ones", lambda c: with_footer(c, lambda f: b"\xff" * len(f)), "a damaged footer"),
     ("a billion rows", lambda c: with_footer(c, everywhere(TWELVE, b"\x16" + varint(10**9))),
      "1000000000 rows in"),
-    ("rows that nobody has", lambda c: with_footer(c, everywhere(TWELVE, b"\x16" + varint(13), 1)),
+    ("a row too many", lambda c: with_footer(c, everywhere(TWELVE, b"\x16" + varint(13), 1)),
      "13 rows, and 12 in its row groups"),
     ("a million fields", lambda c: with_footer(c, everywhere(SCHEMA, SCHEMA + b"\xc0\x84\x3d", 1)),
      "a damaged footer"),
@@ -185,18 +185,18 @@ def test_any_flipped_bit_is_refused_or_changes_nothing(tmp_path):
     rng = np.random.default_rng(3)
     length = int.from_bytes(whole[-8:-4], "little")
     # The footer is small beside the pixels, and more depends on it.
-    places = [
+    offsets = [
         *rng.integers(0, len(whole), 150),
         *rng.integers(len(whole) - length - 8, len(whole), 150),
     ]
-    places += range(len(whole) - 12, len(whole))
+    offsets += range(len(whole) - 12, len(whole))
     passed = 0
-    for place in places:
+    for offset in offsets:
         changed = bytearray(whole)
-        changed[place] ^= 1 << int(rng.integers(8))
+        changed[offset] ^= 1 << int(rng.integers(8))
         flipped.write_bytes(changed)
         try:
-            assert contents(AlertTable(flipped)) == right, f"byte {place}"
+            assert contents(AlertTable(flipped)) == right, f"byte {offset}"
             passed += 1
         except InputError as error:
             assert "\n" not in str(error)
@@ -225,7 +225,7 @@ def test_pixels_that_a_few_bytes_stand_for_are_not_decoded(tmp_path, monkeypatch
     one = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(12 * size, np.float32)), size)
     # One of them among rows without stamps, which take as much memory.
     few = pa.FixedSizeListArray.from_arrays(
-        one.values, size, mask=pa.array([place > 0 for place in range(12)])
+        one.values, size, mask=pa.array([row > 0 for row in range(12)])
     )
     for storage in (one, few):
         stamps = pa.ExtensionArray.from_storage(kind, storage)

@@ -1,4 +1,4 @@
-"""Vector files, as they should be and as somebody else may have written them."""
+"""Vector files, right ones and wrong ones."""
 
 import os
 import resource
@@ -20,13 +20,13 @@ LENGTHS = {"train": 4, "validation": 2, "test": 3}
 def arrays(shape=(6,), dtype="<f4", label_dtype="<i8"):
     """Six good arrays in the order of the file."""
     rng = np.random.default_rng(0)
-    found = []
+    parts = []
     for n in LENGTHS.values():
-        found += [
+        parts += [
             rng.normal(size=(n, *shape)).astype(dtype),
             (np.arange(n) % 3).astype(label_dtype),
         ]
-    return found
+    return parts
 
 
 def written(path, parts):
@@ -75,10 +75,10 @@ def test_an_empty_split_and_unlabelled_rows_are_read(tmp_path):
     assert splits["test"].labels.tolist() == [-1] * 3
 
 
-def changed(place, value):
+def changed(index, value):
     """Good arrays but for one."""
     parts = arrays()
-    parts[place] = value(parts[place]) if callable(value) else value
+    parts[index] = value(parts[index]) if callable(value) else value
     return parts
 
 

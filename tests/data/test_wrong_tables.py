@@ -24,19 +24,19 @@ DETECTIONS = [0, 1, 5, 0, 2, 0, 0, 1, 0, 3, 4, 0]
 def columns(stamp_location="inline", unit="physical"):
     rng = np.random.default_rng(0)
     stamps = rng.normal(100, 9, (ROWS, 3, 21, 21)).astype(np.float32)
-    # A stamp at the edge of the field, and a channel that nobody observed.
+    # A stamp at the edge of the field, and a channel that is not observed.
     stamps[1, :, :4] = np.nan
     stamps[2, 1] = np.nan
     content = {
         "object_id": OBJECTS,
-        "candid": [CANDID + place if place != 4 else None for place in range(ROWS)],
-        "mjd": [59000.0 + place if place != 7 else np.nan for place in range(ROWS)],
+        "candid": [CANDID + row if row != 4 else None for row in range(ROWS)],
+        "mjd": [59000.0 + row if row != 7 else np.nan for row in range(ROWS)],
         "fid": [1, 2, 3] * 4,
         "detection": DETECTIONS,
         "split": SPLITS,
         "label": np.array([0, 0, 0, 1, 1, 4, 2, 2, -1, 3, 3, 0]),
         "n_copies": [1, 2] * 6,
-        "has_stamps": np.array([place != 4 for place in range(ROWS)]),
+        "has_stamps": np.array([row != 4 for row in range(ROWS)]),
     }
     if stamp_location == "inline":
         content["stamps"] = stamps[content["has_stamps"]]
@@ -97,13 +97,13 @@ def meta(table, **values):
 def retype(table, name, kind, *, nullable=None):
     field = table.schema.field(name)
     field = pa.field(name, kind, field.nullable if nullable is None else nullable)
-    place = table.schema.names.index(name)
-    return table.set_column(place, field, table.column(name).cast(kind, safe=False))
+    column = table.schema.names.index(name)
+    return table.set_column(column, field, table.column(name).cast(kind, safe=False))
 
 
 def pixels(table, row, change):
     """Change the stamps of a row, float32 `(3, H, W)`."""
-    place = table.schema.names.index("stamps")
+    column = table.schema.names.index("stamps")
     field = table.schema.field("stamps")
     storage = [None if v is None else np.array(v, np.float32) for v in rows_of(table)]
     if row is not None:
@@ -112,16 +112,16 @@ def pixels(table, row, change):
         storage[row] = change(values)
         storage[row] = None if storage[row] is None else storage[row].ravel()
     array = pa.array(storage, pa.list_(pa.float32(), int(np.prod(field.type.shape))))
-    return table.set_column(place, field, pa.ExtensionArray.from_storage(field.type, array))
+    return table.set_column(column, field, pa.ExtensionArray.from_storage(field.type, array))
 
 
 def rows_of(table):
     return table.column("stamps").combine_chunks().storage.to_pylist()
 
 
-def fill(value, *place):
+def fill(value, *index):
     def change(stamp):
-        stamp[place] = value
+        stamp[index] = value
         return stamp
 
     return change
@@ -149,7 +149,7 @@ def doubled(table):
     )
 
 
-# What is wrong, which table of `tables`, how it is made, what the message says.
+# The fault, the table of `tables` that gets it, the change, the message.
 WRONG = [
     # --- labels: an index into the classes that the table names
     ("label 99", "main", lambda t: put(t, "label", 3, 99), "label 99 in row 3 .object 'B'"),
@@ -219,9 +219,9 @@ WRONG = [
     ("stamps of both tables", "by_candid", lambda t: pixels(t, 2, fill(1, ...)), "stamps in row 2"),
     ("stamps in neither table", "by_candid",
      lambda t: put(t, "candid", 3, None), "has_stamps, and no c"),
-    ("said to be inline", "by_candid",
+    ("location inline of stamps elsewhere", "by_candid",
      lambda t: meta(t, stamp_location="inline"), "no stamps in row 0"),
-    ("said to be elsewhere", "main",
+    ("location elsewhere of stamps inline", "main",
      lambda t: meta(t, stamp_location="by_candid"), "and no candid|found stamps"),
     # --- size of stamps
     ("20 pixels", "main", lambda t: tensor(t, [3, 20, 20]), "stamps of 20 x 20 pixels"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ztfrep.models.object.preprocessing import object_input
+from ztfrep.models.object.observation_input import object_input
 
 
 def observations(lengths, seed=0):

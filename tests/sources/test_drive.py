@@ -13,11 +13,12 @@ import gdown
 import pytest
 import requests
 
-from stages import fetch as fetch_stage
 from tests.drive_server import Drive, redirect, serve
 from ztfrep.errors import InputError
 from ztfrep.params import read_params
-from ztfrep.sources.drive import Wanted, download
+from ztfrep.sources.drive.downloads import download
+from ztfrep.sources.drive.drive_source import DriveSource
+from ztfrep.sources.drive.file_cache import WantedFile
 
 GDOWN = sys.modules["gdown.download"]  # The function of that name hides the module.
 FOLDER = "1vqfoxF-KyMNnLxABZZ_kb76DrUrixEud"
@@ -29,8 +30,8 @@ CONTENT = {
 }
 SHA256 = {key: hashlib.sha256(content).hexdigest() for key, content in CONTENT.items()}
 WANTED = {
-    "stamps": Wanted("td_ztf_stamp_17_06_20*.pkl", b"\x80", None, "a pickle"),
-    "series": Wanted("recurrent_dataset*.pk", b"\x80", None, "a pickle"),
+    "stamps": WantedFile("td_ztf_stamp_17_06_20*.pkl", b"\x80", None, "a pickle"),
+    "series": WantedFile("recurrent_dataset*.pk", b"\x80", None, "a pickle"),
 }
 CHUNK = 512 * 1024
 KEPT = 2 * CHUNK
@@ -68,8 +69,8 @@ def failure(cache, wanted=WANTED, **options):
     return text
 
 
-def contents(found):
-    return {key: path.read_bytes() for key, path in found.items()}
+def contents(files):
+    return {key: path.read_bytes() for key, path in files.items()}
 
 
 def partials(cache):
@@ -77,9 +78,9 @@ def partials(cache):
 
 
 def test_the_files_arrive_byte_for_byte_whatever_their_suffix(drive, tmp_path):
-    found = fetch(tmp_path)
-    assert contents(found) == CONTENT
-    assert found == {
+    files = fetch(tmp_path)
+    assert contents(files) == CONTENT
+    assert files == {
         "stamps": tmp_path / FOLDER / STAMPS_NAME,
         "series": tmp_path / FOLDER / SERIES_NAME,
     }
@@ -87,10 +88,10 @@ def test_the_files_arrive_byte_for_byte_whatever_their_suffix(drive, tmp_path):
 
 
 def test_a_second_run_asks_for_nothing_and_reads_no_content(drive, tmp_path, monkeypatch):
-    found = fetch(tmp_path)
+    files = fetch(tmp_path)
     drive.requests.clear()
     monkeypatch.setattr(hashlib, "file_digest", None)
-    assert fetch(tmp_path) == found
+    assert fetch(tmp_path) == files
     assert drive.requests == []
 
 
@@ -111,9 +112,9 @@ def test_a_download_that_breaks_is_the_same_in_the_end(drive, tmp_path, retries)
 FAILURES = [
     # The answer to many downloads of one file; gdown breaks its text into lines.
     (STAMPS, "quota", "found its download quota used up", "try again in a day, or download it wit"),
-    # Drive's own words are told; gdown's advice about permissions is not.
+    # Drive's own words are shown; gdown's advice about permissions is not.
     (STAMPS, "spam", "has been identified as malware or spam.); expected", "or download it with a"),
-    # gdown says of each of these that permission is missing: the status tells.
+    # gdown reports a missing permission for each of these: the status differs.
     (STAMPS, "private", "found a page that asks for permission", "have it shared with anyone"),
     (STAMPS, "403", "found a private file or folder (403)", "have it shared with anyone"),
     (STAMPS, "404", "found nothing there (404)", "correct the id in sources.drive, or download"),
@@ -143,17 +144,17 @@ FAILURES = [
 
 @pytest.mark.parametrize("retries", [0, 1])
 @pytest.mark.parametrize(
-    ("where", "mode", "told", "remedy"),
+    ("where", "mode", "message", "remedy"),
     FAILURES,
     ids=[f"{row[0][1:7]}-{row[1]}" for row in FAILURES],
 )
 def test_every_failure_is_one_line_with_its_remedy(
-    drive, tmp_path, where, mode, told, remedy, retries
+    drive, tmp_path, where, mode, message, remedy, retries
 ):
     """With retries gdown wraps what requests raised; the line is the same."""
     drive.modes[where] = mode
     text = failure(tmp_path, timeout=0.2, retries=retries)
-    assert told in text
+    assert message in text
     assert remedy in text
     assert text.startswith("Drive file" if where == STAMPS else f"Drive folder {FOLDER}: ")
     assert not (tmp_path / FOLDER / STAMPS_NAME).exists()
@@ -164,7 +165,7 @@ def test_every_failure_is_one_line_with_its_remedy(
 
 # How gdown leaves the beginning of a file alone when it fails before the transfer, and in it.
 @pytest.mark.parametrize("mode", ["quota", "404", "stall", f"truncate:{CHUNK}", "no_type"])
-def test_a_later_failure_keeps_what_is_down(drive, tmp_path, mode):
+def test_a_later_failure_leaves_the_bytes_of_the_first(drive, tmp_path, mode):
     drive.modes[STAMPS] = f"truncate:{KEPT}"
     failure(tmp_path)
     drive.modes[STAMPS] = mode
@@ -186,7 +187,7 @@ def test_a_failure_of_the_second_file_keeps_the_first(drive, tmp_path):
 
 
 @pytest.mark.parametrize("retries", [0, 1])
-def test_offline_is_said(drive, monkeypatch, tmp_path, retries):
+def test_offline_is_reported(drive, monkeypatch, tmp_path, retries):
     def refuse(self, request, **options):
         raise requests.ConnectionError("Name or service not known")
 
@@ -214,7 +215,7 @@ class FullDisk:
         return self.file.write(data)
 
 
-def test_a_full_disk_is_said_and_keeps_what_is_down(drive, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_the_bytes_stay(drive, tmp_path, monkeypatch):
     with monkeypatch.context() as full:
         full.setattr(GDOWN, "open", FullDisk, raising=False)
         text = failure(tmp_path, retries=1)
@@ -226,7 +227,7 @@ def test_a_full_disk_is_said_and_keeps_what_is_down(drive, tmp_path, monkeypatch
     assert f"bytes={CHUNK}-" in [request.range for request in drive.requests]
 
 
-def test_a_cache_that_cannot_be_written_is_said(drive, tmp_path):
+def test_a_cache_that_cannot_be_written_is_reported(drive, tmp_path):
     (tmp_path / "cache").write_text("a file where a folder should be")
     assert "can be written" in failure(tmp_path / "cache")
 
@@ -280,7 +281,7 @@ def test_another_checksum_is_refused_until_it_is_corrected(drive, tmp_path):
     text = failure(tmp_path, wrong)
     assert f"found sha256 {SHA256['stamps']}; expected {'0' * 64}; correct sources.drive" in text
     assert f"delete {path}" in text
-    # Both files are kept: only what is deleted is downloaded again.
+    # Both files stay: only what is deleted is downloaded again.
     drive.requests.clear()
     assert failure(tmp_path, wrong) == text
     right = {key: want._replace(sha256=SHA256[key]) for key, want in WANTED.items()}
@@ -296,14 +297,14 @@ def test_files_put_there_by_hand_are_taken(drive, tmp_path):
     for key, name in (("stamps", "td_ztf_stamp_17_06_20.pkl"), ("series", "recurrent_dataset.pk")):
         (tmp_path / FOLDER / name).write_bytes(CONTENT[key])
     for _ in range(2):
-        found = fetch(tmp_path)
-        assert contents(found) == CONTENT
-        assert found["stamps"].name == "td_ztf_stamp_17_06_20.pkl"
+        files = fetch(tmp_path)
+        assert contents(files) == CONTENT
+        assert files["stamps"].name == "td_ztf_stamp_17_06_20.pkl"
     assert drive.requests == []
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [
         # What a browser saves of a page.
         ({STAMPS_NAME: b"<!DOCTYPE html><html>"}, "found an HTML page; expected a pickle"),
@@ -333,12 +334,12 @@ def test_files_put_there_by_hand_are_taken(drive, tmp_path):
         ),
     ],
 )
-def test_what_is_put_there_by_hand_in_error_is_refused_and_left(drive, tmp_path, files, told):
+def test_what_is_put_there_by_hand_in_error_is_refused_and_left(drive, tmp_path, files, message):
     (tmp_path / FOLDER).mkdir()
     for name, content in files.items():
         (tmp_path / FOLDER / name).write_bytes(content)
     text = failure(tmp_path)
-    assert told in text
+    assert message in text
     assert "remove" in text
     assert {name: (tmp_path / FOLDER / name).read_bytes() for name in files} == files
     assert drive.requests == []
@@ -378,15 +379,15 @@ def test_a_broken_record_costs_no_download(drive, tmp_path, record):
     assert drive.requests == []
 
 
-def test_a_name_that_nothing_matches_tells_what_is_there(drive, tmp_path):
+def test_an_error_for_a_missing_name_lists_those_of_the_folder(drive, tmp_path):
     drive.files |= {f"1number{n:02}" * 4: (f"z{n:02}.txt", b"") for n in range(20)}
-    text = failure(tmp_path, {"stamps": Wanted("other*.pkl", b"\x80", None)})
+    text = failure(tmp_path, {"stamps": WantedFile("other*.pkl", b"\x80", None)})
     assert f"found {STAMPS_NAME}, {SERIES_NAME}, README.txt, z00" in text
     assert "; expected one file named other*.pkl; correct the folder's id" in text
     assert ("z08.txt" in text, "z09.txt" in text) == (True, False)  # twelve names
 
 
-def test_of_several_names_the_plain_one_is_taken(drive, tmp_path):
+def test_of_several_names_the_one_without_a_number_is_taken(drive, tmp_path):
     drive.files["1plain" * 5] = ("td_ztf_stamp_17_06_20.pkl", b"\x80plain")
     assert fetch(tmp_path)["stamps"].read_bytes() == b"\x80plain"
 
@@ -412,7 +413,8 @@ import sys
 from pathlib import Path
 from tests.drive_server import patch_requests
 patch_requests(sys.argv[1])
-from ztfrep.sources.drive import Wanted, download
+from ztfrep.sources.drive.downloads import download
+from ztfrep.sources.drive.file_cache import WantedFile
 assert "gdown" not in sys.modules
 download({FOLDER!r}, {WANTED!r}, Path(sys.argv[2]), timeout=5.0)
 """
@@ -489,7 +491,7 @@ def test_a_listed_name_of_our_own_is_refused(drive, tmp_path, monkeypatch, name)
     fetch(tmp_path)
     record = (tmp_path / FOLDER / "files.json").read_bytes()
     monkeypatch.setattr(gdown, "download_folder", lambda **_: [Listed(name)])
-    text = failure(tmp_path, {"other": Wanted(name, b"\x80", None)})
+    text = failure(tmp_path, {"other": WantedFile(name, b"\x80", None)})
     assert f"found a file named '{name}'" in text
     assert (tmp_path / FOLDER / "files.json").read_bytes() == record
 
@@ -517,22 +519,25 @@ def test_a_recorded_name_that_leaves_the_cache_is_not_followed(drive, tmp_path, 
     assert victim.read_bytes() == b"mine"
 
 
-def test_a_folder_with_a_wanted_name_is_said(drive, tmp_path):
+def test_a_folder_with_a_wanted_name_is_refused(drive, tmp_path):
     (tmp_path / FOLDER / "td_ztf_stamp_17_06_20.pkl").mkdir(parents=True)
     assert "found a folder; expected a pickle" in failure(tmp_path)
 
 
 def test_pickles_and_encodings_may_be_in_one_folder(drive, tmp_path, monkeypatch):
-    asked = {}
+    folders = {}
 
-    def recorded(folder_id, wanted, cache, timeout):
-        asked[folder_id] = sorted(wanted)
+    def record(folder_id, wanted, cache_folder, timeout):
+        folders[folder_id] = sorted(wanted)
         return {}
 
-    monkeypatch.setattr("ztfrep.sources.drive.download", recorded)
-    chosen = read_params(Path(__file__).parents[2] / "params.yaml").sources.drive
-    fetch_stage._downloaded(chosen)
-    assert asked == {chosen.pickles: ["series", "stamps"]}
-    one = chosen.model_copy(update={"encoded": True, "encodings": chosen.pickles})
-    fetch_stage._downloaded(one)
-    assert asked == {chosen.pickles: ["base", "base_recurrente", "series", "stamps"]}
+    monkeypatch.setattr("ztfrep.sources.drive.downloads.download", record)
+    config = read_params(Path(__file__).parents[2] / "params.yaml").sources.drive
+    DriveSource().fetch(config, tmp_path, tmp_path)
+    assert folders == {config.pickles: ["series", "stamps"]}
+    one = config.model_copy(update={"encoded": True, "encodings": config.pickles})
+    DriveSource().fetch(one, tmp_path, tmp_path)
+    assert folders == {config.pickles: ["base", "base_recurrente", "series", "stamps"]}
+    two = config.model_copy(update={"encoded": True})
+    DriveSource().fetch(two, tmp_path, tmp_path)
+    assert folders[config.encodings] == ["base", "base_recurrente"]

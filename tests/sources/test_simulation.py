@@ -8,9 +8,10 @@ from ztfrep.data.features import ALERCE_FEATURES, is_published_zscore
 from ztfrep.data.splits import split_objects
 from ztfrep.errors import InputError
 from ztfrep.sources.pickles.published_pickles import read_series_pickle, read_stamps_pickle
-from ztfrep.sources.simulation import lightcurves, optics, scene, sky, survey, write_survey
+from ztfrep.sources.simulation import lightcurves, optics, scene, sky, survey
 from ztfrep.sources.simulation.exposures import expose
 from ztfrep.sources.simulation.metadata import physical_features
+from ztfrep.sources.simulation.survey import write_survey
 
 SCALE = 0.002
 SHARES = {
@@ -20,9 +21,9 @@ SHARES = {
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A tiny survey; the held-out parts that never shrink are made small for the test alone."""
+    """A tiny survey; Validation and Test, which never shrink, are made small for the test alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(survey, "_HELD_OUT_PER_CLASS", 12)
+        patch.setattr(survey, "_TEST_PER_CLASS", 12)
         patch.setattr(survey, "series_counts", lambda scale: {0: 30, 1: 4, 2: 60})
         folders = [tmp_path_factory.mktemp(name) for name in ("first", "again", "other")]
         for folder, seed in zip(folders, (7, 7, 8), strict=True):
@@ -38,7 +39,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_others(small):
     assert len(list(first.iterdir())) == 2
 
 
-def test_the_first_data_set_has_the_published_format_and_its_traps(small):
+def test_the_first_data_set_has_the_published_format(small):
     content = pickle.loads((small[0] / survey.STAMPS).read_bytes())
     assert list(content) == ["Train", "Validation", "Test"]
     for split in content.values():
@@ -93,10 +94,10 @@ def test_features_invert_to_what_a_survey_measures(small):
 def test_the_second_data_set_has_the_published_format(small):
     content = pickle.loads((small[0] / survey.SERIES).read_bytes())
     assert content["labels"].dtype == np.float64
-    found = read_series_pickle(small[0] / survey.SERIES)
-    assert found.template.shape == (94, 27, 27)
-    assert found.science.shape == found.difference.shape == (94, 3, 27, 27)
-    assert np.bincount(found.labels).tolist() == [30, 4, 60]
+    series = read_series_pickle(small[0] / survey.SERIES)
+    assert series.template.shape == (94, 27, 27)
+    assert series.science.shape == series.difference.shape == (94, 3, 27, 27)
+    assert np.bincount(series.labels).tolist() == [30, 4, 60]
 
 
 def test_the_published_counts_are_met_at_full_scale():
@@ -115,14 +116,14 @@ def test_series_keep_their_proportions_and_enough_supernovae(scale):
 
 
 @pytest.mark.parametrize("scale", [0, -1, 1.5, float("nan")])
-def test_a_scale_that_is_none_is_refused_and_writes_nothing(tmp_path, scale):
+def test_a_wrong_scale_is_refused_and_writes_nothing(tmp_path, scale):
     with pytest.raises(InputError, match=r"sources\.sample\.scale: found"):
         write_survey(tmp_path / "s", scale=scale, seed=0)
     assert not (tmp_path / "s").exists()
 
 
-def drawn(label, n=200, epochs=1, seed=0):
-    return scene.draw(np.full(n, label), epochs, np.random.default_rng(seed))
+def drawn(label, n=200, exposures=1, seed=0):
+    return scene.draw(np.full(n, label), exposures, np.random.default_rng(seed))
 
 
 def test_moving_objects_are_not_in_the_template():
@@ -164,7 +165,7 @@ def test_supernovae_stand_beside_their_hosts_and_nuclei_on_them():
     assert (nucleus.star_flux[:, 0] > 0).all()
 
 
-def test_a_data_set_has_the_kinds_that_it_is_made_of():
+def test_the_classes_have_the_fractions_of_their_kinds():
     def of(label, **kinds):
         return scene.draw(
             np.full(400, label), 1, np.random.default_rng(0), scene.Kinds(**SHARES | kinds)
@@ -172,9 +173,9 @@ def test_a_data_set_has_the_kinds_that_it_is_made_of():
 
     nucleus = of(scene.AGN, quasars=0.9)
     outshone = nucleus.star_flux[:, 0] > nucleus.galaxy["flux"][:, 0]
-    host_leads = of(scene.AGN, quasars=0.1)
+    seyferts = of(scene.AGN, quasars=0.1)
     assert outshone.mean() > 0.7
-    assert (host_leads.star_flux[:, 0] > host_leads.galaxy["flux"][:, 0]).mean() < 0.4
+    assert (seyferts.star_flux[:, 0] > seyferts.galaxy["flux"][:, 0]).mean() < 0.4
     hidden = of(scene.VS, outbursts=0.5)
     faint = hidden.star_flux[:, 0] < optics.counts(21.4)
     assert faint.mean() == pytest.approx(0.5, abs=0.15)
@@ -192,20 +193,20 @@ def test_a_data_set_has_the_kinds_that_it_is_made_of():
     assert not (of(scene.BOGUS).artefact == scene.NOISE_PEAK).any()
 
 
-def test_every_detection_stands_above_the_limit():
+def test_every_detection_is_brighter_than_the_limit():
     for label in range(5):
-        scenes = drawn(label, epochs=3)
+        scenes = drawn(label, exposures=3)
         faint = np.abs(scenes.change) < 0.9 * optics.counts(scenes.limit)
         assert faint.mean() < 0.08
 
 
 def test_light_is_conserved_and_centred():
     x, y = np.array([[0.3]]), np.array([[-0.2]])
-    image = optics.point_sources(x, y, np.array([[1000.0]]), np.array([2.0]), 63)[0]
-    place = np.arange(63) - 31
+    image = optics.render_point_sources(x, y, np.array([[1000.0]]), np.array([2.0]), 63)[0]
+    position = np.arange(63) - 31
     assert image.sum() == pytest.approx(1000, rel=1e-3)
-    assert (image.sum(axis=0) @ place) / image.sum() == pytest.approx(0.3, abs=1e-2)
-    assert (image.sum(axis=1) @ place) / image.sum() == pytest.approx(-0.2, abs=1e-2)
+    assert (image.sum(axis=0) @ position) / image.sum() == pytest.approx(0.3, abs=1e-2)
+    assert (image.sum(axis=1) @ position) / image.sum() == pytest.approx(-0.2, abs=1e-2)
 
 
 @pytest.mark.parametrize("column", [40, 0, -4])
@@ -216,33 +217,33 @@ def test_the_seeing_spreads_a_pixel_as_a_point_source_there(column):
     sky[0, row + margin, column + margin] = 1000
     fwhm = np.array([2.0])
     x, y = np.array([[column - centre]]), np.array([[row - centre]])
-    source = optics.point_sources(x, y, np.array([[1000.0]]), fwhm, 63)
-    assert optics.blurred(sky, fwhm) == pytest.approx(source, rel=1e-5, abs=1e-4)
+    source = optics.render_point_sources(x, y, np.array([[1000.0]]), fwhm, 63)
+    assert optics.blur(sky, fwhm) == pytest.approx(source, rel=1e-5, abs=1e-4)
 
 
 def moments(image):
-    place = np.arange(image.shape[-1]) - (image.shape[-1] - 1) / 2
+    position = np.arange(image.shape[-1]) - (image.shape[-1] - 1) / 2
     total = image.sum()
-    along, across = place**2 * image.sum(axis=0), place**2 * image.sum(axis=1)
-    mixed = place[:, None] * place * image
+    along, across = position**2 * image.sum(axis=0), position**2 * image.sum(axis=1)
+    mixed = position[:, None] * position * image
     return along.sum() / total, across.sum() / total, mixed.sum() / total
 
 
-def test_an_exposure_is_drawn_out_by_its_quadrupole():
+def test_an_exposure_is_elongated_by_its_quadrupole():
     at = np.zeros((1, 1))
-    image = optics.point_sources(at, at, np.array([[1000.0]]), np.array([2.5]), 63)
-    drawn_out = optics.elongated(image, np.array([[0.1, -0.06]]))
-    assert drawn_out.sum() == pytest.approx(image.sum(), rel=1e-6)
-    change = np.array(moments(drawn_out[0])) - np.array(moments(image[0]))
+    image = optics.render_point_sources(at, at, np.array([[1000.0]]), np.array([2.5]), 63)
+    elongated = optics.elongate(image, np.array([[0.1, -0.06]]))
+    assert elongated.sum() == pytest.approx(image.sum(), rel=1e-6)
+    change = np.array(moments(elongated[0])) - np.array(moments(image[0]))
     np.testing.assert_allclose(change, [0.1, -0.1, -0.06], atol=2e-3)
 
 
-def test_resampled_noise_keeps_its_deviation_and_correlates_with_its_neighbours():
+def test_correlated_noise_has_the_same_deviation_and_correlates_with_its_neighbours():
     noise = np.random.default_rng(0).normal(size=(20, 63, 63)).astype(np.float32)
-    found = optics.resampled(noise)
-    assert found.std() == pytest.approx(1, abs=0.02)
+    correlated = optics.correlate_noise(noise)
+    assert correlated.std() == pytest.approx(1, abs=0.02)
     for axis in (1, 2):
-        correlation = [(found * np.roll(found, lag, axis)).mean() for lag in (1, 2, 3)]
+        correlation = [(correlated * np.roll(correlated, lag, axis)).mean() for lag in (1, 2, 3)]
         np.testing.assert_allclose(correlation, [0.2, -0.12, -0.02], atol=0.02)
 
 
@@ -251,11 +252,11 @@ def test_a_galaxy_holds_half_its_light_within_its_radius(index):
     one = {name: np.array([[value]]) for name, value in
            {"x": 0.0, "y": 0.0, "flux": 1e4, "radius": 4.0, "index": index,
             "axis_ratio": 1.0, "angle": 0.3}.items()}  # fmt: skip
-    image = optics.galaxies(**one, size=151)[0]
-    place = np.arange(163) - 81
-    inside = np.hypot(place, place[:, None]) <= 4.0
+    image = optics.render_galaxies(**one, size=151)[0]
+    position = np.arange(163) - 81
+    inside = np.hypot(position, position[:, None]) <= 4.0
     assert image[inside].sum() / 1e4 == pytest.approx(0.5, abs=0.05)
-    blurred = optics.blurred(image[None], np.array([2.0]))[0]
+    blurred = optics.blur(image[None], np.array([2.0]))[0]
     assert blurred.sum() == pytest.approx(image.sum(), rel=0.06)
 
 
@@ -277,14 +278,14 @@ def test_counts_and_magnitudes_are_inverse():
         (266.405100, -28.936175, (-5.536306, 266.839617), (0.0, 0.0)),
     ],
 )
-def test_coordinates_at_known_places(ra, dec, ecliptic, galactic):
-    for found, (latitude, longitude) in (
+def test_coordinates_of_known_positions(ra, dec, ecliptic, galactic):
+    for position, (latitude, longitude) in (
         (sky.ecliptic(np.array([ra]), np.array([dec])), ecliptic),
         (sky.galactic(np.array([ra]), np.array([dec])), galactic),
     ):
-        assert found[0][0] == pytest.approx(latitude, abs=2e-3)
+        assert position[0][0] == pytest.approx(latitude, abs=2e-3)
         if longitude is not None:
-            away = (found[1][0] - longitude + 180) % 360 - 180
+            away = (position[1][0] - longitude + 180) % 360 - 180
             assert away == pytest.approx(0, abs=2e-3)
 
 

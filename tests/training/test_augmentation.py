@@ -1,96 +1,99 @@
+"""Random variation of training alerts."""
+
 import pytest
 import torch
 
-from tests.models.test_autoencoder import alerts, rows, without_features, without_stamps
-from ztfrep.training.augmentation import augmented
-
-NOTHING = {"without_stamps": 0.0, "without_wide": 0.0, "without_features": 0.0}
-
-
-def vary(given, **options):
-    torch.manual_seed(0)
-    return augmented(given, **NOTHING | {"noise": 0.0, "shift": 0} | options)
+from tests.models.networks import random_alerts, without_features, without_stamps
+from ztfrep.models.alert.base import Augmentation
+from ztfrep.training.augmentation import augment
 
 
-def test_nothing_asked_is_nothing_done():
-    for found, given in zip(vary(alerts(50)), alerts(50), strict=True):
-        assert torch.equal(found, given)
+def vary(alerts, seed=0, **augmentation):
+    torch.manual_seed(seed)
+    return augment(alerts, Augmentation(**augmentation))
 
 
-def test_shares_of_the_alerts_lose_a_part_and_none_loses_all():
+def test_without_augmentation_nothing_changes():
+    for varied, original in zip(vary(random_alerts(50)), random_alerts(50), strict=True):
+        assert torch.equal(varied, original)
+
+
+def test_fractions_of_the_alerts_lose_a_modality_and_none_loses_all():
     n = 4000
-    found = vary(alerts(n), without_stamps=0.2, without_wide=0.3, without_features=0.5)
-    blind = ~found.observed.flatten(1).any(dim=1)
-    unmeasured = ~found.known.any(dim=1)
-    assert blind.float().mean() == pytest.approx(0.2, abs=0.03)
-    assert unmeasured.float().mean() == pytest.approx(0.5, abs=0.03)
-    assert not (blind & unmeasured).any()
-    assert (found.views[blind] == 0).all()
-    narrow = (found.views[:, 7] == 0).all(dim=(1, 2)) & ~blind
-    assert narrow.sum() / (~blind).sum() == pytest.approx(0.3, abs=0.03)
-    assert (found.views[narrow][:, 3:6] == 0).all()
-    assert torch.equal(found.views[narrow][:, :3], alerts(n).views[narrow][:, :3])
+    alerts = random_alerts(n)
+    varied = vary(alerts, drop_stamps=0.2, drop_context=0.3, drop_features=0.5)
+    no_stamps = ~varied.pixel_mask.flatten(1).any(dim=1)
+    no_features = ~varied.feature_mask.any(dim=1)
+    assert no_stamps.float().mean() == pytest.approx(0.2, abs=0.03)
+    assert no_features.float().mean() == pytest.approx(0.5, abs=0.03)
+    assert not (no_stamps & no_features).any()
+    assert (varied.crop_and_context[no_stamps] == 0).all()
+    no_context = (varied.crop_and_context[:, 7] == 0).all(dim=(1, 2)) & ~no_stamps
+    assert no_context.sum() / (~no_stamps).sum() == pytest.approx(0.3, abs=0.03)
+    varied, original = varied.crop_and_context[no_context], alerts.crop_and_context[no_context]
+    assert (varied[:, 3:6] == 0).all()
+    # The crop and its observed fraction stay.
+    assert torch.equal(varied[:, [0, 1, 2, 6]], original[:, [0, 1, 2, 6]])
 
 
-def test_a_part_that_stands_alone_stays():
-    shares = {"without_stamps": 0.9, "without_features": 0.9}
-    only_stamps, only_metadata = without_features(alerts(50)), without_stamps(alerts(50))
-    assert vary(only_stamps, **shares).observed.any(dim=(1, 2, 3)).all()
-    assert vary(only_metadata, **shares).known.any(dim=1).all()
-    both = vary(alerts(50), **shares)
-    assert (both.known.any(dim=1) | both.observed.flatten(1).any(dim=1)).all()
+def test_the_only_modality_of_an_alert_is_never_dropped():
+    drop = {"drop_stamps": 0.9, "drop_features": 0.9}
+    only_stamps, only_metadata = (
+        without_features(random_alerts(50)),
+        without_stamps(random_alerts(50)),
+    )
+    assert vary(only_stamps, **drop).pixel_mask.any(dim=(1, 2, 3)).all()
+    assert vary(only_metadata, **drop).feature_mask.any(dim=1).all()
+    both = vary(random_alerts(50), **drop)
+    assert (both.feature_mask.any(dim=1) | both.pixel_mask.flatten(1).any(dim=1)).all()
 
 
-def test_noise_is_in_the_views_alone_and_not_where_nothing_was_seen():
-    given = alerts(20)
-    given.views[:, :, :4] = 0
-    found = vary(given, noise=0.1)
-    assert torch.equal(found.pixels, given.pixels)
-    assert (found.views[:, :6, :4] == 0).all()
-    added = (found.views - given.views)[:, :6, 4:]
+def test_noise_is_added_to_crop_and_context_where_they_were_observed():
+    alerts = random_alerts(20)
+    alerts.crop_and_context[:, :, :4] = 0
+    varied = vary(alerts, noise=0.1)
+    assert torch.equal(varied.pixels, alerts.pixels)
+    assert (varied.crop_and_context[:, :6, :4] == 0).all()
+    added = (varied.crop_and_context - alerts.crop_and_context)[:, :6, 4:]
     assert added.std() == pytest.approx(0.1, rel=0.05)
-    assert torch.equal(found.views[:, 6:], given.views[:, 6:])
+    assert torch.equal(varied.crop_and_context[:, 6:], alerts.crop_and_context[:, 6:])
 
 
-def test_an_alert_moves_aside_whole_and_what_comes_in_is_not_observed():
-    given = alerts(4)
-    moved = set()
+def test_shifted_stamps_are_whole_and_pixels_from_beyond_an_edge_are_not_observed():
+    alerts = random_alerts(4)
+    sides = set()
     for seed in range(30):
-        torch.manual_seed(seed)
-        found = augmented(given, **NOTHING, noise=0.0, shift=2)
-        place = found.observed[0, 0].nonzero()
-        inside = found.observed[0, 0]
-        side = place.amax(dim=0) - place.amin(dim=0) + 1
-        moved.add(tuple(side.tolist()))
-        # The same pixels stand there, moved: none is invented.
-        kept = found.pixels[0, 0][inside]
-        assert torch.isin(kept, given.pixels[0, 0]).all()
-        assert (found.pixels[:, :, ~inside] == 0).all()
-        assert (found.views[:, :3, ~inside] == 0).all()
-        assert (found.views[:, 6, ~inside] == 0).all()
-        assert torch.equal(found.views[:, 3:6], given.views[:, 3:6])
-    assert {s for pair in moved for s in pair} == {19, 20, 21}
+        varied = vary(alerts, seed, shift=2)
+        inside = varied.pixel_mask[0, 0]
+        observed = inside.nonzero()
+        sides |= set((observed.amax(dim=0) - observed.amin(dim=0) + 1).tolist())
+        # The same pixels, moved: none is invented.
+        assert torch.isin(varied.pixels[0, 0][inside], alerts.pixels[0, 0]).all()
+        assert (varied.pixels[:, :, ~inside] == 0).all()
+        assert (varied.crop_and_context[:, :3, ~inside] == 0).all()
+        assert (varied.crop_and_context[:, 6, ~inside] == 0).all()
+        assert torch.equal(varied.crop_and_context[:, 3:6], alerts.crop_and_context[:, 3:6])
+        assert torch.equal(varied.crop_and_context[:, 7], alerts.crop_and_context[:, 7])
+    assert sides == {19, 20, 21}
 
 
-def test_alerts_are_varied_each_by_itself():
-    found = vary(alerts(64), without_features=0.5)
-    assert len(rows(found, slice(8)).known.any(dim=1).unique()) == 2
+def test_each_alert_is_varied_independently_of_the_others():
+    varied = vary(random_alerts(64), drop_features=0.5)
+    assert len(varied.rows(slice(8)).feature_mask.any(dim=1).unique()) == 2
 
 
-def test_an_alert_turned_a_little_keeps_its_middle_and_its_light():
-    n, place = 40, torch.arange(21.0) - 10
-    blob = torch.exp(-(place[:, None] ** 2 + (place / 3) ** 2) / 4).expand(n, 3, 21, 21)
-    given = alerts(n)._replace(pixels=blob.clone())
-    found = vary(given, rotation=30.0)
-    torch.testing.assert_close(found.pixels[:, :, 10, 10], blob[:, :, 10, 10])
-    # Each by an angle of its own, either way, by 30 degrees at the most.
-    mixed = (found.pixels[:, 0] * place[:, None] * place).sum(dim=(1, 2))
-    along = (found.pixels[:, 0] * (place**2 - place[:, None] ** 2)).sum(dim=(1, 2))
+def test_a_rotated_alert_keeps_its_centre_and_no_pixel_of_a_corner_is_invented():
+    n, axis = 40, torch.arange(21.0) - 10
+    blob = torch.exp(-(axis[:, None] ** 2 + (axis / 3) ** 2) / 4).expand(n, 3, 21, 21)
+    varied = vary(random_alerts(n)._replace(pixels=blob.clone()), rotation=30.0)
+    torch.testing.assert_close(varied.pixels[:, :, 10, 10], blob[:, :, 10, 10])
+    # Each by an angle of its own, in either direction, by at most 30 degrees.
+    mixed = (varied.pixels[:, 0] * axis[:, None] * axis).sum(dim=(1, 2))
+    along = (varied.pixels[:, 0] * (axis**2 - axis[:, None] ** 2)).sum(dim=(1, 2))
     angles = torch.rad2deg(0.5 * torch.atan2(2 * mixed, along))
     assert angles.abs().max() < 31
     assert angles.min() < -15
     assert angles.max() > 15
-    # What comes in at a corner was not observed, and is no number of its own.
-    assert not found.observed[angles.abs() > 10][:, :, 0, 0].any()
-    assert found.observed[:, :, 5:16, 5:16].all()
-    assert (found.pixels[~found.observed] == 0).all()
+    assert not varied.pixel_mask[angles.abs() > 10][:, :, 0, 0].any()
+    assert varied.pixel_mask[:, :, 5:16, 5:16].all()
+    assert (varied.pixels[~varied.pixel_mask] == 0).all()

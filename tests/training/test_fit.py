@@ -1,13 +1,23 @@
+"""The loop that fits a network: the best epoch, patience, divergence and resumption."""
+
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
-from ztfrep.training.fit import Recipe, fit, make_deterministic, run_epoch
+from ztfrep.encoders.devices import make_deterministic
+from ztfrep.models.recipe import Recipe
+from ztfrep.training.fit import fit, run_epoch
 
 RECIPE = Recipe(
-    optimizer="adam", learning_rate=0.05, epochs=6, batch_size=8, final_batch_size=16,
-    final_epochs=2, patience=10, precision="float32", seed=3,
-)  # fmt: skip
+    optimizer="adam",
+    learning_rate=0.05,
+    schedule="constant",
+    epochs=None,
+    batch_size=8,
+    patience=10,
+)
+EPOCHS = 6
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +26,7 @@ def deterministic():
     make_deterministic(1)
     yield
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 def network():
@@ -37,26 +47,32 @@ def loss(model, batch):
     return {"loss": (error, torch.tensor(len(x)))}
 
 
-def run(recipe=RECIPE, **options):
-    model = network()
-    progress = fit(model, data(), torch.arange(50), data(30, 1), loss, recipe, **options)
+def run(
+    *, model=None, loss=loss, epochs=EPOCHS, seed=3, precision="float32", options=None, **changes
+):
+    """Fit a network by `RECIPE` with some of its parameters changed."""
+    model = model or network()
+    progress = fit(
+        model, data(), torch.arange(50), data(30, 1), loss, RECIPE.model_copy(update=changes),
+        epochs=epochs, seed=seed, precision=precision, **options or {},
+    )  # fmt: skip
     return model.state_dict(), progress
 
 
-def same(a, b):
-    return all(torch.equal(a[name], b[name]) for name in a)
+def equal(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_what_cannot_be_repeated_bit_by_bit_is_refused():
+def test_an_operation_that_is_not_deterministic_is_refused():
     with pytest.raises(RuntimeError, match="deterministic"):
         torch.zeros(3).put_(torch.tensor([1, 1]), torch.ones(2))
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
-    (first, history), (second, again) = run(), run()
-    assert same(first, second)
-    assert history.history == again.history
-    assert not same(first, run(Recipe(**{**vars(RECIPE), "seed": 4}))[0])
+    (first, progress), (second, again) = run(), run()
+    assert equal(first, second)
+    assert progress.history == again.history
+    assert not equal(first, run(seed=4)[0])
 
 
 @pytest.mark.parametrize("interrupted_after", [0, 2, 5])
@@ -68,91 +84,145 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, interrupted_after):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(checkpoint=checkpoint, on_epoch=interrupt)
-    seen = []
-    weights, progress = run(checkpoint=checkpoint, on_epoch=seen.append)
+        run(options={"checkpoint": checkpoint, "on_epoch": interrupt})
+    logged = []
+    weights, progress = run(options={"checkpoint": checkpoint, "on_epoch": logged.append})
     expected, uninterrupted = run()
-    assert same(weights, expected)
+    assert equal(weights, expected)
     # The curves of the resumed run are whole, too.
-    assert seen == progress.history == uninterrupted.history
+    assert logged == progress.history == uninterrupted.history
 
 
-def test_the_best_epochs_weights_are_kept():
-    # Far too fast a descent: later epochs are worse than earlier ones.
+def test_the_weights_of_the_best_epoch_are_left_in_the_network():
+    # With so large a learning rate later epochs are worse than earlier ones.
     model = network()
-    recipe = Recipe(**{**vars(RECIPE), "learning_rate": 0.9, "epochs": 12})
-    progress = fit(model, data(), torch.arange(50), data(30, 1), loss, recipe)
+    _, progress = run(model=model, learning_rate=0.9, epochs=12)
     lowest = min(record["validation_loss"] for record in progress.history)
     assert progress.best["validation_loss"] == lowest
     assert progress.best_epoch < 12
-    judged = run_epoch(model, data(30, 1), torch.arange(30), 30, loss, "float32")
-    assert judged["loss"] == pytest.approx(lowest)
+    means = run_epoch(model, data(30, 1), torch.arange(30), 30, loss, "float32")
+    assert means["loss"] == pytest.approx(lowest)
 
 
 def test_patience_ends_a_run_that_no_longer_improves():
-    recipe = Recipe(**{**vars(RECIPE), "learning_rate": 1e-9, "epochs": 50, "patience": 3})
-    model = network()
-
-    def worse(model, batch):
+    def rising_loss(model, batch):
         value, weight = loss(model, batch)["loss"]
-        worse.calls += 1
-        return {"loss": (value + worse.calls, weight)}
+        rising_loss.calls += 1
+        return {"loss": (value + rising_loss.calls, weight)}
 
-    worse.calls = 0
-    progress = fit(model, data(), torch.arange(50), data(30, 1), worse, recipe)
+    rising_loss.calls = 0
+    _, progress = run(loss=rising_loss, learning_rate=1e-9, epochs=50, patience=3)
     assert [record["epoch"] for record in progress.history] == [0, 1, 2, 3]
     assert progress.best_epoch == 0
 
 
-def test_no_epoch_leaves_the_weights_and_judges_them():
-    weights, progress = run(Recipe(**{**vars(RECIPE), "epochs": 0}))
-    assert same(weights, network().state_dict())
+def test_without_epochs_the_weights_are_evaluated_and_stay_as_they_are():
+    weights, progress = run(epochs=0)
+    assert equal(weights, network().state_dict())
     assert [sorted(record) for record in progress.history] == [["epoch", "validation_loss"]]
 
 
-def test_a_run_that_diverges_stops_before_it_logs_what_is_no_number(tmp_path):
-    recipe = Recipe(**{**vars(RECIPE), "optimizer": "sgd", "learning_rate": 1e30})
+def test_a_run_that_diverges_stops_before_it_logs_what_is_not_finite(tmp_path):
     logged, checkpoint = [], tmp_path / "fit.pt"
     with pytest.raises(FloatingPointError, match=r"train_loss (nan|inf) in epoch 1"):
-        run(recipe, on_epoch=logged.append, checkpoint=checkpoint)
+        run(
+            optimizer="sgd", learning_rate=1e30,
+            options={"on_epoch": logged.append, "checkpoint": checkpoint},
+        )  # fmt: skip
     assert [record["epoch"] for record in logged] == [0]
     assert torch.load(checkpoint, weights_only=True)["history"] == logged
 
 
-def test_training_learns():
-    _, progress = run(Recipe(**{**vars(RECIPE), "epochs": 30}))
+def test_the_validation_loss_falls_in_training():
+    _, progress = run(epochs=30)
     assert progress.best["validation_loss"] < 0.5 * progress.history[0]["validation_loss"]
 
 
-def test_means_do_not_depend_on_the_batches():
+def test_means_do_not_depend_on_the_batch_size():
     model = network()
     means = [run_epoch(model, data(), torch.arange(50), size, loss, "float32") for size in (7, 50)]
     assert means[0]["loss"] == pytest.approx(means[1]["loss"])
 
 
-def test_validation_teaches_nothing():
+def test_evaluation_changes_no_weight():
     model = network()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     run_epoch(model, data(), torch.arange(50), 8, loss, "float32")
-    assert same(before, model.state_dict())
+    assert equal(before, model.state_dict())
+    assert not model.training
 
 
-def test_only_the_given_rows_are_visited():
-    seen = []
+def test_an_epoch_visits_the_rows_of_its_order_alone():
+    visited = []
 
     def spy(model, batch):
-        seen.extend(batch[1][:, 0].tolist())
+        visited.extend(batch[1][:, 0].tolist())
         return loss(model, batch)
 
     run_epoch(network(), data(), torch.tensor([4, 9, 9]), 2, spy, "float32")
-    assert seen == [data()[1][row, 0].item() for row in (4, 9, 9)]
+    assert visited == [data()[1][row, 0].item() for row in (4, 9, 9)]
 
 
-def test_the_last_epochs_may_have_another_batch_size():
-    assert [RECIPE.batch_size_at(epoch) for epoch in range(1, 7)] == [8, 8, 8, 8, 16, 16]
+def test_every_epoch_visits_each_train_row_in_another_order():
+    visited = []
+
+    def spy(model, batch):
+        if model.training:
+            visited.extend(batch[1][:, 0].tolist())
+        return loss(model, batch)
+
+    run(loss=spy, epochs=2)
+    first, second = visited[:50], visited[50:]
+    assert sorted(first) == sorted(second) == sorted(data()[1][:, 0].tolist())
+    assert first != second
+
+
+class TwoPhases(Recipe):
+    """A recipe whose last two epochs have batches of 25 rows."""
+
+    def batch_size_at(self, epoch, epochs):
+        return 25 if epoch > epochs - 2 else self.batch_size
+
+
+def test_an_epoch_has_the_batch_size_of_the_recipe():
+    sizes = []
+
+    def spy(model, batch):
+        if model.training:
+            sizes.append(len(batch[0]))
+        return loss(model, batch)
+
+    recipe = TwoPhases(**RECIPE.model_dump() | {"batch_size": 50})
+    fit(
+        network(), data(), torch.arange(50), data(30, 1), spy, recipe,
+        epochs=4, seed=3, precision="float32",
+    )  # fmt: skip
+    assert sizes == [50, 50, 25, 25, 25, 25]
+
+
+def test_the_cosine_schedule_falls_from_the_learning_rate_to_0():
+    recipe = RECIPE.model_copy(update={"schedule": "cosine", "learning_rate": 0.8})
+    rates = [recipe.learning_rate_at(epoch, 4) for epoch in range(1, 6)]
+    assert rates == pytest.approx([0.8, 0.8 * 0.8535534, 0.4, 0.8 * 0.1464466, 0])
+    assert [RECIPE.learning_rate_at(epoch, 4) for epoch in range(1, 5)] == [0.05] * 4
+
+
+def test_the_schedule_and_the_optimizer_change_what_is_learnt():
+    reference, _ = run()
+    assert not equal(reference, run(schedule="cosine")[0])
+    assert not equal(reference, run(optimizer="sgd")[0])
 
 
 def test_mixed_precision_learns_too():
-    recipe = Recipe(**{**vars(RECIPE), "precision": "bf16", "epochs": 20})
-    _, progress = run(recipe)
+    _, progress = run(precision="bf16", epochs=20)
     assert progress.best["validation_loss"] < progress.history[0]["validation_loss"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"optimizer": "lbfgs"}, {"learning_rate": 0}, {"batch_size": 0}, {"patience": 0}, {"rate": 1}],
+    ids=repr,
+)
+def test_a_recipe_with_an_impossible_value_is_refused(change):
+    with pytest.raises(ValidationError):
+        Recipe.model_validate(RECIPE.model_dump() | change)

@@ -1,4 +1,4 @@
-"""A broken checkpoint is set aside with a warning, and the result is that of a new run."""
+"""A broken checkpoint is renamed with a warning, and the result is that of a new run."""
 
 import copy
 import io
@@ -11,13 +11,15 @@ import pytest
 import torch
 from torch import nn
 
-from ztfrep.training.fit import OPTIMIZERS, Recipe, fit, make_deterministic
+from ztfrep.encoders.devices import make_deterministic
+from ztfrep.models.recipe import Recipe
+from ztfrep.training.fit import OPTIMIZERS, fit
 from ztfrep.training.resumption import load_progress
 
 RECIPE = Recipe(
-    optimizer="adamw", learning_rate=0.05, epochs=4, batch_size=8, final_batch_size=8,
-    final_epochs=1, patience=10, precision="float32", seed=3, schedule="cosine",
-)  # fmt: skip
+    optimizer="adamw", learning_rate=0.05, schedule="cosine", epochs=None, batch_size=8, patience=10
+)
+EPOCHS = 4
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -26,7 +28,7 @@ def deterministic():
     make_deterministic(1)
     yield
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 def network():
@@ -45,9 +47,12 @@ def loss(model, batch):
     return {"loss": ((model(x) - y).square().mean(), torch.tensor(len(x)))}
 
 
-def run(recipe=RECIPE, **options):
+def run(recipe=RECIPE, *, epochs=EPOCHS, **options):
     model = network()
-    progress = fit(model, data(32, 0), torch.arange(32), data(16, 1), loss, recipe, **options)
+    progress = fit(
+        model, data(32, 0), torch.arange(32), data(16, 1), loss, recipe,
+        epochs=epochs, seed=3, precision="float32", **options,
+    )  # fmt: skip
     return model.state_dict(), progress
 
 
@@ -165,13 +170,13 @@ CONTENTS = {
 }  # fmt: skip
 
 
-def check_set_aside(tmp_path, monkeypatch, caplog, content, expected):
+def check_renamed(tmp_path, monkeypatch, caplog, content, expected):
     monkeypatch.chdir(tmp_path)
     checkpoint = tmp_path / "fit.pt"
     checkpoint.write_bytes(content)
-    seen = []
+    logged = []
     with caplog.at_level(logging.WARNING):
-        weights, progress = run(checkpoint=checkpoint, on_epoch=seen.append)
+        weights, progress = run(checkpoint=checkpoint, on_epoch=logged.append)
     (message,) = caplog.messages
     assert str(checkpoint) in message
     assert "fit.pt.broken" in message
@@ -179,33 +184,37 @@ def check_set_aside(tmp_path, monkeypatch, caplog, content, expected):
     assert len(message) < 200 + len(str(checkpoint))
     assert (tmp_path / "fit.pt.broken").read_bytes() == content
     assert all(torch.equal(weights[name], value) for name, value in expected[0].items())
-    assert seen == progress.history == expected[1].history
+    assert logged == progress.history == expected[1].history
     assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.parametrize("damage", BYTES)
-def test_broken_bytes_are_set_aside(tmp_path, monkeypatch, caplog, good, damage):
+def test_broken_bytes_are_renamed_with_a_warning_and_training_starts_anew(
+    tmp_path, monkeypatch, caplog, good, damage
+):
     content, _, expected = good
-    check_set_aside(tmp_path, monkeypatch, caplog, BYTES[damage](content), expected)
+    check_renamed(tmp_path, monkeypatch, caplog, BYTES[damage](content), expected)
 
 
 @pytest.mark.parametrize("damage", CONTENTS)
-def test_what_this_training_did_not_save_is_set_aside(tmp_path, monkeypatch, caplog, good, damage):
+def test_the_checkpoint_of_another_training_is_renamed_with_a_warning(
+    tmp_path, monkeypatch, caplog, good, damage
+):
     _, state, expected = good
     state = copy.deepcopy(state)
     CONTENTS[damage](state)
-    check_set_aside(tmp_path, monkeypatch, caplog, saved(state), expected)
+    check_renamed(tmp_path, monkeypatch, caplog, saved(state), expected)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("after", [0, 1, 4])
-def test_a_good_checkpoint_is_resumed(tmp_path, caplog, optimizer, after):
-    recipe = Recipe(**{**vars(RECIPE), "optimizer": optimizer})
+def test_a_whole_checkpoint_is_resumed_without_a_warning(tmp_path, caplog, optimizer, after):
+    recipe = RECIPE.model_copy(update={"optimizer": optimizer})
     checkpoint = tmp_path / "fit.pt"
     interrupted(checkpoint, recipe, after)
     model = network()
     fresh = OPTIMIZERS[optimizer](model.parameters(), lr=0.05)
-    assert len(load_progress(checkpoint, model, fresh, recipe.epochs).history) == after + 1
+    assert len(load_progress(checkpoint, model, fresh, EPOCHS).history) == after + 1
     weights, progress = run(recipe, checkpoint=checkpoint)
     expected, uninterrupted = run(recipe)
     assert all(torch.equal(weights[name], value) for name, value in expected.items())
@@ -215,15 +224,15 @@ def test_a_good_checkpoint_is_resumed(tmp_path, caplog, optimizer, after):
 
 def test_a_run_that_was_killed_after_its_last_epoch_trains_no_further(tmp_path):
     # A rate that spoils the weights: the best is epoch 0 or 1, and patience ends the run.
-    recipe = Recipe(**{**vars(RECIPE), "learning_rate": 30.0, "epochs": 50, "patience": 2})
+    recipe = RECIPE.model_copy(update={"learning_rate": 30.0, "patience": 2})
     checkpoint = tmp_path / "fit.pt"
-    _, uninterrupted = run(recipe, checkpoint=checkpoint)
+    _, uninterrupted = run(recipe, epochs=50, checkpoint=checkpoint)
     assert len(uninterrupted.history) < 50
-    _, again = run(recipe, checkpoint=checkpoint)
+    _, again = run(recipe, epochs=50, checkpoint=checkpoint)
     assert again.history == uninterrupted.history
 
 
-def test_a_full_disk_names_the_checkpoint(tmp_path, monkeypatch):
+def test_the_error_of_a_full_disk_names_the_checkpoint(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -234,7 +243,7 @@ def test_a_full_disk_names_the_checkpoint(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_checkpoint_that_cannot_be_read_is_no_broken_one(tmp_path, monkeypatch, good):
+def test_a_checkpoint_that_cannot_be_read_is_not_renamed(tmp_path, monkeypatch, good):
     def failing(*_):
         raise OSError(5, "Input/output error", "fit.pt")
 

@@ -1,39 +1,49 @@
+"""Samples of rows that respect classes."""
+
 import numpy as np
 
 from ztfrep.training import sampling
 
 
-def test_a_balanced_subset_is_balanced_seeded_and_labelled():
+def test_undersampling_draws_as_many_rows_of_each_class_and_none_unlabelled():
     labels = np.repeat([0, 1, 2, -1], [50, 7, 20, 9])
-    rows = sampling.balanced_subset(labels, seed=0)
+    rows = sampling.undersample(labels, seed=0)
     assert np.bincount(labels[rows]).tolist() == [7, 7, 7]
     assert (np.diff(rows) > 0).all()
-    np.testing.assert_array_equal(rows, sampling.balanced_subset(labels, seed=0))
-    assert (rows != sampling.balanced_subset(labels, seed=1)).any()
+    np.testing.assert_array_equal(rows, sampling.undersample(labels, seed=0))
+    assert (rows != sampling.undersample(labels, seed=1)).any()
+    assert len(sampling.undersample(np.full(3, -1), seed=0)) == 0
 
 
-def test_drawn_rows_keep_rare_classes_whole():
+def test_a_stratified_sample_has_rare_classes_whole():
     labels = np.repeat([0, 1, 2], [500, 10, 200])
-    rows = sampling.draw_rows(labels, 100, seed=0)
+    rows = sampling.stratified_sample(labels, 100, seed=0)
     assert np.bincount(labels[rows]).tolist() == [45, 10, 45]
     assert len(np.unique(rows)) == 100
-    np.testing.assert_array_equal(sampling.draw_rows(labels, 710, seed=0), np.arange(710))
+    assert (np.diff(rows) > 0).all()
+    np.testing.assert_array_equal(rows, sampling.stratified_sample(labels, 100, seed=0))
+    assert (rows != sampling.stratified_sample(labels, 100, seed=1)).any()
 
 
-def test_a_share_of_each_class_is_drawn_two_rows_at_least_and_none_unlabelled():
+def test_a_stratified_sample_of_no_fewer_rows_is_all_of_them():
+    labels = np.repeat([0, 1, 2], [500, 10, 200])
+    np.testing.assert_array_equal(sampling.stratified_sample(labels, 710, seed=0), np.arange(710))
+
+
+def test_a_fraction_of_each_class_is_two_rows_at_least_and_none_unlabelled():
     labels = np.repeat([-1, 0, 1, 2], [50, 200, 30, 1])
-    rows = sampling.draw_share(labels, 0.1, seed=0)
+    rows = sampling.sample_fraction(labels, 0.1, seed=0)
     assert np.bincount(labels[rows]).tolist() == [20, 3, 1]
     assert (np.diff(rows) > 0).all()
-    assert sampling.draw_share(labels, 0.1, seed=0).tolist() == rows.tolist()
-    assert sampling.draw_share(labels, 0.1, seed=1).tolist() != rows.tolist()
-    assert len(sampling.draw_share(labels, 0.0, seed=0)) == 5
-    assert len(sampling.draw_share(np.full(3, -1), 0.5, seed=0)) == 0
+    assert sampling.sample_fraction(labels, 0.1, seed=0).tolist() == rows.tolist()
+    assert sampling.sample_fraction(labels, 0.1, seed=1).tolist() != rows.tolist()
+    assert len(sampling.sample_fraction(labels, 0.0, seed=0)) == 5
+    assert len(sampling.sample_fraction(np.full(3, -1), 0.5, seed=0)) == 0
 
 
-def test_classes_weigh_about_alike_once_rows_are_repeated():
+def test_classes_have_about_equal_weight_when_rows_are_visited_as_often_as_counted():
     labels = np.repeat([-1, 0, 1, 2], [7, 100, 31, 9])
-    times = sampling.copies_for_balance(labels)
+    times = sampling.oversampling_counts(labels)
     assert np.bincount(labels[labels >= 0], times[labels >= 0]).tolist() == [100, 93, 99]
     assert (times[labels == -1] == 1).all()
-    assert sampling.copies_for_balance(np.array([-1, -1])).tolist() == [1, 1]
+    assert sampling.oversampling_counts(np.array([-1, -1])).tolist() == [1, 1]

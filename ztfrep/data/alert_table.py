@@ -23,7 +23,7 @@ from ztfrep.data.alerts import PHOTOMETRY, AlertBatch
 from ztfrep.data.checksums import Checksum, verify
 from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.data.frames import look_up, to_frame
-from ztfrep.data.parquet_files import opening, refused, refusing
+from ztfrep.data.parquet_files import as_input_errors, open_parquet, parquet_error
 from ztfrep.data.parquet_layout import Layout, check_expansion, check_layout
 from ztfrep.errors import InputError
 
@@ -51,23 +51,23 @@ class AlertTable:
             raise InputError(
                 self.path, found="no such file", expected="an alert table", remedy="run dvc repro"
             )
-        with refusing(self.path):
+        with as_input_errors(self.path):
             try:
                 self._check()
             except TableError as error:
-                raise refused(self.path, error.found, error.expected, _REMEDY) from error
+                raise parquet_error(self.path, error.found, error.expected, _REMEDY) from error
         self.series = None if series is None else AlertTable(series)
 
     def _check(self) -> None:
         layout = check_layout(self.path)
-        with opening(self.path) as file:
+        with open_parquet(self.path) as file:
             self.info = parse_schema(file.schema_arrow)
         self.rows = sum(layout.rows)
         checksum = verify(self.path)
         if checksum is Checksum.RIGHT:
             return
         # As dictionaries: a long text that is repeated in many rows is read once.
-        with opening(self.path, coded=("object_id", "split")) as file:
+        with open_parquet(self.path, dictionaries=("object_id", "split")) as file:
             self._check_rows(file, layout)
         if checksum is Checksum.WRONG:
             raise TableError(
@@ -136,18 +136,18 @@ class AlertTable:
         rows: int,
         groups: list[int] | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        with refusing(self.path):
+        with as_input_errors(self.path):
             batches = file.iter_batches(rows, row_groups=groups, columns=list(columns))
         while True:
             # Not around the yield: an error of the caller is not one of the file.
-            with refusing(self.path):
+            with as_input_errors(self.path):
                 batch = next(batches, None)
             if batch is None:
                 return
             yield batch
 
     def _read(self, columns: list[str]) -> pa.Table:
-        with opening(self.path) as file, refusing(self.path):
+        with open_parquet(self.path) as file, as_input_errors(self.path):
             return file.read(columns)
 
     def identity(self) -> pd.DataFrame:
@@ -191,7 +191,7 @@ class AlertTable:
                 expected="a table with stamps",
                 remedy="open both: read_table('stamps.parquet', series='series.parquet')",
             )
-        with opening(self.path) as file:
+        with open_parquet(self.path) as file:
             for batch in self._batches(
                 file, ["stamps"], min(rows_per_batch, self._rows_in(_BATCH_BYTES))
             ):

@@ -1,8 +1,8 @@
 """A checksum of a Parquet file, inside it: CRC-32 over every byte, its own digits as zeros.
 
-It stands in the footer's metadata with the size of the file. A file that another program made of
-this one may carry the entry over, but has another size; a file of the same size with another
-checksum was changed in place. It guards against damage and rewriting, not against forgery.
+It is in the footer's metadata, with the size of the file. A file that another program made of this
+one may copy the entry, but has another size; a file of the same size with another checksum was
+changed in place. It guards against damage and rewriting, not against forgery.
 """
 
 import io
@@ -14,18 +14,18 @@ from pathlib import Path
 from ztfrep.data.parquet_files import find_footer
 
 KEY = "checksum"
-# The number rises when the checks do that a checksum stands for.
+# The number is raised when the checks that a checksum stands for change.
 _MARK = b"ztfrep-checked-1"
 _BLANK = _MARK + b" crc32 %08x of %016x bytes" % (0, 0)
 _FILLED = re.compile(_MARK + rb" crc32 ([0-9a-f]{8}) of ([0-9a-f]{16}) bytes")
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
-# The value of the metadata's entry while the file is written.
+# The value of the metadata's entry before the checksum is known.
 BLANK = _BLANK.decode()
 
 
 class Checksum(Enum):
-    """What a file's checksum says of it."""
+    """The result of comparing a file with its checksum."""
 
     ABSENT = "no checksum, or that of another file"
     RIGHT = "the bytes that were written"
@@ -33,7 +33,7 @@ class Checksum(Enum):
 
 
 class SummedFile(io.BufferedWriter):
-    """A new file that adds up the checksum of what is appended to it."""
+    """A new file that computes the checksum of the bytes appended to it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(io.FileIO(path, "wb"))
@@ -51,8 +51,8 @@ class SummedFile(io.BufferedWriter):
         size = path.stat().st_size
         with path.open("r+b") as file:
             file.seek(footer.start)
-            place = file.read(len(footer)).rindex(_BLANK)
-            file.seek(footer.start + place)
+            offset = file.read(len(footer)).rindex(_BLANK)
+            file.seek(footer.start + offset)
             file.write(_MARK + b" crc32 %08x of %016x bytes" % (self._crc, size))
 
 
@@ -66,15 +66,15 @@ def verify(path: Path) -> Checksum:
     with path.open("rb") as file:
         file.seek(footer.start)
         rest = file.read()
-        own = [entry for entry in _FILLED.finditer(rest) if int(entry[2], 16) == size]
-        if len(own) != 1:
+        entries = [entry for entry in _FILLED.finditer(rest) if int(entry[2], 16) == size]
+        if len(entries) != 1:
             return Checksum.ABSENT
         crc, left = 0, footer.start
         file.seek(0)
-        while block := file.read(min(left, _BLOCK)):
+        while block := file.read(min(left, _BLOCK_BYTES)):
             crc = zlib.crc32(block, crc)
             left -= len(block)
-    start, end = own[0].span()
+    start, end = entries[0].span()
     for part in (rest[:start], _BLANK, rest[end:]):
         crc = zlib.crc32(part, crc)
-    return Checksum.RIGHT if crc == int(own[0][1], 16) else Checksum.WRONG
+    return Checksum.RIGHT if crc == int(entries[0][1], 16) else Checksum.WRONG

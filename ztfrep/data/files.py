@@ -17,16 +17,16 @@ from ztfrep.process import FULL_DISK, exit_if_dvc_ended
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-# The latter is DuckDB's.
+# The second is DuckDB's.
 _FULL_DISK_WORDS = (os.strerror(ENOSPC), "failed to offload data block")
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path to write to, which takes the place of `path` when all went well.
+    """Yield a temporary path to write to, which replaces `path` when the block ends without error.
 
-    No file is there yet. Its name, and so the suffix by which numpy and matplotlib choose a format,
-    is that of `path`. The bytes are on the disk itself before they have their name. Raises OSError
+    There is no file yet. Its name, and so the suffix by which numpy and matplotlib choose a format,
+    is that of `path`. The bytes are synced to the disk before the file is renamed. Raises OSError
     with `path` as its filename, and SystemExit if the dvc of this stage has ended.
     """
     path = Path(path)
@@ -41,7 +41,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: str | Path) -> Iterator[Path]:
-    """Yield the path of a folder to make, which takes the place of `path` when all went well."""
+    """Yield the path of a folder to make, which replaces `path` after the block."""
     path = Path(path)
     with scratch_folder(path) as folder:
         temporary = folder / path.name
@@ -58,18 +58,18 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(path: str | Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`, for nobody else to read or write; remove it at the end.
+    """Yield an empty folder beside `path`, private to this user; remove it at the end.
 
-    Its name is not predictable. What a killed run left of the same `path` is removed first; what
-    another process uses is left. A full disk raises OSError with `path` as its filename.
+    Its name is not predictable. Folders that killed runs left of the same `path` are removed first,
+    but for those that another process uses. A full disk raises OSError with `path` as its filename.
     """
     path = Path(path)
-    with _blaming(path, path.parent):
+    with _errors_as_those_of(path, path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
         folder, lock = _make_folder(path)
     try:
-        with _blaming(path, folder):
+        with _errors_as_those_of(path, folder):
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -77,7 +77,7 @@ def scratch_folder(path: str | Path) -> Iterator[Path]:
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write `content` as indented JSON that a diff reads well; NaN and infinity are refused."""
+    """Write `content` as indented JSON; raises ValueError for NaN and infinity."""
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -96,23 +96,23 @@ def _make_folder(path: Path) -> tuple[Path, "BaseFileLock"]:
             # Another run of the same output saw it before it was locked, and removes it.
             continue
         except (OSError, NotImplementedError):
-            # A file system without locks (or a full one, as writing will say); nothing can be
-            # removed there without them.
+            # A file system without locks, or a full one, on which writing will fail. Without locks
+            # no leftover is removed.
             pass
         return folder, lock
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove the scratch folders of `path` that belong to this user and that no process has."""
+    """Remove the scratch folders of `path` that belong to this user and that no process uses."""
     from filelock import Timeout
 
     pattern = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.tmp")
-    # A folder may be open for writing alone.
+    # A folder may be writable without being readable.
     with suppress(PermissionError), os.scandir(path.parent) as entries:
         for entry in entries:
             if not pattern.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
                 continue
-            # It may vanish, and another process may have it.
+            # Another process may remove it, or use it.
             with suppress(OSError, Timeout, NotImplementedError):
                 status = entry.stat(follow_symlinks=False)
                 if status.st_uid != os.getuid() or status.st_mode & 0o077:
@@ -128,11 +128,11 @@ def _lock_of(folder: Path, path: Path) -> "BaseFileLock":
 
 
 def _sync(path: Path) -> None:
-    """Wait until the bytes of a file, or the names in a folder, are on the disk itself."""
+    """Sync the bytes of a file, or the names in a folder, to the disk."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except PermissionError:
-        # A folder may be open for writing alone.
+        # A folder may be writable without being readable.
         return
     try:
         os.fsync(descriptor)
@@ -145,7 +145,7 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _blaming(path: Path, folder: Path) -> Iterator[None]:
+def _errors_as_those_of(path: Path, folder: Path) -> Iterator[None]:
     """Raise errors of files in `folder`, and those of a full disk, as errors of writing `path`."""
     try:
         yield
@@ -153,18 +153,18 @@ def _blaming(path: Path, folder: Path) -> Iterator[None]:
         raise
     except OSError as error:
         if error.filename is None:
-            ours = error.errno in FULL_DISK
+            is_output = error.errno in FULL_DISK
         else:
-            ours = str(error.filename).startswith(str(folder))
-        if not ours:
+            is_output = str(error.filename).startswith(str(folder))
+        if not is_output:
             raise
-        raise _failed(path, error.errno or ENOSPC) from error
+        raise _write_error(path, error.errno or ENOSPC) from error
     except Exception as error:
         # Libraries of C++ and Rust have errors of their own.
         if not any(words in str(error) for words in _FULL_DISK_WORDS):
             raise
-        raise _failed(path, ENOSPC) from error
+        raise _write_error(path, ENOSPC) from error
 
 
-def _failed(path: Path, code: int) -> OSError:
+def _write_error(path: Path, code: int) -> OSError:
     return OSError(code, f"writing failed: {os.strerror(code)}", str(path))

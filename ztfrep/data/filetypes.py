@@ -1,15 +1,14 @@
-"""What a file is, from its first bytes: for messages about a file that is not the expected one."""
+"""Descriptions of files by their first bytes, for messages about an unexpected file."""
 
 import re
 import string
 
-# Of modules that still import it from this one.
-from ztfrep.errors import quote as quote
+from ztfrep.errors import quote
 
-# As many first bytes of a file as `describe` makes use of.
+# Number of first bytes that `describe` uses.
 HEAD_BYTES = 4096
 
-# First bytes, and what a file is that begins with them.
+# First bytes, and the description of a file that begins with them.
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "a gzip file"),
     (b"BZh", "a bzip2 file"),
@@ -31,7 +30,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"/annex/objects/", "a git-annex pointer, in place of the file; run git annex get"),
 )
 
-# What Google Drive answers in place of a file: a pattern of the page, and what it means.
+# Answers of Google Drive in place of a file: a pattern of the page, and its meaning.
 _DRIVE_PAGES: tuple[tuple[bytes, str], ...] = (
     (b"quota exceeded|too many users", "its download quota is used up"),
     (b"virus", "it asks to confirm a file that is too large for its virus scan"),
@@ -41,9 +40,9 @@ _DRIVE_PAGES: tuple[tuple[bytes, str], ...] = (
 
 
 def describe(head: bytes) -> str:
-    """Return what a file is, for a message; `head` are its first bytes, all of a short file.
+    """Return a description of a file by its first `HEAD_BYTES` bytes, or all of a shorter file.
 
-    At most some 120 characters, printable whatever the bytes are.
+    It has at most some 120 characters, all printable.
     """
     if not head:
         return "an empty file"
@@ -53,7 +52,7 @@ def describe(head: bytes) -> str:
     # A length in 8 bytes, then JSON; before pickles, since its length may begin as they do.
     if head[4:8] == bytes(4) and head[8:10] == b'{"':
         return "a safetensors file"
-    # The number of a protocol stands in the second byte of a pickle of protocol 2 and later.
+    # The second byte of a pickle of protocol 2 and later is the number of the protocol.
     if head[0] == 0x80 and len(head) > 1 and 2 <= head[1] <= 5:
         return f"a pickle of protocol {head[1]}"
     if head[257:262] == b"ustar":

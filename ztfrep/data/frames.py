@@ -1,7 +1,7 @@
-"""Data frames whose identifiers are exact: Parquet to pandas and back, and rows joined by key.
+"""Data frames with exact identifiers: Parquet to pandas and back, and rows joined by key.
 
 A ZTF `candid` has 19 digits. A float64 holds 16, so that a column of them which meets a null must
-not become float64, as pandas makes it by default: it stays pandas' nullable Int64.
+not become float64, pandas' default: it becomes pandas' nullable Int64.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from ztfrep.data.files import replacing
 from ztfrep.errors import InputError
 
-# Columns that name an alert or an object.
+# Columns that identify an alert or an object.
 IDENTIFIERS = ("candid", "object_id")
 _NULLABLE = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
 
@@ -25,8 +25,7 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     Columns with nulls become Int64 (null is NA); those without stay int64. Raises ValueError if an
     identifier is a float.
     """
-    # The types are those of the table: what pandas would restore by its own part of the metadata
-    # may be float64.
+    # The types are those of the table: pandas' own part of the metadata may restore float64.
     frame: pd.DataFrame = table.to_pandas(types_mapper=_NULLABLE.get, ignore_metadata=True)
     for name in frame.columns:
         if isinstance(frame[name].dtype, pd.Int64Dtype) and not frame[name].isna().any():
@@ -49,7 +48,7 @@ def write_frame(path: str | Path, frame: pd.DataFrame) -> None:
 
 
 def refuse_float_identifiers(frame: pd.DataFrame) -> None:
-    """Raise ValueError if a column or a level of the index that names alerts is a float."""
+    """Raise ValueError if an identifier, column or level of the index, is a float."""
     types = [*frame.index.to_frame().dtypes.items(), *frame.dtypes.items()]
     for name, kind in types:
         if name in IDENTIFIERS and pd.api.types.is_float_dtype(kind):
@@ -61,15 +60,15 @@ def look_up(
 ) -> pd.DataFrame:
     """Return the row of `table` for each of `rows`, in their order, joined by the column `key`.
 
-    Every key must be integer or text, not null, and stand exactly once in `table`; the columns
-    `same` must agree on both sides. `source` names `table` in an error. Raises InputError for a key
-    that is not found, found twice, or found with another value of a column in `same`, and
-    ValueError for float keys.
+    Every key must be integer or text, not null, and in exactly one row of `table`; the columns
+    `same` must be equal on both sides. `source` names `table` in an error. Raises InputError for a
+    key that is missing, repeated, or has another value of a column in `same`, and ValueError for
+    float keys.
     """
     refuse_float_identifiers(rows)
     refuse_float_identifiers(table)
 
-    def refused(found: str) -> InputError:
+    def error(found: str) -> InputError:
         return InputError(
             source,
             found=found,
@@ -79,27 +78,27 @@ def look_up(
 
     for frame in (rows, table):
         if frame[key].isna().any():
-            raise refused(f"{int(frame[key].isna().sum())} rows without a {key}")
+            raise error(f"{int(frame[key].isna().sum())} rows without a {key}")
     index = pd.Index(table[key])
     if not index.is_unique:
-        raise refused(f"{key} {index[index.duplicated()][0]} more than once")
-    place = index.get_indexer(pd.Index(rows[key]))
-    if (place < 0).any():
-        missing = rows[key].to_numpy()[place < 0]
-        raise refused(f"no row for {len(missing)} of them, the first {missing[0]}")
-    matched = table.iloc[place].reset_index(drop=True)
+        raise error(f"{key} {index[index.duplicated()][0]} more than once")
+    position = index.get_indexer(pd.Index(rows[key]))
+    if (position < 0).any():
+        missing = rows[key].to_numpy()[position < 0]
+        raise error(f"no row for {len(missing)} of them, the first {missing[0]}")
+    matched = table.iloc[position].reset_index(drop=True)
     for name in (key, *same):
         differs = matched[name].to_numpy() != rows[name].to_numpy()
         if differs.any():
-            one = int(differs.argmax())
-            raise refused(
-                f"{name} {matched[name].iloc[one]} of {key} {rows[key].iloc[one]}, which has "
-                f"{name} {rows[name].iloc[one]} elsewhere ({int(differs.sum())} such rows)"
+            row = int(differs.argmax())
+            raise error(
+                f"{name} {matched[name].iloc[row]} of {key} {rows[key].iloc[row]}, which has "
+                f"{name} {rows[name].iloc[row]} elsewhere ({int(differs.sum())} such rows)"
             )
     return matched
 
 
 def _attributes(table: pa.Table) -> dict[str, object]:
-    # pandas keeps `attrs` in its own part of the schema's metadata.
-    own = (table.schema.pandas_metadata or {}).get("attributes")
-    return dict(own) if own else {}
+    # pandas stores `attrs` in its own part of the schema's metadata.
+    attributes = (table.schema.pandas_metadata or {}).get("attributes")
+    return dict(attributes) if attributes else {}

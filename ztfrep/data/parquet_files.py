@@ -1,6 +1,6 @@
-"""Parquet files of strangers: where their footer is, and how they are opened to stream them.
+"""Untrusted Parquet files: finding their footer, and opening them to stream their content.
 
-What a file claims to hold is compared with its bytes first: see `parquet_layout`.
+The sizes that a file claims are compared with its bytes first: see `parquet_layout`.
 """
 
 import os
@@ -19,19 +19,21 @@ _TAIL = 8
 _LONGEST_TEXT = 1 << 20
 # Memory for reading, per column.
 _BUFFER = 1 << 16
-# Beside less data; it is parsed at 1 MB/s.
+# Unless the file is large; a footer is parsed at 1 MB/s.
 _LARGEST_FOOTER = 1 << 20
 _REMEDY = "make the table again with dvc repro"
 
 
-def refused(path: Path, found: str, expected: str, remedy: str = _REMEDY) -> InputError:
+def parquet_error(path: Path, found: str, expected: str, remedy: str = _REMEDY) -> InputError:
     """Return the error for a file that cannot be used."""
     return InputError(path, found=found, expected=expected, remedy=remedy)
 
 
 @contextmanager
-def refusing(path: Path, expected: str = "a Parquet file that can be read") -> Iterator[None]:
-    """Turn whatever a reader of Parquet raises into InputError."""
+def as_input_errors(
+    path: Path, expected: str = "a Parquet file that can be read"
+) -> Iterator[None]:
+    """Convert the exceptions of a reader of Parquet to InputError."""
     try:
         yield
     except InputError:
@@ -39,53 +41,54 @@ def refusing(path: Path, expected: str = "a Parquet file that can be read") -> I
     except (pa.ArrowException, OSError, ValueError, LookupError, MemoryError, ArithmeticError,
             TypeError, RuntimeError, NotImplementedError) as error:  # fmt: skip
         found = f"{type(error).__name__} {quote(str(error), 80)} on reading it"
-        raise refused(path, found, expected) from error
+        raise parquet_error(path, found, expected) from error
 
 
 def find_footer(path: Path) -> range:
-    """Return the bytes of a Parquet file that its footer takes; raises InputError if it has none.
+    """Return the range of bytes of a Parquet file's footer; raises InputError if it has none.
 
-    The bytes before it are data; behind it stand its length and the format's mark, 8 bytes.
+    The bytes before it are data; the 8 bytes after it are its length and the format's mark.
     """
     expected = "a Parquet file"
-    with refusing(path), path.open("rb") as file:
+    with as_input_errors(path), path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         head = file.read(HEAD_BYTES)
         file.seek(max(size - _TAIL, 0))
         tail = file.read(_TAIL)
     if head.startswith(_ENCRYPTED) or (head.startswith(MAGIC) and tail.endswith(_ENCRYPTED)):
-        raise refused(path, "an encrypted Parquet file", "one without encryption")
+        raise parquet_error(path, "an encrypted Parquet file", "one without encryption")
     if not head.startswith(MAGIC):
-        raise refused(path, describe(head), expected)
+        raise parquet_error(path, describe(head), expected)
     if not tail.endswith(MAGIC) or size < len(MAGIC) + _TAIL:
-        raise refused(path, f"{size} bytes of a Parquet file without its end", expected)
+        raise parquet_error(path, f"{size} bytes of a Parquet file without its end", expected)
     length = int.from_bytes(tail[:4], "little")
     end = size - _TAIL
-    most = min(end - len(MAGIC), max(_LARGEST_FOOTER, size // 4))
-    if not 0 < length <= most:
-        raise refused(path, f"a footer of {length} bytes in a file of {size}", expected)
+    maximum = min(end - len(MAGIC), max(_LARGEST_FOOTER, size // 4))
+    if not 0 < length <= maximum:
+        raise parquet_error(path, f"a footer of {length} bytes in a file of {size}", expected)
     return range(end - length, end)
 
 
 @contextmanager
-def opening(path: Path, *, coded: tuple[str, ...] = ()) -> Iterator[pq.ParquetFile]:
+def open_parquet(path: Path, *, dictionaries: tuple[str, ...] = ()) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file to stream it, after `parquet_layout.check_layout`.
 
-    Columns in `coded` are read as dictionary arrays. Raises InputError for a file that is none.
+    Columns in `dictionaries` are read as dictionary arrays. Raises InputError for a file that is
+    not Parquet.
     """
     footer = find_footer(path)
-    with refusing(path, "a Parquet file"):
+    with as_input_errors(path, "a Parquet file"):
         file = pq.ParquetFile(
             path,
-            # It would read whole columns before they are asked for.
+            # It would read whole columns in advance.
             pre_buffer=False,
             buffer_size=_BUFFER,
             page_checksum_verification=True,
-            read_dictionary=list(coded),
+            read_dictionary=list(dictionaries),
             thrift_string_size_limit=_LONGEST_TEXT,
-            # Room is made for as many entries as a list claims. Row groups of some 36 columns take
-            # over 1,000 bytes each.
+            # Memory is allocated for as many entries as a list claims. A row group of some 36
+            # columns takes over 1,000 bytes.
             thrift_container_size_limit=256 + len(footer) // 1000,
         )
     with file:

@@ -1,24 +1,25 @@
-"""What a Parquet file claims to hold, compared with its bytes before anything is decoded.
+"""The sizes that a Parquet file claims, compared with its bytes before anything is decoded.
 
-A footer or a page header may claim any number of rows or bytes, and pyarrow makes room for them.
+A footer or a page header may claim any number of rows or bytes, and pyarrow allocates memory for
+them.
 """
 
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ztfrep.data.parquet_files import MAGIC, find_footer, refused
+from ztfrep.data.parquet_files import MAGIC, find_footer, parquet_error
 from ztfrep.data.thrift import BINARY, I32, I64, LIST, STRUCT, Struct, read_struct
 from ztfrep.errors import quote
 
 # Of one page, decompressed. Other writers' pages are of 1 MiB too, unless a row is larger.
 LARGEST_PAGE = 32 << 20
-# Pixels and features of the sky compress to a half; what expands so much more is no observation.
-# The second is half a second's work, in memory that is not as large.
-MOST_EXPANSION, ALWAYS_ALLOWED = 256, 256 << 20
-# As much of a page header as is read; text of statistics may make it longer.
+# Pixels and features compress to a half: a file that expands so much more has no observations. As
+# many bytes as the second are always allowed: they take half a second, and less memory.
+MAX_EXPANSION, ALWAYS_ALLOWED = 256, 256 << 20
+# Bytes of a page header that are read; text of statistics may make it longer.
 _HEADER, _LONGEST_HEADER = 128, 1 << 16
-_MOST_COLUMNS = 256
+_MAX_COLUMNS = 256
 
 # Numbers of the fields in Parquet's definition. Of a footer:
 _SCHEMA, _ROWS, _GROUPS = 2, 3, 4
@@ -34,7 +35,7 @@ _ELSEWHERE = {(_FILE, BINARY), (_CRYPTO, STRUCT), (_SECRET, BINARY)}
 
 
 class Layout(NamedTuple):
-    """What a footer says, once its claims are in proportion to the file.
+    """The content of a footer, once its claims are in proportion to the file.
 
     `columns` are paths (the parts joined by dots); `rows` of every row group; `values` of every
     row group and column, as many as rows unless the column is one of lists.
@@ -55,7 +56,7 @@ class _Chunk(NamedTuple):
 
 
 def check_layout(path: Path) -> Layout:
-    """Compare what the footer and the page headers claim with the bytes of the file.
+    """Compare the claims of the footer and the page headers with the bytes of the file.
 
     Nothing is decoded; some 3 ms for a row group of 36 columns. Raises InputError.
     """
@@ -67,22 +68,24 @@ def check_layout(path: Path) -> Layout:
             content, _ = read_struct(file.read(len(footer)), 0)
             layout, chunks = _parse_footer(content)
         except (IndexError, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise refused(path, "a damaged footer", "a Parquet file") from error
+            raise parquet_error(path, "a damaged footer", "a Parquet file") from error
         claimed: Any = content.get((_ROWS, I64))
         rows = sum(layout.rows)
         if claimed != rows or min(layout.rows, default=0) < 0:
-            raise refused(path, f"{claimed} rows, and {rows} in its row groups", "the same")
+            raise parquet_error(path, f"{claimed} rows, and {rows} in its row groups", "the same")
         if not rows:
-            raise refused(path, "no rows", "an alert or more")
+            raise parquet_error(path, "no rows", "an alert or more")
         if rows > size:
-            raise refused(path, f"{rows} rows in {size} bytes", "a byte or more for every row")
+            raise parquet_error(
+                path, f"{rows} rows in {size} bytes", "a byte or more for every row"
+            )
         expanded = end = 0
         for chunk in sorted(chunks, key=lambda chunk: chunk.start):
             last = chunk.start + chunk.length
-            # Bytes that several columns share would be read without end.
+            # Bytes that several columns share would be read many times.
             if chunk.length <= 0 or chunk.start < max(end, len(MAGIC)) or last > footer.start:
                 found = f"{chunk.where} at bytes {chunk.start} to {last}"
-                raise refused(path, found, "columns one after another, before the footer")
+                raise parquet_error(path, found, "columns one after another, before the footer")
             end = last
             expanded += _check_pages(path, file.fileno(), chunk)
     check_expansion(path, size, expanded)
@@ -91,16 +94,16 @@ def check_layout(path: Path) -> Layout:
 
 def check_expansion(path: Path, size: int, expanded: int) -> None:
     """Raise InputError if a file of `size` bytes expands out of all proportion."""
-    if expanded > max(MOST_EXPANSION * size, ALWAYS_ALLOWED):
+    if expanded > max(MAX_EXPANSION * size, ALWAYS_ALLOWED):
         found = f"{size} bytes that expand to {expanded}"
-        raise refused(path, found, f"at most {MOST_EXPANSION} times as many")
+        raise parquet_error(path, found, f"at most {MAX_EXPANSION} times as many")
 
 
 def _parse_footer(content: Struct) -> tuple[Layout, list[_Chunk]]:
     """Raises KeyError, TypeError, AttributeError or ValueError for a footer that is none."""
     schema: Any = content[_SCHEMA, LIST]
     # pyarrow reads them in a recursion.
-    if len(schema) > _MOST_COLUMNS:
+    if len(schema) > _MAX_COLUMNS:
         raise ValueError(f"{len(schema)} columns")
     leaves = sum(not element.get((_CHILDREN, I32)) for element in schema)
     layout = Layout([], [], [])
@@ -132,34 +135,38 @@ def _check_pages(path: Path, file: int, chunk: _Chunk) -> int:
     at, stop = chunk.start, chunk.start + chunk.length
     values = expanded = 0
     while at < stop:
-        for most in (_HEADER, _LONGEST_HEADER):
+        for length_limit in (_HEADER, _LONGEST_HEADER):
             try:
-                header, length = read_struct(os.pread(file, min(most, stop - at), at), 0)
+                header, length = read_struct(os.pread(file, min(length_limit, stop - at), at), 0)
                 size: Any = header[_EXPANDED, I32]
                 compressed: Any = header[_COMPRESSED, I32]
                 break
             except IndexError:
                 continue
             except (ValueError, KeyError):
-                raise refused(path, f"no page header at byte {at}, {chunk.where}", "one") from None
+                raise parquet_error(
+                    path, f"no page header at byte {at}, {chunk.where}", "one"
+                ) from None
         else:
-            raise refused(path, f"no page header at byte {at}, {chunk.where}", "one")
+            raise parquet_error(path, f"no page header at byte {at}, {chunk.where}", "one")
         if not 0 <= size <= LARGEST_PAGE:
             found = f"a page of {size} bytes in {chunk.where}"
-            raise refused(path, found, f"at most {LARGEST_PAGE} bytes a page")
+            raise parquet_error(path, found, f"at most {LARGEST_PAGE} bytes a page")
         at += length + compressed
         if compressed < 0 or at > stop:
             found = f"a page of {compressed} bytes, compressed, beyond the end of {chunk.where}"
-            raise refused(path, found, "pages within their column")
+            raise parquet_error(path, found, "pages within their column")
         for kind in (_DATA, _DICTIONARY, _DATA_V2):
             content: Any = header.get((kind, STRUCT), {})
             count = content.get((_PAGE_VALUES, I32), 0)
-            # Room is made for a dictionary by its number of entries, none of which is empty.
+            # Memory is allocated by a dictionary's number of entries, none of which is empty.
             if count < 0 or (kind == _DICTIONARY and count > size):
                 found = f"{count} entries in a page of {size} bytes, {chunk.where}"
-                raise refused(path, found, "no more than bytes")
+                raise parquet_error(path, found, "no more than bytes")
             values += count if kind != _DICTIONARY else 0
         expanded += size
     if values != chunk.values:
-        raise refused(path, f"{values} values in {chunk.where}", f"{chunk.values}, as claimed")
+        raise parquet_error(
+            path, f"{values} values in {chunk.where}", f"{chunk.values}, as claimed"
+        )
     return expanded

@@ -1,11 +1,22 @@
 """The splits of a data set, and how objects are split."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 # In the order of the rows of every table and file.
 SPLITS = ("train", "validation", "test")
 # Of a class, so that there is one for each split.
 _MIN_OBJECTS = 3
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How objects are split: the arguments of `split_objects`."""
+
+    test_fraction: float
+    min_test_objects: int
+    seed: int
 
 
 def split_objects(

@@ -1,23 +1,24 @@
 """Thrift's compact protocol, read only: footers and page headers of Parquet, before pyarrow does.
 
-pyarrow shows no page header, makes room for whatever a list claims to hold, and ends the process
-over some footers. Nothing here takes more memory than a small multiple of the bytes read.
+pyarrow does not show page headers, allocates memory for as many entries as a list claims, and ends
+the process over some footers. This module takes no more memory than a small multiple of the bytes
+read.
 """
 
 BOOL, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, STRUCT = 2, 3, 4, 5, 6, 7, 8, 9, 12
 _TRUE, _SET = 1, 10
 _DEEPEST = 12
 
-# Fields by number and type. What has another type than expected is another field, as it is for
-# Thrift, which passes over it.
+# Fields by number and type. A field of another type than expected is another field, as in Thrift,
+# which skips it.
 Struct = dict[tuple[int, int], "Value"]
 Value = bool | int | bytes | list["Value"] | Struct
 
 
 def read_struct(data: bytes, at: int, depth: int = _DEEPEST) -> tuple[Struct, int]:
-    """Return the struct that starts at byte `at`, and the byte behind it.
+    """Return the struct that starts at byte `at`, and the byte after it.
 
-    Raises IndexError if the bytes end before it does, ValueError if it is none.
+    Raises IndexError if the bytes end within it, ValueError if it is not a struct.
     """
     fields: Struct = {}
     number = 0

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
+from ztfrep.data.filetypes import HEAD_BYTES, describe
 from ztfrep.encoders.cards import FORMAT, Card, shown
-from ztfrep.errors import InputError
+from ztfrep.errors import InputError, quote
 
 MISSING = "train it with dvc repro"
 AGAIN = "restore the folder, or train it again with dvc repro"
@@ -111,9 +111,12 @@ def _explained(path: Path, error: ValidationError) -> InputError:
     elif first["type"] == "missing":
         found, expected = "nothing", "a value"
     elif first["type"] == "value_error":
+        # "KEY; found FOUND; expected EXPECTED", or "FOUND; expected EXPECTED", or without FOUND.
         where, _, expected = first["msg"].removeprefix("Value error, ").partition("; ")
         if expected.startswith("found "):
             key = ".".join(part for part in (key, where) if part)
             found, _, expected = expected.removeprefix("found ").partition("; ")
+        elif where:
+            found = where
         expected = expected.removeprefix("expected ")
     return InputError(f"{path}: {key}", found=found, expected=expected, remedy=AGAIN)

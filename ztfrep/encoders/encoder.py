@@ -16,7 +16,7 @@ from ztfrep.encoders.object_batches import object_series
 from ztfrep.errors import InputError
 from ztfrep.models.alert.base import AlertInput, AlertNetwork
 from ztfrep.models.object.base import ObjectNetwork
-from ztfrep.models.object.preprocessing import object_input
+from ztfrep.models.object.observation_input import object_input
 
 ALERTS, OBJECTS = "autoencoder", "recurrent"
 _OBJECTS_PER_BATCH = 512
@@ -38,6 +38,7 @@ def load(folder: str | Path = "data/models", *, device: str | None = None) -> "E
     InputError
         If a file is missing, broken, or not what it was written with. Nothing in it is executed.
     """
+    torch_device = choose_device(device)
     folder = Path(folder)
     alerts = folder if (folder / CARD).is_file() else folder / ALERTS
     network, card = load_alert_network(alerts)
@@ -52,7 +53,7 @@ def load(folder: str | Path = "data/models", *, device: str | None = None) -> "E
                 remedy="train both together: dvc repro",
             )
         objects = object_network, object_card.classes
-    return Encoder(network, card.classes, objects, device=choose_device(device))
+    return Encoder(network, card.classes, objects, device=torch_device)
 
 
 class Encoder:

@@ -1,32 +1,39 @@
 """The constants of the evaluation protocols."""
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ztfrep.data.features import ALERCE_FEATURES
+from ztfrep.fields import Table
+
+FeatureName = Literal[ALERCE_FEATURES.names]  # type: ignore[name-defined]
+# The inverse strength of a probe's regularisation.
+_Regularisation = Annotated[float, Field(gt=0, le=1e6)]
 
 
-@dataclass(frozen=True)
-class EvaluationProtocol:
-    """The table `evaluate` of `params.yaml`, without the choice of the vectors.
+class EvaluationProtocol(Table):
+    """The constants of the evaluation protocols."""
 
-    Attributes
-    ----------
-    max_train_rows : int
-        Train rows, sampled by class, that baselines and probes are fitted to.
-    knn_neighbours : int
-        Neighbours of the nearest-neighbour probe.
-    linear_c, svm_c : float
-        Inverse strength of the regularisation of linear probes, and of the RBF SVM.
-    forest_trees : int
-        Trees of the random forest on the metadata features.
-    forest_excluded_features : list of str
-        Features that the forest and the linear probe of the features do not read.
-    map_rows : int
-        Test rows of a projection to a plane.
-    """
+    max_train_rows: Annotated[int, Field(ge=10, le=1_000_000)]
+    """Train rows for the probes, sampled by class: the SVM is quadratic in them."""
+    knn_neighbours: Annotated[int, Field(ge=1, le=10_000)]
+    """Neighbours of the k-nearest-neighbours probe."""
+    linear_c: _Regularisation
+    """Inverse regularisation strength C of the linear probes."""
+    svm_c: _Regularisation
+    """C of the RBF SVM."""
+    forest_trees: Annotated[int, Field(ge=1, le=10_000)]
+    """Trees of the random forest on the metadata."""
+    forest_excluded_features: Annotated[list[FeatureName], Field(max_length=len(ALERCE_FEATURES))]
+    """Features that the forest never sees; ALeRCE's classifier excludes them too."""
+    map_rows: Annotated[int, Field(ge=10, le=100_000)]
+    """Rows of a latent map."""
 
-    max_train_rows: int
-    knn_neighbours: int
-    linear_c: float
-    svm_c: float
-    forest_trees: int
-    forest_excluded_features: list[str]
-    map_rows: int
+    @model_validator(mode="after")
+    def _leaves_a_feature(self) -> "EvaluationProtocol":
+        if len(set(self.forest_excluded_features)) == len(ALERCE_FEATURES):
+            raise ValueError(
+                "forest_excluded_features of every feature; expected one left; shorten the list"
+            )
+        return self

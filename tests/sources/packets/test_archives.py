@@ -1,4 +1,4 @@
-"""Archives of packets: every packet read where it stands, every break and other entry named."""
+"""Archives of packets: every packet is read, every error and other entry is listed."""
 
 import bz2
 import gzip
@@ -13,29 +13,29 @@ import pytest
 
 from tests.alert_packets import archive
 from ztfrep.sources.packets import archives
-from ztfrep.sources.packets.archives import read_files, readers
-from ztfrep.sources.packets.entries import IGNORED_MEMBERS, Ignored
+from ztfrep.sources.packets.archives import make_readers, read_files
+from ztfrep.sources.packets.entries import IGNORED_MEMBER_KINDS, IgnoredEntry
 from ztfrep.sources.packets.packet_reader import Failure, Packet
 
 AVRO = b"Obj\1"
 FILES = {f"{i}.avro": AVRO + bytes([i]) * 30_000 for i in range(30)}
 WHOLE = list(FILES.values())
-PACK = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+COMPRESS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
 
 class Read:
-    """What some files hold, and a check of the books: each member is read or ignored."""
+    """The items of some files; every member must be counted as read or ignored."""
 
     def __init__(self, *paths):
         items = list(read_files(paths))
         self.packets = [item for item in items if isinstance(item, Packet)]
         self.failures = [item for item in items if isinstance(item, Failure)]
-        self.ignored = [item for item in items if isinstance(item, Ignored)]
+        self.ignored = [item for item in items if isinstance(item, IgnoredEntry)]
         (self.counts,) = (item for item in items if isinstance(item, Counter))
         assert items[-1] is self.counts
         assert self.counts["files"] == len(paths)
         assert self.counts["members.seen"] == self.counts["members.read"] + len(self.ignored)
-        assert {item.kind for item in self.ignored} <= set(IGNORED_MEMBERS)
+        assert {item.kind for item in self.ignored} <= set(IGNORED_MEMBER_KINDS)
 
     def data(self):
         return [packet.data for packet in self.packets]
@@ -55,7 +55,7 @@ def write(path, data):
 
 
 def header(name=b"a.avro", size=0, kind=b"0", field=None):
-    """A tar header as it stands in the archive; `field` in place of its size."""
+    """The bytes of a tar header; `field` replaces its size."""
     block = bytearray(tarfile.TarInfo("x").tobuf(tarfile.USTAR_FORMAT))
     block[:100] = name.ljust(100, b"\0")
     block[124:136] = field or b"%011o\0" % size
@@ -87,9 +87,9 @@ def zipped(files, method=zipfile.ZIP_DEFLATED):
     ["a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tbz2", "a.tar.xz", "a.txz", "N.TAR.GZ", "A.Tar"],
 )
 def test_every_packet_of_an_archive_is_read_in_order(tmp_path, name):
-    pack = next((p for s, p in PACK.items() if s and name.lower()[-2:] in s), PACK[""])
-    pack = PACK[".gz"] if name.lower().endswith("gz") else pack
-    read = Read(write(tmp_path / name, pack(MEMBERS + END)))
+    compress = next((p for s, p in COMPRESS.items() if s and name.lower()[-2:] in s), COMPRESS[""])
+    compress = COMPRESS[".gz"] if name.lower().endswith("gz") else compress
+    read = Read(write(tmp_path / name, compress(MEMBERS + END)))
     assert read.names() == [f"{name}:{member}" for member in FILES]
     assert read.data() == WHOLE
     assert read.failures == []
@@ -126,12 +126,12 @@ def test_a_zip_of_every_method_is_read(tmp_path, method):
 
 
 @pytest.mark.parametrize("name", ["1.avro.gz", "1.AVRO.BZ2", "1.avro.xz"])
-def test_a_packet_may_be_packed_as_a_file_and_as_a_member(tmp_path, name):
-    packed = PACK[name[6:].lower()](WHOLE[1])
-    assert Read(write(tmp_path / name, packed)).packets == [Packet(name, WHOLE[1])]
-    read = Read(archive(tmp_path / "a.tar", {name: packed}))
+def test_a_compressed_packet_is_read_as_a_file_and_as_a_member(tmp_path, name):
+    compressed = COMPRESS[name[6:].lower()](WHOLE[1])
+    assert Read(write(tmp_path / name, compressed)).packets == [Packet(name, WHOLE[1])]
+    read = Read(archive(tmp_path / "a.tar", {name: compressed}))
     assert read.packets == [Packet(f"a.tar:{name}", WHOLE[1])]
-    read = Read(write(tmp_path / "a.zip", zipped({name: packed})))
+    read = Read(write(tmp_path / "a.zip", zipped({name: compressed})))
     assert read.packets == [Packet(f"a.zip:{name}", WHOLE[1])]
 
 
@@ -142,19 +142,19 @@ def test_a_packet_may_be_packed_as_a_file_and_as_a_member(tmp_path, name):
         ("a.tar", bz2.compress(MEMBERS + END)),
         ("a.tar.gz", zipped(FILES)),
         ("a.zip", gzip.compress(MEMBERS + END)),
-        # A server packed what was packed already.
+        # Some servers compress a compressed file once more.
         ("a.tar.gz", gzip.compress(gzip.compress(MEMBERS + END))),
-        ("night", MEMBERS + END),
-        ("night.tar.gz.1", gzip.compress(MEMBERS + END)),
-        ("night", zipped(FILES)),
+        ("unnamed", MEMBERS + END),
+        ("unnamed.tar.gz.1", gzip.compress(MEMBERS + END)),
+        ("unnamed", zipped(FILES)),
     ],
 )
-def test_an_archive_is_read_as_what_its_bytes_are(tmp_path, name, data):
+def test_the_bytes_of_an_archive_decide_its_format(tmp_path, name, data):
     assert Read(write(tmp_path / name, data)).data() == WHOLE
 
 
 @pytest.mark.parametrize("name", ["1.avro.1", "packet", "1.avro", "1.avro.gz"])
-def test_a_packet_is_known_by_its_bytes(tmp_path, name):
+def test_a_packet_is_recognised_by_its_bytes(tmp_path, name):
     assert Read(write(tmp_path / name, WHOLE[1])).data() == [WHOLE[1]]
 
 
@@ -167,7 +167,7 @@ INNER = [
 
 
 @pytest.mark.parametrize(("name", "inner"), INNER)
-def test_an_archive_in_an_archive_is_read_and_one_in_that_is_named(tmp_path, name, inner):
+def test_an_archive_in_an_archive_is_read_and_a_deeper_one_is_ignored(tmp_path, name, inner):
     files = {"1.avro": WHOLE[1], name: inner, "2.avro": WHOLE[2]}
     outer = [archive(tmp_path / "a.tar", files), archive(tmp_path / "a.tar.gz", files)]
     outer.append(write(tmp_path / "a.zip", zipped(files)))
@@ -183,7 +183,7 @@ def test_an_archive_in_an_archive_is_read_and_one_in_that_is_named(tmp_path, nam
         assert [i.kind for i in read.ignored] == ["nested"]
 
 
-def test_what_is_no_packet_is_ignored_by_its_kind(tmp_path):
+def test_other_members_are_ignored_with_their_kind(tmp_path):
     files = {
         "readme.txt": b"hello",
         "labels.csv.gz": gzip.compress(b"candid,class\n"),
@@ -204,7 +204,7 @@ def test_what_is_no_packet_is_ignored_by_its_kind(tmp_path):
         assert read.failures == []
 
 
-def test_members_whose_bytes_are_not_there_are_named(tmp_path):
+def test_members_without_data_are_listed(tmp_path):
     links = [header(b"l.avro", kind=kind) for kind in (b"1", b"2")]
     special = [header(b"d", kind=kind) for kind in (b"3", b"4", b"6")] + [member(b"u", kind=b"Z")]
     lost = [member(b"s.avro", kind=b"S"), member(b"m.avro", kind=b"M")]
@@ -230,7 +230,7 @@ def test_members_whose_bytes_are_not_there_are_named(tmp_path):
         (42, b"\1\0\0\0", "no member"),
     ],
 )
-def test_a_member_of_a_zip_that_cannot_be_read_costs_it_alone(tmp_path, at, value, detail):
+def test_an_unreadable_member_of_a_zip_costs_no_other_member(tmp_path, at, value, detail):
     data = bytearray(zipped(FILES))
     start = data.index(b"PK\1\2") + at
     data[start : start + len(value)] = value
@@ -241,7 +241,7 @@ def test_a_member_of_a_zip_that_cannot_be_read_costs_it_alone(tmp_path, at, valu
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9.avro", b"\xff\x1b[31m\n.avro", b"../../etc/x.avro"])
-def test_a_name_that_is_no_text_is_escaped(tmp_path, name):
+def test_a_name_that_is_not_text_is_escaped(tmp_path, name):
     read = Read(write(tmp_path / "a.tar", member(name) + END))
     assert read.names()[0].encode().startswith(b"a.tar:")
     pax = b" path=" + name + b"\n"
@@ -261,19 +261,19 @@ def half(data):
     [
         ("a.tar.gz", half, 10),
         ("a.tar", half, 14),
-        ("a.tar.gz", lambda data: data[:-4], 28),  # without the end of gzip's sum
-        ("a.tar.gz", lambda data: data[:-8] + bytes(8), 28),  # a wrong sum
+        ("a.tar.gz", lambda data: data[:-4], 28),  # without the end of gzip's checksum
+        ("a.tar.gz", lambda data: data[:-8] + bytes(8), 28),  # a wrong checksum
         ("a.tar", lambda data: data[: 30 * ONE], 30),  # without tar's end
         ("a.tar", lambda data: data[: 29 * ONE + 300], 29),  # within a header
         ("a.tar.gz", lambda data: data + b"rest", 28),
-        ("a.tar.gz", lambda data: b"", 0),
+        (("a.tar.gz", lambda data: b"", 0)),
         ("a.tar.gz", lambda data: b"<html>" * 500, 0),
         ("a.tar.gz", lambda data: b"\x1f\x8b", 0),
         ("a.zip", lambda data: half(zipped(FILES)), 0),
         ("a.zip", lambda data: bytes(10_000), 0),
     ],
 )
-def test_a_broken_archive_is_one_failure_behind_what_could_be_read(tmp_path, name, damage, least):
+def test_a_broken_archive_is_one_failure_after_its_readable_packets(tmp_path, name, damage, least):
     path = archive(tmp_path / name, FILES)
     path.write_bytes(damage(path.read_bytes()))
     read = Read(path)
@@ -282,19 +282,21 @@ def test_a_broken_archive_is_one_failure_behind_what_could_be_read(tmp_path, nam
     assert read.data() == WHOLE[: len(read.packets)]
 
 
-@pytest.mark.parametrize("suffix", PACK)
-def test_a_cut_archive_says_where_and_how_much_came_before(tmp_path, suffix):
-    data = PACK[suffix](b"".join(member(b"%d.avro" % i, AVRO + bytes(9)) for i in range(90)) + END)
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_truncated_archive_is_described_with_the_position(tmp_path, suffix):
+    data = COMPRESS[suffix](
+        b"".join(member(b"%d.avro" % i, AVRO + bytes(9)) for i in range(90)) + END
+    )
     cut = len(data) * 6 // 10
     read = Read(write(tmp_path / f"a.tar{suffix}", data[:cut]))
-    where = f"broken at byte {cut}: cut short" if suffix else "broken at byte "
-    assert read.detail().startswith(where)
-    lost = f"{len(read.packets)} alerts came before, what lies behind is lost"
-    assert read.detail().endswith(lost)
+    position = f"broken at byte {cut}: cut short" if suffix else "broken at byte "
+    assert read.detail().startswith(position)
+    counts = f"{len(read.packets)} alerts before it were read, 0 after it"
+    assert read.detail().endswith(counts)
 
 
 @pytest.mark.parametrize(
-    ("data", "what"),
+    ("data", "description"),
     [
         (b"<html><title>404 Not Found</title></html>", "an HTML page titled '404 Not Found'"),
         (b"", "an empty file"),
@@ -303,26 +305,26 @@ def test_a_cut_archive_says_where_and_how_much_came_before(tmp_path, suffix):
     ],
 )
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.tar", "a.zip"])
-def test_what_is_no_archive_is_named_as_what_it_is(tmp_path, name, data, what):
-    assert what in Read(write(tmp_path / name, data)).detail()
+def test_a_file_that_is_no_archive_is_described(tmp_path, name, data, description):
+    assert description in Read(write(tmp_path / name, data)).detail()
     read = Read(archive(tmp_path / "b.tar", {name: data, "1.avro": WHOLE[1]}))
-    assert what in read.detail()
+    assert description in read.detail()
     assert read.data() == [WHOLE[1]]
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
 @pytest.mark.parametrize("padding", [1024, 10_240])
-def test_archives_one_behind_the_other_are_read_to_the_end(tmp_path, suffix, padding):
+def test_concatenated_archives_are_read_to_the_end(tmp_path, suffix, padding):
     first, second = MEMBERS[: 20 * ONE], MEMBERS[20 * ONE :]
     data = first + bytes(padding) + second + END
-    read = Read(write(tmp_path / f"a.tar{suffix}", PACK[suffix](data)))
+    read = Read(write(tmp_path / f"a.tar{suffix}", COMPRESS[suffix](data)))
     assert read.data() == WHOLE
     assert read.failures == []
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
 @pytest.mark.parametrize(
-    ("damage", "lost", "where"),
+    ("damage", "lost", "offset"),
     [
         # Zeros over a header, over a page of it, and over three members and their headers.
         (lambda data, at: data[:at] + bytes(512) + data[at + 512 :], 1, 0),
@@ -334,34 +336,34 @@ def test_archives_one_behind_the_other_are_read_to_the_end(tmp_path, suffix, pad
         (lambda data, at: data[:at] + header(size=10**9) + data[at + 512 :], 1, 0),
     ],
 )
-def test_behind_a_break_what_follows_is_read(tmp_path, suffix, damage, lost, where):
+def test_members_after_an_error_are_read(tmp_path, suffix, damage, lost, offset):
     at = 10 * ONE
     data = damage(MEMBERS + END, at)
-    read = Read(write(tmp_path / f"a.tar{suffix}", PACK[suffix](data)))
+    read = Read(write(tmp_path / f"a.tar{suffix}", COMPRESS[suffix](data)))
     assert read.data() == WHOLE[:10] + WHOLE[10 + lost :]
-    assert f"byte {at + where}" in read.detail()
-    assert f"10 alerts came before, what lies behind is lost but for {20 - lost}" in read.detail()
+    assert f"byte {at + offset}" in read.detail()
+    assert f"10 alerts before it were read, {20 - lost} after it" in read.detail()
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_what_stands_behind_the_end_is_a_break_with_its_byte(tmp_path, suffix):
+def test_bytes_after_the_end_are_an_error_with_their_position(tmp_path, suffix):
     data = MEMBERS + END
-    read = Read(write(tmp_path / f"a.tar{suffix}", PACK[suffix](data + b"rest" * 1000)))
+    read = Read(write(tmp_path / f"a.tar{suffix}", COMPRESS[suffix](data + b"rest" * 1000)))
     assert read.data() == WHOLE
     assert f"byte {len(data)}" in read.detail()
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
-def test_what_stands_behind_packed_data_is_a_break_unless_it_is_zeros(tmp_path, suffix):
-    data = PACK[suffix](MEMBERS + END)
+def test_bytes_after_compressed_data_are_an_error_unless_they_are_zeros(tmp_path, suffix):
+    data = COMPRESS[suffix](MEMBERS + END)
     read = Read(write(tmp_path / "a.tar.gz", data + bytes(5000)))
     assert read.failures == []
     read = Read(write(tmp_path / "a.tar.gz", data + bytes(50) + b"rest"))
     assert read.data() == WHOLE
-    assert f"byte {len(data) + 50}: what stands behind" in read.detail()
+    assert f"byte {len(data) + 50}: what follows" in read.detail()
 
 
-def test_one_broken_archive_costs_no_other(tmp_path):
+def test_a_broken_archive_costs_no_other_archive(tmp_path):
     first = archive(tmp_path / "a.tar.gz", FILES)
     first.write_bytes(half(first.read_bytes()))
     second = archive(tmp_path / "b.tar.gz", FILES)
@@ -381,7 +383,7 @@ def test_a_broken_archive_in_an_archive_costs_no_other_member(tmp_path):
     assert read.data() == [WHOLE[1]]
 
 
-def test_whatever_a_reader_raises_is_that_archives_reason_unless_memory_ends(tmp_path, monkeypatch):
+def test_any_exception_is_the_failure_of_its_archive_except_a_memory_error(tmp_path, monkeypatch):
     class OddError(Exception):
         pass
 
@@ -403,14 +405,14 @@ def test_whatever_a_reader_raises_is_that_archives_reason_unless_memory_ends(tmp
         Read(*paths)
 
 
-def test_a_file_that_is_gone_is_a_failure(tmp_path):
+def test_a_missing_file_is_a_failure(tmp_path):
     read = Read(tmp_path / "a.tar", tmp_path / "b.avro", write(tmp_path / "c.avro", WHOLE[1]))
     assert [f.reason for f in read.failures] == ["archive", "unreadable"]
     assert read.data() == [WHOLE[1]]
 
 
-def test_what_is_too_large_for_a_packet_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "LARGEST_PACKET", 40_000)
+def test_a_file_too_large_for_a_packet_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_PACKET_BYTES", 40_000)
     files = {"big.avro": bytes(50_000), "big.avro.gz": gzip.compress(bytes(50_000)), "1.avro": AVRO}
     path = archive(tmp_path / "a.tar.gz", files)
     read = Read(path, write(tmp_path / "big.avro", bytes(50_000)))
@@ -422,27 +424,27 @@ def test_what_is_too_large_for_a_packet_is_not_read(tmp_path, monkeypatch):
     ]
 
 
-def test_an_archive_of_several_gzip_members_is_whole(tmp_path):
+def test_an_archive_of_several_gzip_members_is_read_completely(tmp_path):
     data = MEMBERS + END
-    packed = gzip.compress(data[:100_000]) + gzip.compress(data[100_000:])
-    read = Read(write(tmp_path / "a.tar.gz", packed))
+    compressed = gzip.compress(data[:100_000]) + gzip.compress(data[100_000:])
+    read = Read(write(tmp_path / "a.tar.gz", compressed))
     assert read.data() == WHOLE
     assert read.failures == []
 
 
-def test_a_sum_far_behind_the_last_packet_is_checked_too(tmp_path):
-    packed = gzip.compress(MEMBERS + bytes(2_000_000))[:-8] + bytes(8)
-    read = Read(write(tmp_path / "a.tar.gz", packed))
+def test_a_checksum_far_after_the_last_packet_is_validated(tmp_path):
+    compressed = gzip.compress(MEMBERS + bytes(2_000_000))[:-8] + bytes(8)
+    read = Read(write(tmp_path / "a.tar.gz", compressed))
     assert read.data() == WHOLE
     assert [f.reason for f in read.failures] == ["archive"]
 
 
-def test_archives_have_readers_of_their_own(tmp_path):
-    names = ["1.avro", "A.TAR.GZ", "2.avro.gz", "b.zip", "c.txz", "night"]
-    parts = [reader.args[0] for reader in readers([tmp_path / name for name in names])]
+def test_every_archive_has_its_own_reader(tmp_path):
+    names = ["1.avro", "A.TAR.GZ", "2.avro.gz", "b.zip", "c.txz", "unnamed"]
+    parts = [reader.args[0] for reader in make_readers([tmp_path / name for name in names])]
     assert [[path.name for path in part] for part in parts] == [
         *(["A.TAR.GZ"], ["b.zip"], ["c.txz"]),
-        ["1.avro", "2.avro.gz", "night"],
+        ["1.avro", "2.avro.gz", "unnamed"],
     ]
 
 
@@ -473,26 +475,26 @@ HOSTILE = {
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 @pytest.mark.parametrize("case", HOSTILE)
-def test_headers_that_lie_are_breaks_and_cost_nothing(tmp_path, case, suffix):
+def test_false_headers_are_errors_and_cost_no_other_member(tmp_path, case, suffix):
     data = member(b"0.avro") + HOSTILE[case] + member(b"1.avro", WHOLE[1]) * 2 + END
-    read = Read(write(tmp_path / f"a.tar{suffix}", PACK[suffix](data)))
+    read = Read(write(tmp_path / f"a.tar{suffix}", COMPRESS[suffix](data)))
     assert len(read.detail()) < 300
     assert read.names()[0] == f"a.tar{suffix}:0.avro"
     assert WHOLE[1] in read.data()
 
 
-def test_300_long_names_before_a_member_are_no_harm(tmp_path):
+def test_300_long_names_before_a_member_are_accepted(tmp_path):
     names = b"".join(member(b"././@LongLink", b"n%d.avro\0" % i, b"L") for i in range(300))
     read = Read(write(tmp_path / "a.tar", names + member() + END))
     assert read.names() == ["a.tar:n299.avro"]
 
 
 @pytest.mark.parametrize("one", [header(), header(b"n/", kind=b"5"), header(b"x.txt")])
-def test_members_without_bytes_are_bounded(tmp_path, one, monkeypatch):
+def test_the_number_of_empty_members_is_limited(tmp_path, one, monkeypatch):
     monkeypatch.setattr("ztfrep.sources.packets.streams._FREE_MEMBERS", 100)
     read = Read(write(tmp_path / "a.tar.gz", gzip.compress(one * 200 + MEMBERS + END)))
     assert "headers of members, for 0 bytes" in read.detail()
-    # A night may have any number of packets.
+    # An archive may have any number of packets.
     monkeypatch.setattr("ztfrep.sources.packets.streams._FREE_MEMBERS", 3)
     assert Read(write(tmp_path / "a.tar.gz", gzip.compress(MEMBERS + END))).failures == []
 
@@ -502,7 +504,7 @@ LARGE = header(b"x.txt", len(ZEROS)) + ZEROS
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "what"),
+    ("name", "data", "description"),
     [
         ("a.tar.gz", gzip.compress(LARGE), "claims 4000000 bytes"),
         ("a.tar.xz", lzma.compress(LARGE), "claims 4000000 bytes"),
@@ -517,17 +519,19 @@ LARGE = header(b"x.txt", len(ZEROS)) + ZEROS
         ("b.tar", member(b"b.tar.bz2", bz2.compress(LARGE + ZEROS)) * 9, "unpack to over"),
     ],
 )
-def test_a_file_unpacks_to_no_more_than_its_size_allows(tmp_path, monkeypatch, name, data, what):
+def test_decompressed_bytes_are_limited_by_the_file_size(
+    tmp_path, monkeypatch, name, data, description
+):
     monkeypatch.setattr("ztfrep.sources.packets.streams._FREE_BYTES", 1_000_000)
     read = Read(write(tmp_path / name, data))
-    assert what in read.failures[-1].detail
+    assert description in read.failures[-1].detail
     assert read.failures[-1].name == name
 
 
-def test_a_dictionary_of_gigabytes_is_refused(tmp_path):
+def test_a_compression_dictionary_of_gigabytes_is_refused(tmp_path):
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 20}]
     data = bytearray(lzma.compress(MEMBERS + END, filters=filters, check=lzma.CHECK_NONE))
-    # Of the block's header behind that of the stream: its size, flags, filter, its properties.
+    # The header of the block follows that of the stream: size, flags, filter, properties.
     assert data[14:16] == b"\x21\x01"
     data[16] = 40
     data[20:24] = struct.pack("<I", __import__("zlib").crc32(bytes(data[12:20])))

@@ -1,4 +1,4 @@
-"""Stamps out of packets: plain ones fast, odd ones right, broken ones refused by their reason."""
+"""Cutouts of packets: common and uncommon images are read, broken ones refused with a reason."""
 
 import gzip
 from pathlib import Path
@@ -8,13 +8,13 @@ import pytest
 from astropy.io import fits
 
 from tests.alert_packets import image, random_stamps
-from ztfrep.sources.packets.cutouts import AlertError, place, read_cutout
+from ztfrep.sources.packets.cutouts import AlertError, cutout_slices, read_cutout
 
 PIXELS = random_stamps(0)[0]
 
 
 def fits_file(pixels, **options):
-    """The same image by astropy, in a form that is not the plain one."""
+    """The image as astropy writes it."""
     unit = fits.PrimaryHDU(pixels)
     for key, value in options.items():
         unit.header[key] = value
@@ -26,7 +26,7 @@ def fits_file(pixels, **options):
     return gzip.compress(file.getvalue())
 
 
-def test_a_plain_image_is_read_as_astropy_reads_it():
+def test_an_image_is_equal_to_that_of_astropy():
     np.testing.assert_array_equal(read_cutout(image(PIXELS)), PIXELS)
     np.testing.assert_array_equal(read_cutout(image(PIXELS[:41, 2:])), PIXELS[:41, 2:])
 
@@ -41,13 +41,13 @@ def test_a_plain_image_is_read_as_astropy_reads_it():
         (image(PIXELS, [f"{'BSCALE':8}= {2.0:>20}", f"{'BZERO':8}= {1.0:>20}"]), PIXELS * 2 + 1),
     ],
 )
-def test_any_other_plain_image_is_read(packed, expected):
+def test_uncommon_uncompressed_images_are_read(packed, expected):
     if expected is None:
         expected = np.arange(63 * 63).reshape(63, 63)
     np.testing.assert_allclose(read_cutout(packed), expected, rtol=1e-6)
 
 
-def test_a_compressed_image_is_refused_by_name_whatever_its_bytes():
+def test_a_compressed_fits_image_is_refused():
     from io import BytesIO
 
     file = BytesIO()
@@ -58,13 +58,13 @@ def test_a_compressed_image_is_refused_by_name_whatever_its_bytes():
     assert caught.value.reason == "fits"
 
 
-def test_no_bytes_of_a_stranger_reach_astropys_reader():
+def test_untrusted_bytes_never_reach_the_reader_of_astropy():
     for path in (Path(__file__).parents[3] / "ztfrep").rglob("*.py"):
         assert "astropy.io" not in path.read_text(), path
 
 
 @pytest.mark.parametrize("keyword", ["NAXIS1", "BITPIX", "NAXIS"])
-def test_a_card_that_is_there_twice_is_refused(keyword):
+def test_a_duplicated_card_is_refused(keyword):
     value = {"NAXIS1": 62, "BITPIX": -64, "NAXIS": 2}[keyword]
     with pytest.raises(AlertError, match=f"{keyword} twice"):
         read_cutout(image(PIXELS, [f"{keyword:8}= {value:>20}"]))
@@ -79,9 +79,9 @@ whole = image(PIXELS)
         (b"", "gzip"),
         (b"hello", "gzip"),
         (whole[: len(whole) // 2], "gzip"),  # cut short
-        (whole[:-4], "gzip"),  # without the end of its sum
+        (whole[:-4], "gzip"),  # without the end of its checksum
         (whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:], "gzip"),  # one bit
-        (gzip.compress(bytes(5_000_000)), "gzip"),  # small, and unpacks to far more
+        (gzip.compress(bytes(5_000_000)), "gzip"),  # small, and decompresses to far more
         (gzip.compress(b"hello" * 2000), "fits"),  # no FITS
         (gzip.compress(gzip.decompress(whole)[:9000]), "fits"),  # fewer pixels than announced
         (gzip.compress(b""), "fits"),
@@ -89,7 +89,7 @@ whole = image(PIXELS)
         (gzip.compress(gzip.decompress(whole).replace(b"  63 ", b"9999 ")), "fits"),
     ],
 )
-def test_a_broken_image_is_refused_by_its_reason(packed, reason):
+def test_a_broken_image_is_refused_with_a_reason(packed, reason):
     with pytest.raises(AlertError) as caught:
         read_cutout(packed)
     assert caught.value.reason == reason
@@ -106,20 +106,20 @@ def test_a_broken_image_is_refused_by_its_reason(packed, reason):
         ((51, 50), 3053.9, 19.8, (12, 63), (0, 50)),  # a corner
     ],
 )
-def test_a_cut_image_is_placed_with_its_alert_in_the_middle(shape, x, y, rows, columns):
-    found = place(shape, x, y)
-    assert [(part.start, part.stop) for part in found] == [rows, columns]
-    # The alert, in the image's own pixels, comes to stand in the middle of the stamp.
+def test_a_smaller_image_is_padded_so_that_its_alert_is_in_the_centre(shape, x, y, rows, columns):
+    slices = cutout_slices(shape, x, y)
+    assert [(part.start, part.stop) for part in slices] == [rows, columns]
+    # The alert, in the image's own pixels, is in the centre of the stamp.
     if shape != (63, 63):
         first_row, first_column = max(0, round(y - 1) - 31), max(0, round(x - 1) - 31)
-        assert found[0].start + round(y - 1) - first_row == 31
-        assert found[1].start + round(x - 1) - first_column == 31
+        assert slices[0].start + round(y - 1) - first_row == 31
+        assert slices[1].start + round(x - 1) - first_column == 31
 
 
 @pytest.mark.parametrize(
     ("shape", "x"), [((64, 63), 100), ((63, 31), 100), ((63, 0), 100), ((63, 50), np.nan)]
 )
-def test_an_image_that_cannot_be_placed_is_refused(shape, x):
+def test_an_image_without_a_valid_position_is_refused(shape, x):
     with pytest.raises(AlertError) as caught:
-        place(shape, x, 100.0)
+        cutout_slices(shape, x, 100.0)
     assert caught.value.reason == "shape"

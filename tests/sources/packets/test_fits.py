@@ -1,4 +1,4 @@
-"""Images of FITS files: as astropy reads them, and safe on hostile bytes."""
+"""Images of FITS files: equal to those of astropy, and safe on hostile bytes."""
 
 import io
 import warnings
@@ -23,13 +23,13 @@ def header(*cards):
     return text + b" " * (-len(text) % 2880)
 
 
-PLAIN = {"SIMPLE": "T", "BITPIX": -32, "NAXIS": 2, "NAXIS1": 5, "NAXIS2": 4}
+TABLE = {"SIMPLE": "T", "BITPIX": -32, "NAXIS": 2, "NAXIS1": 5, "NAXIS2": 4}
 DATA = np.arange(20, dtype=">f4").tobytes().ljust(2880, b"\0")
 
 
 def file(*cards, data=DATA, **values):
     """A file of 4 x 5 pixels; `values` replace or follow those of its cards."""
-    return header(*(card(*item) for item in (PLAIN | values).items()), *cards) + data
+    return header(*(card(*item) for item in (TABLE | values).items()), *cards) + data
 
 
 def by_astropy(raw):
@@ -41,7 +41,7 @@ def by_astropy(raw):
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_a_plain_image_is_read_as_astropy_reads_it(data):
+def test_an_image_is_equal_to_that_of_astropy(data):
     bitpix = data.draw(st.sampled_from(sorted(TYPES)))
     shape = data.draw(st.tuples(st.integers(1, 70), st.integers(1, 70)))
     seed = data.draw(st.integers(0, 2**32))
@@ -56,7 +56,8 @@ def test_a_plain_image_is_read_as_astropy_reads_it(data):
     pixels = pixels.astype(dtype)
     cards = {"SIMPLE": "T", "BITPIX": bitpix, "NAXIS": 2, "NAXIS1": shape[1], "NAXIS2": shape[0]}
     cards |= {f"X{i}": i for i in range(data.draw(st.sampled_from([0, 5, 60, 150])))}
-    scales = st.floats(-1e5, 1e5).filter(lambda value: abs(value) > 1e-5)
+    # Python writes smaller values with a lower-case e, which is not FITS.
+    scales = st.floats(-1e5, 1e5).filter(lambda value: abs(value) > 1e-4)
     if data.draw(st.booleans()):
         cards["BSCALE"] = data.draw(scales)
     if data.draw(st.booleans()):
@@ -67,7 +68,7 @@ def test_a_plain_image_is_read_as_astropy_reads_it(data):
     raw = header(*(card(*item) for item in cards.items())) + pixels.tobytes()
     raw += bytes(-len(raw) % 2880)
     if data.draw(st.booleans()):
-        # The image as an extension, behind an empty primary header.
+        # The image as an extension, after an empty primary header.
         empty = header(card("SIMPLE", "T"), card("BITPIX", 8), card("NAXIS", 0))
         first = "XTENSION= 'IMAGE   '           / an image".ljust(80).encode()
         more = card("PCOUNT", 0) + card("GCOUNT", 1)
@@ -77,15 +78,15 @@ def test_a_plain_image_is_read_as_astropy_reads_it(data):
         )
         raw += pixels.tobytes()
         raw += bytes(-len(raw) % 2880)
-    found = read_image(raw)
-    assert found.dtype == np.float32
+    image = read_image(raw)
+    assert image.dtype == np.float32
     # astropy scales small integers in float32.
-    np.testing.assert_allclose(found, by_astropy(raw), rtol=1e-6, atol=1e-6 * 1e5 * 2**15)
+    np.testing.assert_allclose(image, by_astropy(raw), rtol=1e-6, atol=1e-6 * 1e5 * 2**15)
     if not {"BSCALE", "BZERO"} & set(cards):
-        np.testing.assert_array_equal(found, by_astropy(raw))
+        np.testing.assert_array_equal(image, by_astropy(raw))
 
 
-def test_scale_zero_and_blank_are_applied():
+def test_bscale_bzero_and_blank_are_applied():
     data = np.array([1, 2, -99], ">i2").tobytes().ljust(2880, b"\0")
     raw = file(data=data, BITPIX=16, NAXIS1=3, NAXIS2=1, BSCALE=0.5, BZERO="1D2", BLANK=-99)
     np.testing.assert_array_equal(read_image(raw), [[100.5, 101, np.nan]])
@@ -95,7 +96,7 @@ def test_scale_zero_and_blank_are_applied():
     np.testing.assert_array_equal(read_image(unsigned), [[32769, 32770, 32669]])
 
 
-def test_what_float32_cannot_hold_is_infinite():
+def test_values_beyond_float32_become_infinite():
     data = np.array([1e300, 1.0], ">f8").tobytes().ljust(2880, b"\0")
     raw = file(data=data, BITPIX=-64, NAXIS1=2, NAXIS2=1)
     np.testing.assert_array_equal(read_image(raw), [[np.inf, 1]])
@@ -111,13 +112,13 @@ PIXELS = np.random.default_rng(0).normal(100, 10, (63, 63)).astype(np.float32)
 
 
 @pytest.mark.parametrize("compression", ["RICE_1", "GZIP_1", "HCOMPRESS_1"])
-def test_a_compressed_image_is_refused_by_name(compression):
+def test_compressed_images_are_refused(compression):
     raw = by_astropy_written(fits.CompImageHDU(PIXELS, compression_type=compression))
     with pytest.raises(ValueError, match="a compressed FITS image, which is not read"):
         read_image(raw)
 
 
-def test_tables_and_groups_are_refused_by_name():
+def test_tables_and_random_groups_are_refused():
     table = fits.BinTableHDU.from_columns([fits.Column("a", "E", array=[1.0])])
     with pytest.raises(ValueError, match="extension 'BINTABLE', no image"):
         read_image(by_astropy_written(table))
@@ -161,17 +162,17 @@ def test_tables_and_groups_are_refused_by_name():
         (file(BITPIX=16, BLANK="x"), "BLANK is 'x', no whole number"),
         (header(card("SIMPLE", "T"), card("BITPIX", 8)), "without NAXIS"),
         (header(card("SIMPLE", "T"), card("NAXIS", 2)), "without NAXIS1"),
-        (header(card("SIMPLE", "T"), card("NAXIS", 0)) * 3, "no extension behind"),
+        (header(card("SIMPLE", "T"), card("NAXIS", 0)) * 3, "no extension after"),
     ],
 )
-def test_a_hostile_header_is_refused_in_a_line(raw, message):
+def test_a_hostile_header_is_refused_with_a_message_of_one_line(raw, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_image(raw)
     assert len(str(caught.value)) < 160
     assert str(caught.value).isprintable()
 
 
-def test_a_table_of_a_thousand_million_fields_is_refused_by_its_name():
+def test_a_table_of_a_thousand_million_fields_is_refused():
     first = b"XTENSION= 'BINTABLE'".ljust(80)
     table = header(first, *(card(*i) for i in {"BITPIX": 8, "NAXIS": 2, "TFIELDS": 10**9}.items()))
     empty = header(card("SIMPLE", "T"), card("BITPIX", 8), card("NAXIS", 0))

@@ -1,4 +1,4 @@
-"""Folders of packets: every file is read, or ignored for a reason."""
+"""Folders of packets: every file is read or ignored, with a reason."""
 
 import gzip
 import io
@@ -9,7 +9,7 @@ import pytest
 
 from tests.alert_packets import archive
 from ztfrep.errors import InputError
-from ztfrep.sources.packets.entries import IGNORED_FILES
+from ztfrep.sources.packets.entries import IGNORED_FILE_KINDS
 from ztfrep.sources.packets.folders import behind_links, find_files
 
 AVRO = b"Obj\1"
@@ -40,13 +40,13 @@ def test_archives_and_packets_of_every_name_are_read(tmp_path):
 def test_other_names_are_read_if_their_bytes_are_packets(tmp_path):
     fill(tmp_path, "packet", "1.avro.1")
     fill(tmp_path, "2.packed", data=gzip.compress(AVRO))
-    night = archive(tmp_path / "n.tar.gz", {"1.avro": AVRO})
-    night.rename(tmp_path / "night.part")
-    assert names(tmp_path) == ["1.avro.1", "2.packed", "night.part", "packet"]
+    tar = archive(tmp_path / "n.tar.gz", {"1.avro": AVRO})
+    tar.rename(tmp_path / "unnamed.part")
+    assert names(tmp_path) == ["1.avro.1", "2.packed", "packet", "unnamed.part"]
     assert ignored(tmp_path) == {}
 
 
-def test_what_is_not_read_has_a_kind_and_a_description(tmp_path):
+def test_ignored_files_have_a_kind_and_a_description(tmp_path):
     document = io.BytesIO()
     with zipfile.ZipFile(document, "w") as file:
         file.writestr("xl/workbook.xml", "")
@@ -61,53 +61,53 @@ def test_what_is_not_read_has_a_kind_and_a_description(tmp_path):
     fill(tmp_path, "n", data=b"7z\xbc\xaf\x27\x1c")
     fill(tmp_path, "1.avro")
     os.mkfifo(tmp_path / "pipe.avro")
-    found = find_files(tmp_path)
-    assert [path.name for path in found.packets] == ["1.avro"]
+    files = find_files(tmp_path)
+    assert [path.name for path in files.packets] == ["1.avro"]
     assert ignored(tmp_path) == {
         **dict.fromkeys(["labels.csv", "labels.csv.gz", "labels.xlsx", "empty", "cut.gz"], "other"),
         **dict.fromkeys([".DS_Store", "Thumbs.db", "._1.avro", "__MACOSX/1.avro"], "system"),
         **dict.fromkeys(["old.rar", "n.tar.zst", "n"], "format"),
         "pipe.avro": "special",
     }
-    assert {file.kind for file in found.ignored} <= set(IGNORED_FILES)
-    details = {file.name: file.detail for file in found.ignored}
+    assert {file.kind for file in files.ignored} <= set(IGNORED_FILE_KINDS)
+    details = {file.name: file.detail for file in files.ignored}
     assert details["labels.csv.gz"] == "text that begins 'candid,class\\n'"
     assert details["labels.xlsx"] == "a zip archive"
     assert details["n"] == "a 7z archive"
 
 
 def test_links_are_followed_and_loops_are_not(tmp_path):
-    night, disk = tmp_path / "night", tmp_path / "disk"
-    fill(night, "1.avro")
-    fill(night / "sub", "2.avro")
+    folder, disk = tmp_path / "folder", tmp_path / "disk"
+    fill(folder, "1.avro")
+    fill(folder / "sub", "2.avro")
     fill(disk, "3.avro")
     fill(disk / "deep", "4.avro")
-    (night / "a_link").symlink_to(night / "sub")
-    (night / "disk2").symlink_to(disk)
-    (night / "loop").symlink_to(night)
-    (night / "up").symlink_to(tmp_path)
-    (disk / "deep" / "back").symlink_to(night)
+    (folder / "a_link").symlink_to(folder / "sub")
+    (folder / "disk2").symlink_to(disk)
+    (folder / "loop").symlink_to(folder)
+    (folder / "up").symlink_to(tmp_path)
+    (disk / "deep" / "back").symlink_to(folder)
     (disk / "again").symlink_to(disk / "deep")
-    (night / "gone").symlink_to(tmp_path / "nowhere")
-    (night / "itself").symlink_to(night / "itself")
-    (night / "5.avro").symlink_to(disk / "3.avro")
-    # A folder is read where it stands, and else by the first link to it.
-    assert names(night) == ["1.avro", "5.avro", "disk2/3.avro", "disk2/deep/4.avro", "sub/2.avro"]
+    (folder / "gone").symlink_to(tmp_path / "nowhere")
+    (folder / "itself").symlink_to(folder / "itself")
+    (folder / "5.avro").symlink_to(disk / "3.avro")
+    # A folder is read at its own path, or else by the first link to it.
+    assert names(folder) == ["1.avro", "5.avro", "disk2/3.avro", "disk2/deep/4.avro", "sub/2.avro"]
     links = ["a_link", "disk2/again", "disk2/deep/back", "gone", "itself", "loop", "up"]
-    assert ignored(night) == dict.fromkeys(links, "link")
-    details = {file.name: file.detail for file in find_files(night).ignored}
+    assert ignored(folder) == dict.fromkeys(links, "link")
+    details = {file.name: file.detail for file in find_files(folder).ignored}
     assert details["gone"] == f"a broken link to {tmp_path / 'nowhere'}"
-    (tmp_path / "linked").symlink_to(night)
+    (tmp_path / "linked").symlink_to(folder)
     assert len(find_files(tmp_path / "linked").packets) == 5
 
 
-def test_a_name_that_is_no_text_is_read_and_named(tmp_path):
+def test_a_file_whose_name_is_not_text_is_read(tmp_path):
     for name in (b"caf\xe9.avro", b"caf\xe9.txt"):
         with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
             file.write(b"text")
-    found = find_files(tmp_path)
-    assert [os.fsencode(path.name) for path in found.packets] == [b"caf\xe9.avro"]
-    assert [file.name for file in found.ignored] == ["caf\\udce9.txt"]
+    files = find_files(tmp_path)
+    assert [os.fsencode(path.name) for path in files.packets] == [b"caf\xe9.avro"]
+    assert [file.name for file in files.ignored] == ["caf\\udce9.txt"]
 
 
 def test_a_single_file_is_read_whatever_its_name(tmp_path):
@@ -119,7 +119,7 @@ def test_a_single_file_is_read_whatever_its_name(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read_is_named(tmp_path):
+def test_files_without_permission_are_ignored(tmp_path):
     fill(tmp_path, "1.avro")
     fill(tmp_path, "unknown")
     fill(tmp_path / "closed", "2.avro")
@@ -139,12 +139,12 @@ def test_a_folder_without_packets_is_refused(tmp_path):
         find_files(tmp_path / "empty")
 
 
-def test_files_behind_links_are_known_as_such(tmp_path):
-    fill(tmp_path / "night", "1.avro")
+def test_behind_links_returns_the_files_in_linked_folders(tmp_path):
+    fill(tmp_path / "folder", "1.avro")
     fill(tmp_path / "disk2", "2.avro")
-    (tmp_path / "night" / "more").symlink_to(tmp_path / "disk2", target_is_directory=True)
-    (tmp_path / "start").symlink_to(tmp_path / "night", target_is_directory=True)
+    (tmp_path / "folder" / "more").symlink_to(tmp_path / "disk2", target_is_directory=True)
+    (tmp_path / "start").symlink_to(tmp_path / "folder", target_is_directory=True)
     # The folder itself may be a link.
-    for start in (tmp_path / "night", tmp_path / "start"):
+    for start in (tmp_path / "folder", tmp_path / "start"):
         linked = behind_links(start, find_files(start).packets)
         assert linked == [start / "more" / "2.avro"]

@@ -1,4 +1,4 @@
-"""Alert packets to rows: the features, the series before them, and what is wrong with a packet."""
+"""Packets to alerts and observations: features, prior observations, and reasons of failures."""
 
 import gzip
 import io
@@ -16,24 +16,24 @@ from tests.alert_packets import (
     CANDID,
     alert,
     container,
-    epoch,
+    encode,
     image,
+    observation,
     packet,
     random_stamps,
     schema,
-    written,
 )
-from ztfrep.data import features
+from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.sources.packets.containers import open_container
-from ztfrep.sources.packets.observations import MISSING
-from ztfrep.sources.packets.packet_reader import Packet, read_batches, read_packets
-from ztfrep.sources.packets.packet_tables import REASONS
+from ztfrep.sources.packets.observations import MISSING_REASONS
+from ztfrep.sources.packets.packet_counts import FAILURE_REASONS
+from ztfrep.sources.packets.packet_reader import Packet, decode_batches, decode_packets
 
-INDEX = {name: place for place, name in enumerate(features.NAMES)}
+INDEX = {name: column for column, name in enumerate(ALERCE_FEATURES.names)}
 
 
 def read(*alerts, **options):
-    return read_packets([Packet(f"{i}", packet(a, **options)) for i, a in enumerate(alerts)])
+    return decode_packets([Packet(f"{i}", packet(a, **options)) for i, a in enumerate(alerts)])
 
 
 def feature(batch, name, row=0):
@@ -51,10 +51,10 @@ def test_an_alert_becomes_a_row():
     assert batch.failures == []
 
 
-def test_features_follow_from_the_others_as_alerce_computes_them():
+def test_derived_features_are_those_of_alerce():
     batch = read(alert(ra=266.4, dec=-28.9, ndethist=4, ncovhist=100, fwhm=55.0))
     assert feature(batch, "non_detections") == 96
-    assert feature(batch, "fwhm") == 55  # clipped where it is scaled, not here
+    assert feature(batch, "fwhm") == 55  # clipped only when it is scaled
     sky = SkyCoord(np.float32(266.4) * u.deg, np.float32(-28.9) * u.deg)
     assert feature(batch, "gal_lat") == pytest.approx(sky.galactic.b.deg, abs=1e-4)
     assert feature(batch, "gal_long") == pytest.approx(sky.galactic.l.deg, abs=1e-4)
@@ -83,11 +83,11 @@ FIXED = {"type": "fixed", "name": "sign", "size": 1}
         ("long", [1], [-1, 0], [2**62]),
         ("float", [1.0], [-1.0, 0.0], [0.5, float("inf")]),
         ("double", [1.0], [-1.0, 0.0], [-2.0]),
-        # The number of a symbol says nothing.
+        # The number of a symbol has no meaning.
         ({"type": "enum", "name": "sign", "symbols": ["t", "f"]}, [], [], ["t", "f"]),
     ],
 )
-def test_the_sign_is_one_for_a_faded_source_in_every_form(kind, positive, negative, unknown, where):
+def test_isdiffpos_is_one_for_a_faded_source(kind, positive, negative, unknown, where):
     cases = [(value, 0) for value in positive] + [(value, 1) for value in negative]
     for value, expected in [*cases, *((value, np.nan) for value in unknown)]:
         if where == "candidate":
@@ -96,15 +96,15 @@ def test_the_sign_is_one_for_a_faded_source_in_every_form(kind, positive, negati
             assert counted == np.isnan(expected), value
             assert batch.counts["features.absent"] == 0
         else:
-            told = [epoch(candid=5, isdiffpos=value)]
-            batch = read(alert(history=told), types={f"{where}.isdiffpos": kind})
-        epochs = batch.alerts if where == "candidate" else batch.history
-        found = epochs.metadata[0, INDEX["isdiffpos"]]
-        np.testing.assert_array_equal(found, expected, err_msg=repr(value))
+            prior = [observation(candid=5, isdiffpos=value)]
+            batch = read(alert(prior=prior), types={f"{where}.isdiffpos": kind})
+        observations = batch.alerts if where == "candidate" else batch.prior_observations
+        stored = observations.metadata[0, INDEX["isdiffpos"]]
+        np.testing.assert_array_equal(stored, expected, err_msg=repr(value))
 
 
 @pytest.mark.parametrize("nothing", [None, "", " "])
-def test_a_sign_that_is_not_there_is_absent(nothing):
+def test_a_null_isdiffpos_is_absent(nothing):
     batch = read(alert(isdiffpos=nothing))
     assert np.isnan(feature(batch, "isdiffpos"))
     assert (batch.counts["features.absent"], batch.counts["features.unreadable"]) == (1, 0)
@@ -119,14 +119,14 @@ def test_a_sign_that_is_not_there_is_absent(nothing):
         ({"type": "enum", "name": "e", "symbols": ["a"]}, "a"),
     ],
 )
-def test_a_feature_of_another_type_is_missing_and_counted_never_misread(kind, value):
+def test_a_feature_of_another_type_is_missing_and_counted(kind, value):
     batch = read(alert(rb=value), types={"candidate.rb": kind})
     assert np.isnan(feature(batch, "rb"))
-    counted = {reason: batch.counts[f"features.{reason}"] for reason in MISSING}
+    counted = {reason: batch.counts[f"features.{reason}"] for reason in MISSING_REASONS}
     assert counted == {"sentinel": 0, "absent": 0, "unreadable": 1, "out_of_range": 0}
-    told = [epoch(candid=5, rb=value)]
-    batch = read(alert(history=told), types={"prv_candidates.rb": kind})
-    assert np.isnan(batch.history.metadata[0, INDEX["rb"]])
+    prior = [observation(candid=5, rb=value)]
+    batch = read(alert(prior=prior), types={"prv_candidates.rb": kind})
+    assert np.isnan(batch.prior_observations.metadata[0, INDEX["rb"]])
 
 
 def number_types(value):
@@ -145,8 +145,8 @@ IDS = [*number_types(CANDID), ("double", float(CANDID), "a double"), ("float", 1
 
 @pytest.mark.parametrize(("kind", "value", "words"), IDS)
 @pytest.mark.parametrize("path", ["candid", "candidate.candid", "prv_candidates.candid"])
-def test_an_identifier_of_another_type_is_refused_by_name(path, kind, value, words):
-    one = alert(history=[epoch(candid=CANDID - 1)])
+def test_a_candid_of_another_type_is_refused(path, kind, value, words):
+    one = alert(prior=[observation(candid=CANDID - 1)])
     if path == "candid":
         one["candid"] = value
     elif path == "candidate.candid":
@@ -161,16 +161,16 @@ def test_an_identifier_of_another_type_is_refused_by_name(path, kind, value, wor
 
 @pytest.mark.parametrize(("kind", "value", "words"), number_types(2459000))
 @pytest.mark.parametrize("field", ["jd", "fid"])
-def test_a_date_or_a_filter_of_another_type_is_refused_by_name(field, kind, value, words):
+def test_a_date_or_a_filter_of_another_type_is_refused(field, kind, value, words):
     batch = read(alert(**{field: value}), types={f"candidate.{field}": kind})
     (failure,) = batch.failures
     assert failure.detail == f"candidate.{field} is {words}, not a number"
-    told = [epoch(**{field: value})]
-    batch = read(alert(history=told), types={f"prv_candidates.{field}": kind})
+    prior = [observation(**{field: value})]
+    batch = read(alert(prior=prior), types={f"prv_candidates.{field}": kind})
     assert batch.failures[0].detail == f"prv_candidates.{field} is {words}, not a number"
 
 
-def test_a_name_of_another_type_is_refused_or_read():
+def test_an_object_id_is_a_string_or_bytes():
     for kind, value in (
         ("bytes", b"ZTF20a"),
         ({"type": "fixed", "name": "x", "size": 6}, b"ZTF20a"),
@@ -197,7 +197,7 @@ def test_a_name_of_another_type_is_refused_or_read():
         ({"jd": 1.6e9}, "candidate.jd is 1600000000, no Julian date of ZTF's years"),
     ],
 )
-def test_an_alert_without_identity_or_date_is_refused_by_name(change, detail):
+def test_an_alert_without_identity_or_date_is_refused(change, detail):
     one = alert(candid=CANDID)
     one["candid"] = change.get("candid", CANDID)
     one["candidate"]["candid"] = change.get("again", one["candid"])
@@ -206,30 +206,30 @@ def test_an_alert_without_identity_or_date_is_refused_by_name(change, detail):
     assert failure == ("0", "fields", detail)
 
 
-def test_an_alert_whose_candidate_has_no_identifier_is_read():
+def test_an_alert_whose_candidate_has_no_candid_is_read():
     one = alert(candid=CANDID)
     one["candidate"]["candid"] = None
     assert read(one).alerts.candid.tolist() == [CANDID]
 
 
-def test_epochs_without_a_date_or_an_identifier_are_left_out_and_counted():
-    told = [
-        epoch(58999.5),  # a modified Julian date
-        epoch(float("nan")),
-        epoch(2459001.5),
-        epoch(2459002.5, candid=0),  # a detection, by its magnitude
-        epoch(2459003.5, candid=CANDID),
-        epoch(2459004.5, candid=-1, magpsf=None),  # an upper limit with an invented id
-        epoch(3e6, candid=-1),
+def test_observations_without_a_date_or_a_candid_are_excluded_and_counted():
+    prior = [
+        observation(58999.5),  # a modified Julian date
+        observation(float("nan")),
+        observation(2459001.5),
+        observation(2459002.5, candid=0),  # a detection, by its magnitude
+        observation(2459003.5, candid=CANDID),
+        observation(2459004.5, candid=-1, magpsf=None),  # an upper limit with an invented id
+        observation(3e6, candid=-1),
     ]
-    batch = read(alert(history=told), alert(candid=2, history=told[2:3]))
-    assert batch.history.candid.tolist() == [-1, CANDID, -1, -1]
-    assert batch.history.mjd.tolist() == [59001, 59003, 59004, 59001]
-    assert batch.history.owner.tolist() == [0, 0, 0, 1]
-    assert (batch.counts["epochs.jd"], batch.counts["epochs.candid"]) == (3, 1)
+    batch = read(alert(prior=prior), alert(candid=2, prior=prior[2:3]))
+    assert batch.prior_observations.candid.tolist() == [-1, CANDID, -1, -1]
+    assert batch.prior_observations.mjd.tolist() == [59001, 59003, 59004, 59001]
+    assert batch.prior_observations.alert.tolist() == [0, 0, 0, 1]
+    assert (batch.counts["observations.jd"], batch.counts["observations.candid"]) == (3, 1)
 
 
-def test_what_is_missing_is_nan_and_counted_by_reason():
+def test_missing_features_are_nan_and_counted_by_reason():
     batch = read(
         alert(sgscore1=-999.0, distnr=None, magnr=float("inf"), rb=float("nan")),
         alert(candid=2, ra=400.0, dec=-91.0),
@@ -243,105 +243,105 @@ def test_what_is_missing_is_nan_and_counted_by_reason():
     assert batch.counts["features.out_of_range"] == 3
 
 
-def test_history_is_detections_and_upper_limits():
-    told = [
-        epoch(2459001.5, magpsf=None),
-        epoch(2459002.5, candid=5, magpsf=19.5, isdiffpos="f", ra=10.0, dec=0.0),
+def test_prior_observations_are_detections_and_upper_limits():
+    prior = [
+        observation(2459001.5, magpsf=None),
+        observation(2459002.5, candid=5, magpsf=19.5, isdiffpos="f", ra=10.0, dec=0.0),
     ]
-    batch = read(alert(history=()), alert(candid=2, history=told), alert(candid=3, history=None))
-    assert batch.history.owner.tolist() == [1, 1]
-    assert batch.history.candid.tolist() == [-1, 5]
-    assert batch.history.mjd.tolist() == [59001, 59002]
-    magnitudes = batch.history.metadata[:, INDEX["magpsf"]]
+    batch = read(alert(prior=()), alert(candid=2, prior=prior), alert(candid=3, prior=None))
+    assert batch.prior_observations.alert.tolist() == [1, 1]
+    assert batch.prior_observations.candid.tolist() == [-1, 5]
+    assert batch.prior_observations.mjd.tolist() == [59001, 59002]
+    magnitudes = batch.prior_observations.metadata[:, INDEX["magpsf"]]
     np.testing.assert_array_equal(magnitudes, [np.nan, 19.5])
-    assert batch.history.metadata[1, INDEX["isdiffpos"]] == 1
-    assert np.isfinite(batch.history.metadata[1, INDEX["gal_lat"]])
-    assert np.isnan(batch.history.metadata[:, INDEX["sgscore1"]]).all()
+    assert batch.prior_observations.metadata[1, INDEX["isdiffpos"]] == 1
+    assert np.isfinite(batch.prior_observations.metadata[1, INDEX["gal_lat"]])
+    assert np.isnan(batch.prior_observations.metadata[:, INDEX["sgscore1"]]).all()
 
 
-def test_packets_of_different_schemas_are_read_side_by_side():
+def test_packets_of_different_schemas_are_read_in_one_batch():
     extra = [{"name": "pid", "type": "long"}, {"name": "note", "type": ["null", "string"]}]
     one = Packet("a", packet(alert(candid=1)))
     other = Packet("b", packet(alert(candid=2, pid=9, note="hi"), extra=extra))
-    batch = read_packets([one, other, one])
+    batch = decode_packets([one, other, one])
     assert batch.alerts.candid.tolist() == [1, 2, 1]
     assert batch.failures == []
 
 
-def test_a_file_of_several_alerts_gives_them_all():
+def test_all_alerts_of_a_file_are_read():
     several = [alert(candid=n) for n in range(1, 8)]
-    batch = read_packets([Packet("a", packet(*several))])
+    batch = decode_packets([Packet("a", packet(*several))])
     assert batch.alerts.candid.tolist() == list(range(1, 8))
     np.testing.assert_array_equal(batch.stamps[6], random_stamps(7))
 
 
-def whole(*alerts):
-    return b"".join(written(schema(), one) for one in alerts)
+def encode_records(*alerts):
+    return b"".join(encode(schema(), one) for one in alerts)
 
 
-def test_a_file_is_one_entry_its_alerts_or_one_failure():
+def test_a_damaged_file_of_several_alerts_is_one_failure():
     several = [alert(candid=CANDID + n) for n in range(3)]
-    good = container(schema(), (2, whole(*several[:2])), (1, whole(several[2])))
-    short = container(schema(), (2, whole(*several[:2])), (2, whole(several[2])))
+    good = container(schema(), (2, encode_records(*several[:2])), (1, encode_records(several[2])))
+    short = container(schema(), (2, encode_records(*several[:2])), (2, encode_records(several[2])))
     for bad in (
-        packet(*several) + b"rubbish",
+        packet(*several) + b"garbage",
         packet(*several)[:-5],
         good + good,
         short,
-        container(schema(), (1, whole(several[0])), (1, b"rubbish")),
+        container(schema(), (1, encode_records(several[0])), (1, b"garbage")),
     ):
         before, after = (Packet(n, packet(alert(n, candid=CANDID + 9))) for n in "ac")
-        batch = read_packets([before, Packet("b", bad), after])
+        batch = decode_packets([before, Packet("b", bad), after])
         assert batch.object_id == ["a", "c"]
         assert [failure[:2] for failure in batch.failures] == [("b", "avro")]
-    assert read_packets([Packet("b", good)]).alerts.candid.tolist() == [
+    assert decode_packets([Packet("b", good)]).alerts.candid.tolist() == [
         CANDID + n for n in range(3)
     ]
 
 
-def test_an_alert_that_cannot_be_used_costs_only_itself_of_a_file_of_several():
-    several = [alert(candid=CANDID + n, history=[epoch(2459000.5 + n)]) for n in range(3)]
+def test_an_unusable_alert_costs_no_other_alert_of_its_file():
+    several = [alert(candid=CANDID + n, prior=[observation(2459000.5 + n)]) for n in range(3)]
     several[1]["cutoutScience"] = None
-    batch = read_packets([Packet("b", packet(*several))])
+    batch = decode_packets([Packet("b", packet(*several))])
     assert batch.alerts.candid.tolist() == [CANDID, CANDID + 2]
-    assert batch.history.mjd.tolist() == [59000, 59002]
+    assert batch.prior_observations.mjd.tolist() == [59000, 59002]
     assert [failure.reason for failure in batch.failures] == ["no_stamp"]
 
 
-@pytest.mark.parametrize("limit", ["_MOST_ALERTS", "_MOST_EPOCHS"])
-def test_batches_are_bounded_whatever_the_files_hold(monkeypatch, limit):
+@pytest.mark.parametrize("limit", ["_MAX_ALERTS", "_MAX_OBSERVATIONS"])
+def test_the_size_of_batches_is_limited(monkeypatch, limit):
     monkeypatch.setattr(f"ztfrep.sources.packets.packet_reader.{limit}", 6)
-    one = alert(candid=CANDID, history=[epoch(2459001.5)])
-    files = [Packet("a", container(schema(), (7, whole(one) * 7), packed=True))] * 3
-    batches = list(read_batches(files))
+    one = alert(candid=CANDID, prior=[observation(2459001.5)])
+    files = [Packet("a", container(schema(), (7, encode_records(one) * 7), deflated=True))] * 3
+    batches = list(decode_batches(files))
     assert [len(batch.object_id) for batch in batches] == [7] * 3
-    assert [len(batch.history.mjd) for batch in batches] == [7] * 3
+    assert [len(batch.prior_observations.mjd) for batch in batches] == [7] * 3
     for batch in batches:
         np.testing.assert_array_equal(batch.stamps, [random_stamps(CANDID)] * 7)
-    together = list(read_batches([Packet("a", packet(alert()))] * 3))
+    together = list(decode_batches([Packet("a", packet(alert()))] * 3))
     assert [len(batch.object_id) for batch in together] == [3]
-    assert [len(batch.object_id) for batch in read_batches([])] == [0]
+    assert [len(batch.object_id) for batch in decode_batches([])] == [0]
 
 
-def test_whatever_a_reader_raises_for_one_packet_is_its_reason(monkeypatch):
-    from ztfrep.sources.packets import packet_reader as module
+def test_any_exception_is_the_failure_of_its_packet_except_a_memory_error(monkeypatch):
+    from ztfrep.sources.packets import packet_reader
 
     def broken(data, previous):
         if data == b"broken":
             raise OverflowError("a bug")
         return open_container(data, previous)
 
-    monkeypatch.setattr(module, "open_container", broken)
-    batch = read_packets([Packet("a", b"broken"), Packet("b", packet(alert()))])
+    monkeypatch.setattr(packet_reader, "open_container", broken)
+    batch = decode_packets([Packet("a", b"broken"), Packet("b", packet(alert()))])
     assert batch.failures == [("a", "error", "OverflowError")]
     assert len(batch.object_id) == 1
 
     def without_memory(data, previous):
         raise MemoryError
 
-    monkeypatch.setattr(module, "open_container", without_memory)
+    monkeypatch.setattr(packet_reader, "open_container", without_memory)
     with pytest.raises(MemoryError):
-        read_packets([Packet("a", b"")])
+        decode_packets([Packet("a", b"")])
 
 
 def record(name, *fields, namespace=""):
@@ -366,25 +366,25 @@ DIA = {"name": "diaSource", "type": record("diaSource", {"name": "ra", "type": "
         ("long", "without objectId and candidate"),
     ],
 )
-def test_packets_of_other_surveys_are_named(kind, detail):
-    batch = read_packets([Packet("a", container(kind, (1, b"\0\0")))])
+def test_packets_of_other_surveys_are_refused_with_their_survey(kind, detail):
+    batch = decode_packets([Packet("a", container(kind, (1, b"\0\0")))])
     (failure,) = batch.failures
     assert failure.reason == "survey"
     assert re.search(detail, failure.detail)
     assert "only ZTF's alerts are read" in failure.detail
 
 
-def test_a_packet_with_fields_of_a_broker_is_read():
+def test_a_packet_with_additional_fields_of_a_broker_is_read():
     extra = [{"name": "anomaly_score", "type": ["null", "double"]}]
     kind = schema(extra) | {"name": "topLevelRecord", "namespace": "fink"}
     one = alert(candid=CANDID, anomaly_score=0.5)
-    batch = read_packets([Packet("a", container(kind, (1, written(kind, one))))])
+    batch = decode_packets([Packet("a", container(kind, (1, encode(kind, one))))])
     assert batch.alerts.candid.tolist() == [CANDID]
 
 
-def test_a_packet_in_the_form_of_the_stream_is_named():
-    data = b"\0\0\0\0\7" + whole(alert())
-    (failure,) = read_packets([Packet("a", data)]).failures
+def test_a_packet_in_wire_form_is_refused_with_advice():
+    data = b"\0\0\0\0\7" + encode_records(alert())
+    (failure,) = decode_packets([Packet("a", data)]).failures
     assert failure.reason == "wire"
     assert "the stream's form (schema number 7), without its schema; save" in failure.detail
 
@@ -404,13 +404,13 @@ def test_a_packet_in_the_form_of_the_stream_is_named():
         (b"Obj\1", "header is damaged or cut short"),
     ],
 )
-def test_a_file_of_another_kind_is_named(data, detail):
-    (failure,) = read_packets([Packet("a", data)]).failures
+def test_a_file_of_another_format_is_described(data, detail):
+    (failure,) = decode_packets([Packet("a", data)]).failures
     assert failure.reason == "avro"
     assert detail in failure.detail
 
 
-def test_a_cut_stamp_is_padded_about_its_alert_with_a_mask():
+def test_a_smaller_stamp_is_padded_with_masked_pixels():
     pixels = random_stamps(4, (63, 50))
     batch = read(alert(stamps=[image(p) for p in pixels], xpos=3053.0))
     np.testing.assert_array_equal(batch.stamps[0, :, :, :50], pixels)
@@ -433,7 +433,7 @@ def test_pixels_without_data_are_masked_and_counted_by_reason():
 good = image(random_stamps(1)[0])
 
 
-def with_bytes_behind(data):
+def with_bytes_after_record(data):
     """The same packet, with three bytes in its block that no record claims."""
     sync = data[-16:]
     header = data[: data.index(sync) + 16]
@@ -451,7 +451,7 @@ def with_bytes_behind(data):
         (b"<html>" * 50, "avro"),
         (packet(alert())[:-30], "avro"),  # cut short
         (packet(), "avro"),  # a file without a record
-        (with_bytes_behind(packet(alert())), "avro"),  # more than its schema tells of
+        (with_bytes_after_record(packet(alert())), "avro"),  # more bytes than its schema has
         (packet(alert(object_id="")), "fields"),
         (packet(alert(object_id="x" * 100)), "fields"),
         (packet(alert(candid=-4)), "fields"),
@@ -464,24 +464,24 @@ def with_bytes_behind(data):
         (packet(alert(stamps=[image(random_stamps(1, (70, 70))[0])] * 3)), "shape"),
     ],
 )
-def test_a_bad_packet_costs_itself_alone_and_is_named(data, reason):
+def test_a_bad_packet_costs_no_other_packet_and_has_a_reason(data, reason):
     before, after = (Packet(name, packet(alert(candid=n))) for name, n in (("a", 1), ("c", 3)))
-    batch = read_packets([before, Packet("b", data), after])
+    batch = decode_packets([before, Packet("b", data), after])
     assert batch.alerts.candid.tolist() == [1, 3]
     np.testing.assert_array_equal(batch.stamps, [random_stamps(1), random_stamps(3)])
     assert [(failure.name, failure.reason) for failure in batch.failures] == [("b", reason)]
-    assert reason in REASONS
+    assert reason in FAILURE_REASONS
 
 
-def test_no_packets_are_an_empty_batch():
-    assert read_packets([]).stamps.shape == (0, 3, 63, 63)
-    assert read_packets([Packet("a", b"")]).alerts.metadata.shape == (0, 26)
+def test_no_packets_give_an_empty_batch():
+    assert decode_packets([]).stamps.shape == (0, 3, 63, 63)
+    assert decode_packets([Packet("a", b"")]).alerts.metadata.shape == (0, 26)
 
 
 @pytest.mark.skipif(
     "ZTFREP_REAL_DATA" not in os.environ, reason="ZTFREP_REAL_DATA names no folder of real alerts"
 )
-def test_real_packets_are_what_fastavro_and_astropy_read():
+def test_real_packets_are_equal_to_those_of_fastavro_and_astropy():
     import warnings
 
     from astropy.io import fits
@@ -490,23 +490,23 @@ def test_real_packets_are_what_fastavro_and_astropy_read():
     from ztfrep.sources.packets.folders import find_files
 
     files = find_files(Path(os.environ["ZTFREP_REAL_DATA"]) / "real-alerts").packets
-    chosen = [item for item in read_files(files) if isinstance(item, Packet)][::20]
-    batch = read_packets(chosen)
+    packets = [item for item in read_files(files) if isinstance(item, Packet)][::20]
+    batch = decode_packets(packets)
     assert batch.failures == []
-    row = 0
-    for place, one in enumerate(chosen):
+    n_prior = 0
+    for row, one in enumerate(packets):
         expected = next(fastavro.reader(io.BytesIO(one.data)))
         candidate = expected["candidate"]
-        assert batch.alerts.candid[place] == expected["candid"]
+        assert batch.alerts.candid[row] == expected["candid"]
         for name in ("magpsf", "ra", "distnr", "ndethist", "chinr", "sgscore3"):
             value = candidate[name]
             missing = value is None or value == -999
-            found = feature(batch, name, place)
-            assert np.isnan(found) if missing else found == value
-        for epoch_ in expected["prv_candidates"] or []:
-            assert batch.history.candid[row] == (epoch_["candid"] or -1)
-            assert batch.history.owner[row] == place
-            row += 1
+            stored = feature(batch, name, row)
+            assert np.isnan(stored) if missing else stored == value
+        for prior in expected["prv_candidates"] or []:
+            assert batch.prior_observations.candid[n_prior] == (prior["candid"] or -1)
+            assert batch.prior_observations.alert[n_prior] == row
+            n_prior += 1
         packed = expected["cutoutDifference"]["stampData"]
         raw = io.BytesIO(gzip.decompress(packed))
         with (
@@ -516,5 +516,5 @@ def test_real_packets_are_what_fastavro_and_astropy_read():
             image_ = np.array(units[0].data)
         if image_.shape == (63, 63):
             usable = np.abs(image_) < 1e30
-            np.testing.assert_array_equal(batch.stamps[place, 2][usable], image_[usable])
-    assert row == len(batch.history.mjd)
+            np.testing.assert_array_equal(batch.stamps[row, 2][usable], image_[usable])
+    assert n_prior == len(batch.prior_observations.mjd)

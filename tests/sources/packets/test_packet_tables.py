@@ -1,4 +1,4 @@
-"""Nights of packets as two tables: each alert once, each epoch once, all accounted for."""
+"""Packets as two tables: each alert and each observation once, everything counted."""
 
 import csv
 import os
@@ -13,27 +13,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.alert_packets import CANDID, alert, epoch, image, packet, random_stamps
-from ztfrep.data import features
-from ztfrep.data.alert_schema import CLASSES, SPLITS
+from tests.alert_packets import CANDID, alert, image, observation, packet, random_stamps
+from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
+from ztfrep.data.splits import SPLITS, Splitting
 from ztfrep.errors import InputError
-from ztfrep.sources.packets.archives import readers
-from ztfrep.sources.packets.batch_store import INFO, fill_spool
-from ztfrep.sources.packets.entries import IGNORED_FILES, IGNORED_MEMBERS, Ignored
+from ztfrep.sources.packets.archives import make_readers
+from ztfrep.sources.packets.batch_store import TABLE_INFO, fill_batch_store
+from ztfrep.sources.packets.entries import IGNORED_FILE_KINDS, IGNORED_MEMBER_KINDS, IgnoredEntry
 from ztfrep.sources.packets.folders import find_files
-from ztfrep.sources.packets.labels import no_labels, read_labels
+from ztfrep.sources.packets.label_reader import read_labels
+from ztfrep.sources.packets.labels import no_labels
 from ztfrep.sources.packets.packet_reader import Failure, Packet
-from ztfrep.sources.packets.packet_tables import Splitting, write_nights
+from ztfrep.sources.packets.packet_tables import write_packet_tables
 
 
-class Written:
+class Tables:
     """The two tables of some packets, and what was counted."""
 
-    def __init__(self, folder, *given, labels=None, **options):
+    def __init__(self, folder, *items, labels=None, **options):
         self.paths = [folder / "stamps.parquet", folder / "series.parquet"]
-        self.counts = write_nights(
-            [partial(list, items) for items in given],
+        self.counts = write_packet_tables(
+            [partial(list, part) for part in items],
             labels or no_labels(),
             *self.paths,
             folder / "bad.csv",
@@ -41,7 +43,7 @@ class Written:
                 "splitting": Splitting(0.1, 2, 1),
                 "max_bad_fraction": 0.01,
                 "threads": 1,
-                "source": "here",
+                "source": "a folder",
             }
             | options,
         )
@@ -58,65 +60,67 @@ def labels(folder, text):
     return read_labels(path, "class")
 
 
-def many(n):
+def make_alerts(n):
     """One alert each of n objects."""
     return [alert(f"ZTF{i:04d}", candid=CANDID + 1000 + i, jd=2459000.5 + i) for i in range(n)]
 
 
-def by_last_digits(table):
+def labels_by_last_digits(table):
     """The labels of a table's alerts."""
     frame = table.identity()
     return frame.set_index(frame["candid"] - CANDID)["label"]
 
 
-def test_alerts_become_two_tables_of_one_schema(tmp_path):
-    told = [epoch(2459001.5), epoch(2459002.5, candid=CANDID + 5, magpsf=19.5)]
-    one = alert("A", candid=CANDID + 9, jd=2459010.5, magpsf=17.0, history=told)
+def test_alerts_are_written_to_two_tables_of_one_schema(tmp_path):
+    prior = [observation(2459001.5), observation(2459002.5, candid=CANDID + 5, magpsf=19.5)]
+    one = alert("A", candid=CANDID + 9, jd=2459010.5, magpsf=17.0, prior=prior)
     two = alert("A", candid=CANDID + 10, jd=2459020.5, fid=2)
-    found = Written(tmp_path, packets(two, one))
-    alerts = found.stamps.identity()
+    tables = Tables(tmp_path, packets(two, one))
+    alerts = tables.stamps.identity()
     assert alerts["candid"].tolist() == [CANDID + 9, CANDID + 10]
     assert alerts["detection"].tolist() == [2, 3]
     assert alerts["has_stamps"].all()
-    series = found.series.identity()
+    series = tables.series.identity()
     assert series["mjd"].tolist() == [59001, 59002, 59010, 59020]
     assert (series["candid"] - CANDID).fillna(-1).tolist() == [-1, 5, 9, 10]
     assert series["detection"].tolist() == [0, 1, 2, 3]
     assert series["has_stamps"].tolist() == [False, False, True, True]
-    magnitude = found.series.features()[:, features.NAMES.index("magpsf")]
+    magnitude = tables.series.features()[:, ALERCE_FEATURES.index("magpsf")]
     np.testing.assert_array_equal(magnitude, [np.nan, 19.5, 17.0, 1.0])
-    stamps = np.concatenate(list(found.stamps.stamps()))
+    stamps = np.concatenate(list(tables.stamps.stamps()))
     np.testing.assert_array_equal(stamps, [random_stamps(CANDID + n) for n in (9, 10)])
-    with pytest.raises(ValueError, match="stamps are in the stamps table, by candid"):
-        next(found.series.stamps())
-    for table in (found.stamps, found.series):
+    with pytest.raises(InputError, match="whose stamps are in the stamps table"):
+        next(tables.series.stamps())
+    for table in (tables.stamps, tables.series):
         assert table.info.scaling == "counts"
-        assert table.info.feature_unit == features.PHYSICAL
+        assert table.info.feature_unit == PHYSICAL
 
 
-def test_values_that_no_table_may_hold_are_null_or_left_out(tmp_path):
-    """A count below zero is null, an epoch beyond all dates is left out; the alerts stay."""
-    past = [epoch(9e99, candid=CANDID + 3), epoch(-1.0, candid=CANDID + 4)]
-    odd = alert("A", candid=CANDID + 1, ndethist=-3, magpsf=-999.0, history=past)
-    found = Written(tmp_path, packets(odd, alert("B", candid=CANDID + 2)))
-    series = found.series.identity()
+def test_invalid_values_are_null_and_invalid_observations_are_excluded(tmp_path):
+    """A count below zero is null, an observation without a valid date is excluded."""
+    past = [observation(9e99, candid=CANDID + 3), observation(-1.0, candid=CANDID + 4)]
+    odd = alert("A", candid=CANDID + 1, ndethist=-3, magpsf=-999.0, prior=past)
+    tables = Tables(tmp_path, packets(odd, alert("B", candid=CANDID + 2)))
+    series = tables.series.identity()
     assert (series["candid"] - CANDID).tolist() == [1, 2]
-    assert found.counts["history"]["left_out_jd"] == 2
-    values = found.stamps.features()
+    assert tables.counts["prior_observations"]["excluded_jd"] == 2
+    values = tables.stamps.features()
     for name in ("ndethist", "non_detections", "magpsf"):
-        assert np.isnan(values[0, features.NAMES.index(name)])
+        assert np.isnan(values[0, ALERCE_FEATURES.index(name)])
 
 
-def test_every_table_on_the_way_keeps_identifiers_as_integers(tmp_path):
-    fill_spool(
-        [partial(list, packets(alert(history=[epoch(), epoch(candid=CANDID)])))], tmp_path, 1
+def test_every_table_of_the_batch_store_has_integer_candids(tmp_path):
+    fill_batch_store(
+        [partial(list, packets(alert(prior=[observation(), observation(candid=CANDID)])))],
+        tmp_path,
+        1,
     )
     written = {path.name.split("-")[0]: pq.read_schema(path) for path in tmp_path.glob("*.parquet")}
     assert {name for name, schema in written.items() if "candid" in schema.names} == {
         "alerts",
         "detections",
     }
-    for schema in [*written.values(), INFO.schema()]:
+    for schema in [*written.values(), TABLE_INFO.schema()]:
         if "candid" in schema.names:
             assert schema.field("candid").type == pa.int64()
     of_alerts = labels(tmp_path, f"candid,class\n{CANDID},SN\n").alerts
@@ -128,10 +132,11 @@ def test_every_table_on_the_way_keeps_identifiers_as_integers(tmp_path):
 def test_ids_near_2_to_the_62_are_the_same_in_both_tables_and_in_frames(tmp_path_factory, candids):
     stamps = [image(pixels) for pixels in random_stamps(1)]
     alerts = [
-        alert(f"ZTF{i}", candid=c, stamps=stamps, history=[epoch()]) for i, c in enumerate(candids)
+        alert(f"ZTF{i}", candid=c, stamps=stamps, prior=[observation()])
+        for i, c in enumerate(candids)
     ]
-    found = Written(tmp_path_factory.mktemp("nights"), packets(*alerts))
-    for table in (found.stamps, found.series):
+    tables = Tables(tmp_path_factory.mktemp("packets"), packets(*alerts))
+    for table in (tables.stamps, tables.series):
         frame = table.identity()
         assert set(frame["candid"].dropna().tolist()) == candids
         assert {f"ZTF{i}": c for i, c in enumerate(candids)} == {
@@ -139,77 +144,77 @@ def test_ids_near_2_to_the_62_are_the_same_in_both_tables_and_in_frames(tmp_path
         }
 
 
-def test_every_epoch_is_there_once_however_often_packets_tell_of_it(tmp_path):
-    limit, detection = epoch(2459001.5), epoch(2459002.5, candid=CANDID + 5)
-    # The detection came as an alert as well; a limit was told where there was a detection.
-    wrong = epoch(2459002.5)
+def test_every_observation_is_written_once(tmp_path):
+    limit, detection = observation(2459001.5), observation(2459002.5, candid=CANDID + 5)
+    # The detection is an alert too; there is an upper limit at the time of a detection.
+    wrong = observation(2459002.5)
     alerts = [
-        alert("A", candid=CANDID + 5, jd=2459002.5, history=[limit, limit]),
-        alert("A", candid=CANDID + 9, history=[limit, detection]),
+        alert("A", candid=CANDID + 5, jd=2459002.5, prior=[limit, limit]),
+        alert("A", candid=CANDID + 9, prior=[limit, detection]),
         alert(
             "A",
             candid=CANDID + 10,
             jd=2459020.5,
-            history=[limit, wrong, epoch(2459003.5, candid=CANDID + 6)],
+            prior=[limit, wrong, observation(2459003.5, candid=CANDID + 6)],
         ),
         alert(
             "A",
             candid=CANDID + 11,
             jd=2459021.5,
-            history=[epoch(2459003.5, candid=CANDID + 6), epoch(2459003.5)],
+            prior=[observation(2459003.5, candid=CANDID + 6), observation(2459003.5)],
         ),
-        # The same night of another object is another epoch.
-        alert("B", candid=CANDID + 12, history=[limit]),
+        # The same date of another object is another observation.
+        alert("B", candid=CANDID + 12, prior=[limit]),
     ]
-    found = Written(tmp_path, packets(*alerts))
-    series = found.series.identity()
-    of_a = series[series["object_id"] == "A"]
-    assert (of_a["candid"] - CANDID).fillna(-1).tolist() == [-1, 5, 6, 9, 10, 11]
+    tables = Tables(tmp_path, packets(*alerts))
+    series = tables.series.identity()
+    series_of_a = series[series["object_id"] == "A"]
+    assert (series_of_a["candid"] - CANDID).fillna(-1).tolist() == [-1, 5, 6, 9, 10, 11]
     assert len(series) == 8
-    assert found.counts["history"] == {
+    assert tables.counts["prior_observations"] == {
         "read": 10,
-        "left_out_jd": 0,
-        "left_out_candid": 0,
+        "excluded_jd": 0,
+        "excluded_candid": 0,
         "repeated": 7,
-        "kept_detections": 1,
-        "kept_upper_limits": 2,
+        "prior_detections": 1,
+        "upper_limits": 2,
     }
 
 
-def test_an_alert_that_comes_twice_is_written_once_the_first_of_them(tmp_path):
+def test_of_a_repeated_alert_the_first_is_written(tmp_path):
     first, again = (
         alert("A", candid=CANDID + 7, magpsf=18.0),
         alert("A", candid=CANDID + 7, magpsf=15.0),
     )
     # The last of one batch, and the first of the next.
-    found = Written(tmp_path, packets(*many(511), first, again, *many(600)[511:]))
-    counts = found.counts["packets"]
+    tables = Tables(tmp_path, packets(*make_alerts(511), first, again, *make_alerts(600)[511:]))
+    counts = tables.counts["packets"]
     assert (counts["read"], counts["written"], counts["duplicates"]) == (602, 601, 1)
-    alerts = found.stamps.identity()
+    alerts = tables.stamps.identity()
     row = int(np.flatnonzero(alerts["candid"] == CANDID + 7)[0])
-    assert found.stamps.features()[row, features.NAMES.index("magpsf")] == 18.0
+    assert tables.stamps.features()[row, ALERCE_FEATURES.index("magpsf")] == 18.0
 
 
-def test_every_packet_is_accounted_for_and_bad_ones_are_named(tmp_path):
-    bad = packet(alert(candid=CANDID + 3, stamps=[b"no", b"gzip", b"here"]))
-    given = [
-        *packets(*many(300)),
+def test_every_packet_is_counted_and_bad_ones_are_listed(tmp_path):
+    bad = packet(alert(candid=CANDID + 3, stamps=[b"no", b"gzip", b"at all"]))
+    items = [
+        *packets(*make_alerts(300)),
         Packet("b.avro", bad),
         Failure("a.tar.gz", "archive", "cut\nshort"),
     ]
-    found = Written(tmp_path, given, broken_archives="keep")
-    counts = found.counts["packets"]
+    tables = Tables(tmp_path, items, broken_archives="keep")
+    counts = tables.counts["packets"]
     assert counts["read"] == counts["written"] + counts["duplicates"] + counts["bad"] == 302
     assert (counts["bad_gzip"], counts["bad_archive"], counts["bad"]) == (1, 1, 2)
     with (tmp_path / "bad.csv").open() as file:
         rows = list(csv.reader(file))
     assert sorted(row[:2] for row in rows[1:]) == [["a.tar.gz", "archive"], ["b.avro", "gzip"]]
-    assert found.stamps.rows == 300
+    assert tables.stamps.rows == 300
 
 
-def test_a_broken_archive_stops_unless_it_is_to_be_kept(tmp_path, caplog):
-    given = [
-        *packets(*many(300)),
+def test_a_broken_archive_is_an_error_unless_broken_archives_is_keep(tmp_path, caplog):
+    items = [
+        *packets(*make_alerts(300)),
         Failure("b.tar", "archive", "cut"),
         Failure("a.tar", "archive", "x"),
     ]
@@ -217,37 +222,40 @@ def test_a_broken_archive_stops_unless_it_is_to_be_kept(tmp_path, caplog):
         r"2 broken archives, the first is a\.tar: x; .*bad\.csv.*sources\.alerts\.broken_archives"
     )
     with pytest.raises(InputError, match=match):
-        Written(tmp_path, given)
+        Tables(tmp_path, items)
     assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
-    found = Written(tmp_path, given, broken_archives="keep")
-    assert found.counts["packets"]["bad_archive"] == 2
+    tables = Tables(tmp_path, items, broken_archives="keep")
+    assert tables.counts["packets"]["bad_archive"] == 2
     assert "the first is a.tar: x" in caplog.text
     # They are bad packets too.
     with pytest.raises(InputError, match=r"2 of 302 packets.*2 archive"):
-        Written(tmp_path, given, broken_archives="keep", max_bad_fraction=0.001)
+        Tables(tmp_path, items, broken_archives="keep", max_bad_fraction=0.001)
     with pytest.raises(InputError, match=r"no alert that can be read.*a\.tar: x"):
-        Written(tmp_path, given[300:], broken_archives="keep", max_bad_fraction=1.0)
+        Tables(tmp_path, items[300:], broken_archives="keep", max_bad_fraction=1.0)
 
 
-def test_what_is_ignored_is_named_and_counted_and_is_no_bad_packet(tmp_path, caplog):
-    given = [
-        *packets(*many(60)),
-        *(Ignored(f"n.tar:{i}.txt", "other", "text") for i in range(50)),
-        Ignored("n.tar:in.tar", "nested", "too deep"),
+def test_ignored_entries_are_listed_and_counted_apart_from_bad_packets(tmp_path, caplog):
+    items = [
+        *packets(*make_alerts(60)),
+        *(IgnoredEntry(f"n.tar:{i}.txt", "other", "text") for i in range(50)),
+        IgnoredEntry("n.tar:in.tar", "nested", "too deep"),
         Counter({"files": 2, "members.seen": 61, "members.read": 10}),
     ]
-    files = [Ignored("x.7z", "format", "a 7z archive"), Ignored("notes.txt", "other", "text")]
-    found = Written(tmp_path, given, ignored=files, max_bad_fraction=0.0)
-    assert found.counts["files"] == {
+    files = [
+        IgnoredEntry("x.7z", "format", "a 7z archive"),
+        IgnoredEntry("notes.txt", "other", "text"),
+    ]
+    tables = Tables(tmp_path, items, ignored=files, max_bad_fraction=0.0)
+    assert tables.counts["files"] == {
         **{"seen": 4, "read": 2, "ignored": 2},
-        **{f"ignored_{kind}": int(kind in ("format", "other")) for kind in IGNORED_FILES},
+        **{f"ignored_{kind}": int(kind in ("format", "other")) for kind in IGNORED_FILE_KINDS},
     }
-    assert found.counts["members"] == {
+    assert tables.counts["members"] == {
         **{"seen": 61, "read": 10, "ignored": 51},
-        **{f"ignored_{kind}": 0 for kind in IGNORED_MEMBERS},
+        **{f"ignored_{kind}": 0 for kind in IGNORED_MEMBER_KINDS},
         **{"ignored_other": 50, "ignored_nested": 1},
     }
-    assert found.counts["packets"]["bad"] == 0
+    assert tables.counts["packets"]["bad"] == 0
     with (tmp_path / "bad.csv").open() as file:
         rows = list(csv.reader(file))
     assert len(rows) == 1 + 51 + 2
@@ -260,55 +268,62 @@ def test_what_is_ignored_is_named_and_counted_and_is_no_bad_packet(tmp_path, cap
 
 
 @pytest.mark.parametrize("name", ["caf\udce9.avro", "\ud800", "a\x1b[31m\nb", "x" * 100_000])
-def test_a_name_of_any_kind_can_be_listed(tmp_path, name):
-    given = [*packets(*many(5)), Failure(name, "avro", name), Ignored(name, "other", name)]
-    Written(tmp_path, given, max_bad_fraction=0.5)
+def test_any_name_can_be_listed(tmp_path, name):
+    items = [
+        *packets(*make_alerts(5)),
+        Failure(name, "avro", name),
+        IgnoredEntry(name, "other", name),
+    ]
+    Tables(tmp_path, items, max_bad_fraction=0.5)
     with (tmp_path / "bad.csv").open(encoding="utf-8") as file:
         rows = list(csv.reader(file))
     assert len(rows) == 3
     assert all(cell.isprintable() and len(cell) <= 1000 for row in rows for cell in row)
 
 
-def test_a_file_of_an_alert_and_rubbish_is_one_entry(tmp_path):
-    given = [*packets(*many(300)), Packet("b.avro", packet(alert(candid=CANDID + 3)) + b"rubbish")]
-    counts = Written(tmp_path, given).counts["packets"]
+def test_a_file_of_an_alert_and_garbage_is_counted_once(tmp_path):
+    items = [
+        *packets(*make_alerts(300)),
+        Packet("b.avro", packet(alert(candid=CANDID + 3)) + b"garbage"),
+    ]
+    counts = Tables(tmp_path, items).counts["packets"]
     assert (counts["read"], counts["written"], counts["bad"]) == (301, 300, 1)
 
 
-def test_too_many_bad_packets_stop_with_the_count_and_leave_the_list(tmp_path):
-    given = [*packets(*many(50)), Packet("b.avro", b"")]
+def test_too_many_bad_packets_are_an_error_and_the_list_is_written(tmp_path):
+    items = [*packets(*make_alerts(50)), Packet("b.avro", b"")]
     with pytest.raises(InputError, match=r"1 of 51 packets.*1 avro.*at most 1.00%.*bad.csv"):
-        Written(tmp_path, given)
+        Tables(tmp_path, items)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv"]
-    assert Written(tmp_path, given, max_bad_fraction=0.02).stamps.rows == 50
+    assert Tables(tmp_path, items, max_bad_fraction=0.02).stamps.rows == 50
 
 
-@pytest.mark.parametrize("given", [[], [Packet("a", b"")]])
-def test_no_alert_at_all_is_refused_whatever_the_fraction(tmp_path, given):
+@pytest.mark.parametrize("items", [[], [Packet("a", b"")]])
+def test_no_readable_alert_is_an_error_whatever_the_fraction(tmp_path, items):
     with pytest.raises(InputError, match="no alert that can be read"):
-        Written(tmp_path, given, max_bad_fraction=1.0)
+        Tables(tmp_path, items, max_bad_fraction=1.0)
 
 
-def test_labels_reach_their_alerts_and_their_objects(tmp_path):
+def test_labels_of_alerts_are_written_for_alerts_and_objects(tmp_path):
     alerts = [
-        *many(40),
+        *make_alerts(40),
         alert("ZTF0000", candid=CANDID + 1, jd=2459500.5),
         alert("ZTF0001", candid=CANDID + 2, jd=2459500.5),
     ]
     rows = [f"{CANDID + 1000 + i},{'SN' if i % 2 else 'bogus'}" for i in range(30)]
     others = [(2, "AGN"), (77, "SN"), (1035, "kilonova"), (1036, "")]
     text = "\n".join(["candid,class", *rows, *(f"{CANDID + n},{name}" for n, name in others)])
-    found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
-    stamps = by_last_digits(found.stamps)
+    tables = Tables(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
+    stamps = labels_by_last_digits(tables.stamps)
     assert stamps[1000] == 4
     assert stamps[1001] == 1
     assert stamps[1] == -1  # its object has a label, it has none
     assert stamps[2] == 0
     assert (stamps[[1035, 1036, 1039]] == -1).all()
-    series = found.series.identity().groupby("object_id")["label"].agg(["min", "max"])
+    series = tables.series.identity().groupby("object_id")["label"].agg(["min", "max"])
     assert series.loc["ZTF0000"].tolist() == [4, 4]
     assert series.loc["ZTF0001"].tolist() == [-1, -1]  # two classes are none
-    assert found.counts["labels"] == {
+    assert tables.counts["labels"] == {
         "rows": 34,
         "rows_malformed": 0,
         "rows_without_class": 1,
@@ -317,42 +332,44 @@ def test_labels_reach_their_alerts_and_their_objects(tmp_path):
         "rows_labelled": 32,
         "other_classes": 1,
         "comment_lines": 0,
-        "respelled_ids": 0,
+        "normalised_ids": 0,
         "contradictory_ids": 0,
         "rows_matched": 31,
         "rows_unmatched": 1,
-        "alerts_unlike_their_object": 0,
+        "alerts_contradicting_their_object": 0,
         "other_classes_by_name": {"kilonova": 1},
         "alerts": 31,
         "objects": 29,
         "contradictory_objects": 1,
-        "objects_too_rare_to_hold_out": 0,
+        "objects_of_too_rare_classes": 0,
     }
-    by_class = [f"kept_objects_{name}" for name in CLASSES]
-    series = [found.counts["series"][split] for split in SPLITS]
+    by_class = [f"objects_{name}" for name in CLASSES]
+    series = [tables.counts["series"][split] for split in SPLITS]
     # An object whose alerts contradict each other counts for no class.
     assert [sum(each[name] for each in series) for name in by_class] == [0, 14, 0, 0, 15]
 
 
-def test_no_labels_have_the_same_counts_all_zero(tmp_path):
-    first = Written(tmp_path, packets(*many(5)), labels=labels(tmp_path, "oid,class\nZTF0001,SN"))
-    second = Written(tmp_path, packets(*many(5)))
+def test_without_labels_all_counts_of_labels_are_zero(tmp_path):
+    first = Tables(
+        tmp_path, packets(*make_alerts(5)), labels=labels(tmp_path, "oid,class\nZTF0001,SN")
+    )
+    second = Tables(tmp_path, packets(*make_alerts(5)))
     assert first.counts["labels"].keys() == second.counts["labels"].keys()
     names = second.counts["labels"].pop("other_classes_by_name")
     assert (names, set(second.counts["labels"].values())) == ({}, {0})
 
 
-def test_labels_of_objects_reach_all_their_alerts(tmp_path):
-    alerts = [*many(20), alert("ZTF0003", candid=CANDID + 1)]
+def test_the_label_of_an_object_is_that_of_all_its_alerts(tmp_path):
+    alerts = [*make_alerts(20), alert("ZTF0003", candid=CANDID + 1)]
     text = "\n".join(["object_id,class", *(f"ZTF{i:04d},VS" for i in range(10))])
-    found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
-    assert by_last_digits(found.stamps)[[1, 1003, 1015]].tolist() == [2, 2, -1]
-    assert found.counts["labels"]["objects"] == 10
+    tables = Tables(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
+    assert labels_by_last_digits(tables.stamps)[[1, 1003, 1015]].tolist() == [2, 2, -1]
+    assert tables.counts["labels"]["objects"] == 10
 
 
-def test_an_alerts_own_label_comes_before_that_of_its_object(tmp_path, caplog):
+def test_the_label_of_an_alert_has_priority_over_that_of_its_object(tmp_path, caplog):
     alerts = [
-        *many(20),
+        *make_alerts(20),
         alert("ZTF0003", candid=CANDID + 1, jd=2459500.5),
         alert("ZTF0003", candid=CANDID + 2, jd=2459501.5),
     ]
@@ -364,21 +381,21 @@ def test_an_alerts_own_label_comes_before_that_of_its_object(tmp_path, caplog):
 {CANDID + 1004},,VS
 ,ZTF0004,VS
 """
-    found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
-    # Of the second alert's own rows one contradicts the other.
-    assert by_last_digits(found.stamps)[[1003, 1, 2, 1004]].tolist() == [1, 4, -1, 2]
-    series = found.series.identity().set_index("object_id")["label"]
+    tables = Tables(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
+    # The second alert has two rows that contradict each other.
+    assert labels_by_last_digits(tables.stamps)[[1003, 1, 2, 1004]].tolist() == [1, 4, -1, 2]
+    series = tables.series.identity().set_index("object_id")["label"]
     assert set(series["ZTF0003"]) == {1}
-    counts = found.counts["labels"]
-    assert counts["alerts_unlike_their_object"] == 1
+    counts = tables.counts["labels"]
+    assert counts["alerts_contradicting_their_object"] == 1
     assert (counts["rows_matched"], counts["contradictory_objects"]) == (6, 0)
-    assert "1 alerts have a label of their own, unlike their object's" in caplog.text
+    assert "1 alerts have another label than their object; their own is used" in caplog.text
 
 
-def test_labels_that_match_no_alert_are_refused_before_a_table_is_written(tmp_path):
+def test_labels_that_match_no_alert_are_an_error_before_a_table_is_written(tmp_path):
     text = f"candid,class\n{CANDID + 1},SN\n{CANDID + 3},VS\n"
     with pytest.raises(InputError) as caught:
-        Written(tmp_path, packets(*many(20)), labels=labels(tmp_path, text))
+        Tables(tmp_path, packets(*make_alerts(20)), labels=labels(tmp_path, text))
     message = str(caught.value)
     assert message.startswith(str(tmp_path / "labels.csv"))
     assert "none of 2 rows with a class" in message
@@ -388,15 +405,15 @@ def test_labels_that_match_no_alert_are_refused_before_a_table_is_written(tmp_pa
     assert not (tmp_path / "stamps.parquet").exists()
 
 
-def test_labels_of_which_fewer_than_half_match_are_used_with_a_warning(tmp_path, caplog):
+def test_a_warning_is_logged_if_fewer_than_half_of_the_labels_match(tmp_path, caplog):
     text = "\n".join(["oid,class", "Z1,SN", "ZTF0001,SN", "ZTF0002,SN", "Z2,SN", "Z3,SN"])
-    found = Written(tmp_path, packets(*many(20)), labels=labels(tmp_path, text))
-    assert found.counts["labels"]["rows_unmatched"] == 3
+    tables = Tables(tmp_path, packets(*make_alerts(20)), labels=labels(tmp_path, text))
+    assert tables.counts["labels"]["rows_unmatched"] == 3
     assert "only 2 of 5 rows with a class" in caplog.text
     assert "line 2: object_id 'Z1', where the alerts have object_id 'ZTF0000'" in caplog.text
     caplog.clear()
     text = "\n".join(["oid,class", "Z1,SN", "ZTF0001,SN", "ZTF0002,SN", "Z2,SN"])
-    Written(tmp_path, packets(*many(20)), labels=labels(tmp_path, text))
+    Tables(tmp_path, packets(*make_alerts(20)), labels=labels(tmp_path, text))
     assert not caplog.records
 
 
@@ -406,26 +423,26 @@ def exposures(n):
 
 
 @pytest.mark.parametrize("exact", [0, 6, 24])
-def test_candids_that_went_through_a_float_are_refused_or_named(tmp_path, caplog, exact):
+def test_candids_rounded_to_floats_are_an_error_or_a_warning(tmp_path, caplog, exact):
     candids = exposures(40)
     stamps = [image(pixels) for pixels in random_stamps(1)]
     alerts = [alert(f"ZTF{i}", candid=c, stamps=stamps) for i, c in enumerate(candids)]
     rows = [c if i < exact else int(float(c)) for i, c in enumerate(candids)]
     text = "\n".join(["candid,class", *(f"{c},SN" for c in rows)])
-    given = labels(tmp_path, text)
+    table = labels(tmp_path, text)
     caplog.clear()
     rounded = "these candids were rounded by a spreadsheet or a float64 column"
     if not exact:
         with pytest.raises(InputError, match=rf"none of 40 rows.*{rounded}.*as text"):
-            Written(tmp_path, packets(*alerts), labels=given)
+            Tables(tmp_path, packets(*alerts), labels=table)
         return
-    found = Written(tmp_path, packets(*alerts), labels=given)
-    assert found.counts["labels"]["rows_matched"] == exact
-    # Most of them match in the last case: 16 others are too few to tell.
+    tables = Tables(tmp_path, packets(*alerts), labels=table)
+    assert tables.counts["labels"]["rows_matched"] == exact
+    # In the last case most rows match, and 16 others are not enough to recognise rounding.
     assert (rounded in caplog.text) == (exact == 6)
 
 
-def test_rounded_candids_of_which_some_meet_alerts_are_refused(tmp_path):
+def test_rounded_candids_that_match_other_alerts_are_an_error(tmp_path):
     candids = exposures(40)
     stamps = [image(pixels) for pixels in random_stamps(1)]
     # Three alerts have the very candids that others are rounded to.
@@ -436,87 +453,91 @@ def test_rounded_candids_of_which_some_meet_alerts_are_refused(tmp_path):
     text = "\n".join(["candid,class", *(f"{int(float(c))},SN" for c in candids)])
     # Each label would be that of another alert.
     with pytest.raises(InputError, match=r"only \d+ of 40 rows.*rounded"):
-        Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text.replace(",SN", ",VS")))
+        Tables(tmp_path, packets(*alerts), labels=labels(tmp_path, text.replace(",SN", ",VS")))
 
 
-def test_an_object_stands_in_one_split_of_both_tables_and_classes_are_held_out_alike(tmp_path):
-    alerts = many(120) + [
+def test_an_object_is_in_one_split_of_both_tables_and_splits_are_stratified(tmp_path):
+    alerts = make_alerts(120) + [
         alert(f"ZTF{i:04d}", candid=CANDID + 5000 + i, jd=2459900.5) for i in range(0, 120, 3)
     ]
     rows = [f"ZTF{i:04d},{('SN', 'VS')[i % 2]}" for i in range(60)]
     text = "\n".join(["object_id,class", *rows, "ZTF0100,AGN"])
-    found = Written(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
-    stamps, series = found.stamps.identity(), found.series.identity()
+    tables = Tables(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
+    stamps, series = tables.stamps.identity(), tables.series.identity()
     assert (stamps.groupby("object_id")["split"].nunique() == 1).all()
     of_objects = series.groupby("object_id")["split"].first()
     assert (stamps.set_index("object_id")["split"] == of_objects[stamps["object_id"]]).all()
-    held = series.drop_duplicates("object_id").groupby(["label", "split"]).size()
+    counts = series.drop_duplicates("object_id").groupby(["label", "split"]).size()
     for label in (-1, 1, 2):
-        assert held[label]["validation"] == held[label]["test"] == {-1: 6, 1: 3, 2: 3}[label]
-    # A class of one object has nothing to hold out.
-    assert held[0].to_dict() == {"train": 1}
-    assert found.counts["labels"]["objects_too_rare_to_hold_out"] == 1
+        assert counts[label]["validation"] == counts[label]["test"] == {-1: 6, 1: 3, 2: 3}[label]
+    # A class of one object is not split.
+    assert counts[0].to_dict() == {"train": 1}
+    assert tables.counts["labels"]["objects_of_too_rare_classes"] == 1
     assert stamps["split"].tolist() == sorted(stamps["split"], key=SPLITS.index)
 
 
-def test_neither_processes_nor_batches_change_a_byte(tmp_path):
-    # More rows than a row group has: a database hands them out by its threads.
-    told = [[epoch(2458000.5 + i, fid=1 + i % 3) for i in range(40)] for _ in range(70)]
+def test_processes_and_batch_size_do_not_change_the_bytes(tmp_path):
+    # More rows than a row group: the batches of a database depend on its threads.
+    series = [[observation(2458000.5 + i, fid=1 + i % 3) for i in range(40)] for _ in range(70)]
     alerts = [
-        alert(f"ZTF{i:04d}", candid=CANDID + i, history=epochs) for i, epochs in enumerate(told)
+        alert(f"ZTF{i:04d}", candid=CANDID + i, prior=prior) for i, prior in enumerate(series)
     ]
-    # Told twice, and otherwise the second time: the first is kept, whoever read it.
+    # A repeated alert with other values: the first is used, whichever process read it.
     again = [alert(f"ZTF{i:04d}", candid=CANDID + i, magpsf=15.0) for i in range(70)]
-    # What is not read lies scattered, so that batches differ in it.
-    unread = [Ignored(f"i{i}", "other", "x") for i in range(9)]
+    # Unread entries are at random positions, so that they are in different batches.
+    unread = [IgnoredEntry(f"i{i}", "other", "x") for i in range(9)]
     unread += [Packet(f"b{i}", b"") for i in range(9)]
     unread += [Failure(f"f{i}", "gzip", "") for i in range(9)]
     scattered = [*packets(*alerts), *unread, Counter({"files": 1, "members.seen": 3})]
     scattered = [scattered[i] for i in np.random.default_rng(1).permutation(len(scattered))]
-    given = [scattered, packets(*again), [*packets(*many(3)), Counter({"files": 2})]]
-    tables = []
+    parts = [scattered, packets(*again), [*packets(*make_alerts(3)), Counter({"files": 2})]]
+    results = []
     for threads, batch in ((1, 512), (1, 7), (4, 11)):
         folder = tmp_path / f"{batch}"
         folder.mkdir()
-        found = Written(folder, *given, threads=threads, batch=batch, max_bad_fraction=0.2)
-        assert found.counts["files"]["seen"] == 3
-        assert found.counts["members"]["ignored"] == 9
-        assert found.counts["packets"]["duplicates"] == 70
-        files = [*found.paths, folder / "bad.csv"]
-        tables.append(([path.read_bytes() for path in files], found.counts))
-    assert tables[0] == tables[1] == tables[2]
+        tables = Tables(
+            folder, *parts, threads=threads, max_batch_packets=batch, max_bad_fraction=0.2
+        )
+        assert tables.counts["files"]["seen"] == 3
+        assert tables.counts["members"]["ignored"] == 9
+        assert tables.counts["packets"]["duplicates"] == 70
+        files = [*tables.paths, folder / "bad.csv"]
+        results.append(([path.read_bytes() for path in files], tables.counts))
+    assert results[0] == results[1] == results[2]
 
 
-@pytest.mark.parametrize("name", ["it's [a] night*", "50% {x}"])
+@pytest.mark.parametrize("name", ["it's [a] folder*", "50% {x}"])
 def test_a_folder_may_have_any_name(tmp_path, name):
     folder = tmp_path / name
     folder.mkdir()
-    assert Written(folder, packets(*many(5))).stamps.rows == 5
+    assert Tables(folder, packets(*make_alerts(5))).stamps.rows == 5
 
 
 def end():
     os._exit(9)
 
 
-def test_a_process_that_is_killed_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"a process of ours that was killed.*lower threads"):
-        fill_spool([end], tmp_path, 2)
+def test_a_killed_process_is_an_error(tmp_path):
+    with pytest.raises(InputError, match=r"a worker process that was killed.*lower threads"):
+        fill_batch_store([end], tmp_path, 2)
 
 
 def test_masks_and_missing_features_are_counted(tmp_path):
     cut = [image(p) for p in random_stamps(1, (63, 50))]
-    found = Written(tmp_path, packets(alert(stamps=cut, xpos=3053.0, sgscore1=-999.0), *many(5)))
-    assert found.counts["padded_stamps"] == 1
+    tables = Tables(
+        tmp_path, packets(alert(stamps=cut, xpos=3053.0, sgscore1=-999.0), *make_alerts(5))
+    )
+    assert tables.counts["padded_stamps"] == 1
     # Every reason has its number, 0 too, so that runs can be compared.
     outside = 3 * 63 * 13
     masked = {"outside": outside, "nan": 0, "infinite": 0, "no_data": 0}
-    assert found.counts["masked_pixels"] == masked
+    assert tables.counts["masked_pixels"] == masked
     missing = {"sentinel": 1, "absent": 0, "unreadable": 0, "out_of_range": 0}
-    assert found.counts["missing_features"] == missing
+    assert tables.counts["missing_features"] == missing
 
 
-def test_nothing_is_left_behind(tmp_path):
-    Written(tmp_path, packets(*many(5)))
+def test_no_temporary_file_remains(tmp_path):
+    Tables(tmp_path, packets(*make_alerts(5)))
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "bad.csv",
         "series.parquet",
@@ -527,12 +548,12 @@ def test_nothing_is_left_behind(tmp_path):
 @pytest.mark.skipif(
     "ZTFREP_REAL_DATA" not in os.environ, reason="ZTFREP_REAL_DATA names no folder of real alerts"
 )
-def test_the_real_archives_go_through_with_every_alert_accounted_for(tmp_path):
+def test_every_alert_of_the_real_archives_is_written(tmp_path):
     folder = Path(os.environ["ZTFREP_REAL_DATA"]) / "real-alerts"
     weak = read_labels(folder / "index.csv", "weak_class")
     path = tmp_path / "stamps.parquet"
-    files = readers(find_files(folder).packets)
-    told = write_nights(
+    files = make_readers(find_files(folder).packets)
+    counts = write_packet_tables(
         files,
         weak,
         path,
@@ -543,10 +564,14 @@ def test_the_real_archives_go_through_with_every_alert_accounted_for(tmp_path):
         threads=2,
         source=str(folder),
     )
-    counts = told["packets"]
-    assert (counts["read"], counts["written"], counts["bad"]) == (2175, 2175, 0)
-    assert told["labels"]["alerts"] == 822
-    assert told["padded_stamps"] == 26
+    packet_counts = counts["packets"]
+    assert (packet_counts["read"], packet_counts["written"], packet_counts["bad"]) == (
+        2175,
+        2175,
+        0,
+    )
+    assert counts["labels"]["alerts"] == 822
+    assert counts["padded_stamps"] == 26
     with (folder / "index.csv").open() as file:
         index = {line["candid"]: line for line in csv.DictReader(file)}
     alerts = AlertTable(path).identity()

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ztfrep.errors import InputError
-from ztfrep.sources.pickles import mapped_file as mapped
+from ztfrep.sources.pickles import mapped_file
 from ztfrep.sources.pickles.pickle_reader import read_pickle
 
 RNG = np.random.default_rng(0)
@@ -36,16 +36,16 @@ ARRAYS = {
 CONTENT = {**ARRAYS, "nested": {"list": [1, 2.5, None, True], "tuple": ("a", b"b", 2**70)}}
 
 
-def assert_same(found, expected):
+def assert_same(value, expected):
     if isinstance(expected, dict):
-        assert found.keys() == expected.keys()
+        assert value.keys() == expected.keys()
         for key in expected:
-            assert_same(found[key], expected[key])
+            assert_same(value[key], expected[key])
     elif isinstance(expected, np.ndarray):
-        assert found.dtype == expected.dtype
-        np.testing.assert_array_equal(found, expected)
+        assert value.dtype == expected.dtype
+        np.testing.assert_array_equal(value, expected)
     else:
-        assert found == expected
+        assert value == expected
 
 
 def numpy_1(content, protocol):
@@ -73,12 +73,12 @@ def test_what_numpy_1_wrote_is_read(tmp_path, protocol):
 def test_a_big_array_is_a_view_of_the_file(tmp_path, protocol):
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps({"big": ARRAYS["big"]}, protocol=protocol))
-    found = read_pickle(path)["big"]
-    assert not found.flags.writeable
-    while isinstance(found, np.ndarray):
-        found = found.base
+    value = read_pickle(path)["big"]
+    assert not value.flags.writeable
+    while isinstance(value, np.ndarray):
+        value = value.base
     # A copy in bytes would be read-only and not owned as well.
-    assert isinstance(found.obj, mmap.mmap)
+    assert isinstance(value.obj, mmap.mmap)
 
 
 def test_reading_hardly_takes_memory(tmp_path):
@@ -198,12 +198,12 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_no_array_needs_is_refused_by_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    content, told = HOSTILE[name]
+    content, message = HOSTILE[name]
     path = tmp_path / "a.pkl"
     path.write_bytes(content)
     with pytest.raises(InputError) as error:
         read_pickle(path)
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < len(str(path)) + 400
@@ -215,7 +215,7 @@ def whole():
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "no such file"),
         # An interrupted download.
@@ -227,11 +227,11 @@ def whole():
         (stream(b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f"), "are announced"),
     ],
 )
-def test_a_file_that_is_not_whole_is_refused(tmp_path, content, told):
+def test_a_file_that_is_not_whole_is_refused(tmp_path, content, message):
     path = tmp_path / "a.pkl"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         read_pickle(path)
 
 
@@ -268,7 +268,7 @@ def array_file():
 
 
 PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - "
-# What people have in its place, and what to do.
+# What users have in place of the pickle, and the remedies.
 NOT_PICKLES = {
     "gzip": (gzip.compress(whole()), "found a gzip file; ", "unpack it first, with gunzip"),
     "bzip2": (bz2.compress(whole()), "found a bzip2 file; ", "with bunzip2"),
@@ -378,7 +378,7 @@ EXPENSIVE = {
         b"}(" + b"".join(b"\x8a\x0c" + key + b"N" for key in COLLIDING) + b"u", "more than 10000"
     ),
     "a key of one hash": (b"}\x8a\x0c" + COLLIDING[9] + b"Ns", "a int as the key"),
-    "places of one hash": (
+    "memo indices of one hash": (
         b"N" + b"".join(b"p%d\n" % (i << 40) for i in range(20_000)), "more than 32 bits"
     ),
     "a huge length": (an_array(LENGTH + b"\x85"), "a length that is no number, or beyond"),
@@ -456,7 +456,7 @@ IN_LISTS = {
 
 @pytest.mark.parametrize("name", IN_LISTS)
 def test_python_objects_are_bounded_whatever_they_are(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(mapped, "ALLOWANCE", 1 << 20)
+    monkeypatch.setattr(mapped_file, "ALLOWANCE", 1 << 20)
     kind = IN_LISTS[name]
     batch = b"(" + kind * max(1, 1000 // len(kind)) + b"e"
     path = tmp_path / "a.pkl"

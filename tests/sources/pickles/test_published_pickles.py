@@ -41,13 +41,13 @@ def written(tmp_path, content):
 def test_the_first_data_set_is_read(tmp_path):
     content = stamps()
     content["Train"]["features"][0, :3] = [None, "null", float("inf")]
-    found = read_stamps_pickle(written(tmp_path, content))
-    for name, split in found.items():
+    data = read_stamps_pickle(written(tmp_path, content))
+    for name, split in data.items():
         np.testing.assert_array_equal(split.images, content[name.capitalize()]["images"])
         assert split.labels.dtype == np.int64
         assert split.features.dtype == np.float64
-    assert np.isnan(found["train"].features[0, :3]).all()
-    assert found["train"].features[0, 3] == content["Train"]["features"][0, 3]
+    assert np.isnan(data["train"].features[0, :3]).all()
+    assert data["train"].features[0, 3] == content["Train"]["features"][0, 3]
 
 
 def test_features_stored_as_floats_are_read_alike(tmp_path):
@@ -64,9 +64,9 @@ def test_features_stored_as_floats_are_read_alike(tmp_path):
 def test_the_second_data_set_is_read_in_either_precision(tmp_path):
     for dtype in (np.float32, np.float64):
         content = {k: v if k == "labels" else v.astype(dtype) for k, v in series().items()}
-        found = read_series_pickle(written(tmp_path, content))
-        assert found.science.dtype == dtype
-        assert found.labels.tolist() == [0, 1, 2, 0]
+        data = read_series_pickle(written(tmp_path, content))
+        assert data.science.dtype == dtype
+        assert data.labels.tolist() == [0, 1, 2, 0]
 
 
 def change(*keys):
@@ -129,7 +129,7 @@ def no_letters():
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         # Another file of the same survey.
         (drop("Validation"), "the content: found keys 'Train', 'Test'; expected key 'Validation'"),
@@ -185,20 +185,20 @@ def no_letters():
         (change("Train", "labels")(lambda _: np.zeros(10**7, "i1")), "6 images, 10000000 labels"),
     ],
 )
-def test_a_wrong_part_of_the_first_data_set_is_named(tmp_path, spoil, told):
+def test_a_wrong_part_of_the_first_data_set_is_named(tmp_path, spoil, message):
     content = stamps()
     spoil(content)
     path = written(tmp_path, content)
     with pytest.raises(InputError) as error:
         read_stamps_pickle(path)
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert str(error.value).startswith(str(path))
     assert len(str(error.value)) < len(str(path)) + 300
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (drop("template"), "expected key 'template'"),
         # The template repeated for each detection.
@@ -210,12 +210,12 @@ def test_a_wrong_part_of_the_first_data_set_is_named(tmp_path, spoil, told):
         (change("labels")(lambda a: a * np.nan), "found nan in row 0"),
     ],
 )
-def test_a_wrong_part_of_the_second_data_set_is_named(tmp_path, spoil, told):
+def test_a_wrong_part_of_the_second_data_set_is_named(tmp_path, spoil, message):
     content = series()
     spoil(content)
     with pytest.raises(InputError) as error:
         read_series_pickle(written(tmp_path, content))
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 REAL = os.environ.get("ZTFREP_REAL_DATA")
@@ -223,9 +223,9 @@ REAL = os.environ.get("ZTFREP_REAL_DATA")
 
 @pytest.mark.skipif(not REAL, reason="ZTFREP_REAL_DATA names no folder of real pickles")
 def test_real_stamps_in_the_published_format_are_read():
-    found = read_stamps_pickle(Path(REAL) / "real-pickles" / "td_ztf_stamp_17_06_20.pkl")
-    assert [len(split.labels) for split in found.values()] == [1100, 99, 83]
-    train = found["train"]
+    data = read_stamps_pickle(Path(REAL) / "real-pickles" / "td_ztf_stamp_17_06_20.pkl")
+    assert [len(split.labels) for split in data.values()] == [1100, 99, 83]
+    train = data["train"]
     assert np.bincount(train.labels).tolist() == [220] * 5
     assert not train.images.flags.owndata
     assert (train.images.min(axis=(1, 2)) == 0).all()

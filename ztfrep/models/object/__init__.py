@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ztfrep.models.registry import get_registered
+from ztfrep.registry import get_registered
 
 if TYPE_CHECKING:
     from ztfrep.models.object.base import ObjectNetwork

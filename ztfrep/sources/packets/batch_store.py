@@ -1,166 +1,150 @@
-"""Alerts on their way from packets to tables: batches on disk, read by several processes.
+"""A folder of batches on disk, between packets and tables: alerts, observations, pixels, failures.
 
 A batch is a Parquet file each of its alerts, of the detections and the upper limits before them,
-and of what could not be read, and a file of the alerts' pixels. Processes share nothing, so that
-none waits for another, and memory does not grow with the number of packets. In every table `batch`
-and `row` give the order of reading, whatever process it was that read.
+and of its failures, and a file of the alerts' pixels. Several processes write batches and share
+nothing, so that no process waits for another, and memory does not grow with the number of packets.
+In every table `batch` and `row` are the order of reading, whichever process read.
 """
 
-import os
-import signal
-import threading
-import time
+import glob
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from loky import ProcessPoolExecutor
-from loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
-from ztfrep.data import features
 from ztfrep.data.alert_schema import CHANNELS, CLASSES, TableInfo
-from ztfrep.errors import InputError
-from ztfrep.sources.packets.archives import Item, Reader
-from ztfrep.sources.packets.cutouts import SIZE
-from ztfrep.sources.packets.entries import Ignored, printable
-from ztfrep.sources.packets.observations import Epochs
-from ztfrep.sources.packets.packet_reader import Batch, Failure, Packet, read_batches
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
+from ztfrep.sources.packets.archives import ArchiveReader, Item
+from ztfrep.sources.packets.cutouts import STAMP_SIZE
+from ztfrep.sources.packets.entries import IgnoredEntry, printable
+from ztfrep.sources.packets.observations import Observations
+from ztfrep.sources.packets.packet_reader import Failure, Packet, PacketBatch, decode_batches
+from ztfrep.sources.packets.process_pool import run_in_processes
 
-# A batch is so many packets, or so many bytes of them: memory is bounded, whatever they hold.
-BATCH, _BATCH_BYTES = 512, 1 << 26
-INFO = TableInfo(SIZE, SIZE, "counts", features.PHYSICAL, CLASSES)
-IGNORED = "ignored_"
-_STAMPS = (len(CHANNELS), SIZE, SIZE)
-_SCHEMA = INFO.schema()
+# The limits of a batch, so that memory is bounded.
+MAX_BATCH_PACKETS, _MAX_BATCH_BYTES = 512, 1 << 26
+_DATABASE_MEMORY = "512MB"
+TABLE_INFO = TableInfo(STAMP_SIZE, STAMP_SIZE, "counts", PHYSICAL, CLASSES)
+# The reason of an ignored entry is this and its kind.
+IGNORED_PREFIX = "ignored_"
+_STAMP_SHAPE = (len(CHANNELS), STAMP_SIZE, STAMP_SIZE)
+_SCHEMA = TABLE_INFO.schema()
 
 
-def _columns(*names: str) -> pa.Schema:
+def _schema(*names: str) -> pa.Schema:
     order = [pa.field("batch", pa.int64()), pa.field("row", pa.int64())]
     return pa.schema([*order, *(_SCHEMA.field(name) for name in names)])
 
 
-_DETECTIONS = _columns("object_id", "candid", "mjd", "fid", *features.NAMES)
+_DETECTIONS = _schema("object_id", "candid", "mjd", "fid", *ALERCE_FEATURES.names)
+# Tables with every row that was read: an alert or an observation may be there several times.
 TABLES = {
     "alerts": _DETECTIONS,
     "detections": _DETECTIONS,
-    # Of an upper limit only the limit is known, and it is most of what packets tell.
-    "limits": _columns("object_id", "mjd", "fid", "diffmaglim"),
-    "failures": pa.schema([*_columns(), *(pa.field(n, pa.string()) for n in Failure._fields)]),
+    # Most rows are upper limits, which have one feature.
+    "limits": _schema("object_id", "mjd", "fid", "diffmaglim"),
+    "failures": pa.schema([*_schema(), *(pa.field(n, pa.string()) for n in Failure._fields)]),
 }
 
 
-def fill_spool(
-    readers: Sequence[Reader], folder: Path, processes: int, batch: int = BATCH
+def fill_batch_store(
+    readers: Sequence[ArchiveReader],
+    folder: Path,
+    processes: int,
+    max_packets: int = MAX_BATCH_PACKETS,
 ) -> Counter[str]:
-    """Read packets by `processes` into batches in `folder`, at most `batch` packets each.
+    """Read packets by `processes` into batches in `folder`, at most `max_packets` packets each.
 
-    Returns how many `alerts` and `epochs` before them were read, and what `read_packets` and the
-    readers count. The reason of what is ignored begins with IGNORED.
+    Returns the numbers of `alerts` and of prior `observations`, and the counts of the readers and
+    of `PacketBatch`. The reason of an ignored entry begins with IGNORED_PREFIX.
     """
-    # Where there are fewer readers than processes, several go through the same packets, and each
-    # reads its share of them.
+    # With fewer readers than processes several processes run the same reader, and each decodes its
+    # share of the batches.
     shares = -(-processes // len(readers))
     tasks = [
-        (folder, number, reader, share, shares, batch)
+        (folder, number, reader, share, shares, max_packets)
         for number, reader in enumerate(readers)
         for share in range(shares)
     ]
-    counts: Counter[str] = Counter(alerts=0, epochs=0)
+    counts: Counter[str] = Counter(alerts=0, observations=0)
     with tqdm(desc="packets", unit=" alerts", disable=None) as bar:
-        for found in _in_processes(tasks, processes, lambda: _show(bar, folder)):
-            counts.update(found)
+        for counted in run_in_processes(
+            _store_share, tasks, processes, lambda: _show_progress(bar, folder)
+        ):
+            counts.update(counted)
     return counts
 
 
-def _in_processes(
-    tasks: list[tuple[Any, ...]], processes: int, show: Callable[[], None]
-) -> Iterator[Counter[str]]:
-    if processes == 1:
-        for task in tasks:
-            yield _read(*task)
-            show()
-        return
-    # Not forked: of a process of threads a child may find their locks taken for ever.
-    pool = ProcessPoolExecutor(processes, initializer=_follow, initargs=(os.getpid(),))
-    with pool:
-        waiting: set[Future[Counter[str]]] = {pool.submit(_read, *task) for task in tasks}
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.5, return_when="FIRST_EXCEPTION")
-            show()
-            for finished in done:
-                try:
-                    yield finished.result()
-                except BrokenProcessPool as error:
-                    raise InputError(
-                        "reading packets",
-                        found="a process of ours that was killed",
-                        expected=f"memory for {processes} processes",
-                        remedy="free some, or lower threads in params.yaml",
-                    ) from error
+@contextmanager
+def open_batch_store(folder: Path, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a database with the views `alerts`, `detections`, `limits` and `failures` of a store.
+
+    Its memory is limited: what exceeds the limit is written to a folder in `folder`.
+    """
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "threads": threads,
+        "memory_limit": _DATABASE_MEMORY,
+        "temp_directory": str(folder / "database"),
+        "preserve_insertion_order": False,
+    }
+    with duckdb.connect(":memory:", config=settings) as database:
+        for table in TABLES:
+            files = str(Path(glob.escape(str(folder))) / f"{table}-*.parquet")
+            database.read_parquet(files).create_view(table)
+        yield database
 
 
-def _follow(parent: int) -> None:
-    """End when the user interrupts, without a traceback, and soon after the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _show(bar: tqdm, folder: Path) -> None:
+def _show_progress(bar: tqdm, folder: Path) -> None:
     if not bar.disable:
-        read = sum(path.stat().st_size for path in folder.glob("pixels-*"))
-        bar.update(read // (4 * int(np.prod(_STAMPS))) - bar.n)
+        stored = sum(path.stat().st_size for path in folder.glob("pixels-*"))
+        bar.update(stored // (4 * int(np.prod(_STAMP_SHAPE))) - bar.n)
 
 
-def _read(
-    folder: Path, number: int, reader: Reader, share: int, shares: int, size: int
+def _store_share(
+    folder: Path, number: int, reader: ArchiveReader, share: int, shares: int, max_packets: int
 ) -> Counter[str]:
-    """Read every `shares`-th batch of a reader, from `share` on."""
+    """Store every `shares`-th batch of a reader, from number `share` on."""
     counts: Counter[str] = Counter()
-    for place, items in enumerate(_batches(reader(), size)):
-        if place % shares == share:
-            failures, counted = _not_packets(items)
+    for index, items in enumerate(_split_items(reader(), max_packets)):
+        if index % shares == share:
+            failures, counted = _collect_failures(items)
             counts.update(counted)
             packets = [item for item in items if isinstance(item, Packet)]
-            # Files of many alerts are more than one batch, though never more than there are files.
-            for part, read in enumerate(read_batches(packets)):
-                read.failures[:0] = failures if part == 0 else []
-                counts.update(_write_batch(folder, number << 32 | place << 10 | part, read))
+            # Files of many alerts are several batches, though never more than there are files.
+            for part, batch in enumerate(decode_batches(packets)):
+                batch.failures[:0] = failures if part == 0 else []
+                counts.update(_write_batch(folder, number << 32 | index << 10 | part, batch))
     return counts
 
 
-def _batches(items: Iterable[Item], most: int) -> Iterator[list[Item]]:
-    batch: list[Item] = []
+def _split_items(items: Iterable[Item], max_packets: int) -> Iterator[list[Item]]:
+    group: list[Item] = []
     size, first = 0, True
     for item in items:
-        batch.append(item)
+        group.append(item)
         size += len(item.data) if isinstance(item, Packet) else 0
-        if len(batch) == most or size > _BATCH_BYTES:
-            yield batch
-            batch, size, first = [], 0, False
-    # The first one even if there is nothing, so that each table has a file.
-    if batch or first:
-        yield batch
+        if len(group) == max_packets or size > _MAX_BATCH_BYTES:
+            yield group
+            group, size, first = [], 0, False
+    # The first group even if it is empty, so that each table has a file.
+    if group or first:
+        yield group
 
 
-def _not_packets(items: Iterable[Item]) -> tuple[list[Failure], Counter[str]]:
-    """Return what is listed as not read, and the counts among the items."""
+def _collect_failures(items: Iterable[Item]) -> tuple[list[Failure], Counter[str]]:
+    """Return the failures and ignored entries among the items, and the sum of their counts."""
     failures: list[Failure] = []
     counts: Counter[str] = Counter()
     for item in items:
-        if isinstance(item, Ignored):
-            failures.append(Failure(item.name, f"{IGNORED}{item.kind}", item.detail))
+        if isinstance(item, IgnoredEntry):
+            failures.append(Failure(item.name, f"{IGNORED_PREFIX}{item.kind}", item.detail))
         elif isinstance(item, Failure):
             failures.append(item)
         elif isinstance(item, Counter):
@@ -168,19 +152,20 @@ def _not_packets(items: Iterable[Item]) -> tuple[list[Failure], Counter[str]]:
     return failures, counts
 
 
-def _write_batch(folder: Path, number: int, found: Batch) -> Counter[str]:
-    failures = found.failures
-    # An error of `tofile` says neither the path nor that the disk is full.
-    _pixels_path(folder, number).write_bytes(np.ascontiguousarray(found.stamps).data)
-    object_id = np.array(found.object_id, dtype=object)
-    detected = found.history.candid >= 0
+def _write_batch(folder: Path, number: int, batch: PacketBatch) -> Counter[str]:
+    failures = batch.failures
+    # An error of `tofile` names neither the path nor a full disk.
+    _pixels_path(folder, number).write_bytes(np.ascontiguousarray(batch.stamps).data)
+    object_id = np.array(batch.object_id, dtype=object)
+    prior = batch.prior_observations
+    detected = prior.candid >= 0
     tables = {
-        "alerts": _epochs(found.alerts, object_id, np.ones(len(object_id), dtype=bool)),
-        "detections": _epochs(found.history, object_id, detected),
-        "limits": _epochs(found.history, object_id, ~detected),
+        "alerts": _columns(batch.alerts, object_id, np.ones(len(object_id), dtype=bool)),
+        "detections": _columns(prior, object_id, detected),
+        "limits": _columns(prior, object_id, ~detected),
         "failures": {
-            name: [printable(failure[place]) for failure in failures]
-            for place, name in enumerate(Failure._fields)
+            name: [printable(failure[column]) for failure in failures]
+            for column, name in enumerate(Failure._fields)
         },
     }
     for name, columns in tables.items():
@@ -192,42 +177,42 @@ def _write_batch(folder: Path, number: int, found: Batch) -> Counter[str]:
             schema=schema,
         )
         pq.write_table(table, folder / f"{name}-{number}.parquet", compression="none")
-    return found.counts + Counter(alerts=len(object_id), epochs=len(detected))
+    return batch.counts + Counter(alerts=len(object_id), observations=len(detected))
 
 
-def _epochs(epochs: Epochs, object_id: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
+def _columns(observations: Observations, object_id: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
     columns = {
-        "object_id": object_id[epochs.owner],
-        "candid": epochs.candid,
-        "mjd": epochs.mjd,
-        "fid": epochs.fid,
-        **dict(zip(features.NAMES, epochs.metadata.T, strict=True)),
+        "object_id": object_id[observations.alert],
+        "candid": observations.candid,
+        "mjd": observations.mjd,
+        "fid": observations.fid,
+        **dict(zip(ALERCE_FEATURES.names, observations.metadata.T, strict=True)),
     }
-    return {name: values[chosen] for name, values in columns.items()}
+    return {name: values[mask] for name, values in columns.items()}
 
 
 def _pixels_path(folder: Path, number: int) -> Path:
     return folder / f"pixels-{number}"
 
 
-class SpooledPixels:
-    """The pixels of a filled spool, by the batch and row of their alerts."""
+class StoredPixels:
+    """The pixels of a filled batch store, by the batch and row of their alerts."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._batches: dict[int, np.ndarray] = {}
 
-    def take(self, batch: np.ndarray, row: np.ndarray) -> np.ndarray:
-        """Give the stamps of alerts, float32 `(n, 3, 63, 63)`."""
-        taken = np.empty((len(batch), *_STAMPS), np.float32)
+    def read(self, batch: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Return the stamps of alerts, float32 `(n, 3, 63, 63)`."""
+        stamps = np.empty((len(batch), *_STAMP_SHAPE), np.float32)
         order = np.argsort(batch, kind="stable")
         numbers, starts = np.unique(batch[order], return_index=True)
-        for number, places in zip(numbers, np.split(order, starts[1:]), strict=True):
-            taken[places] = self._of(int(number))[row[places]]
-        return taken
+        for number, indices in zip(numbers, np.split(order, starts[1:]), strict=True):
+            stamps[indices] = self._batch(int(number))[row[indices]]
+        return stamps
 
-    def _of(self, number: int) -> np.ndarray:
+    def _batch(self, number: int) -> np.ndarray:
         if number not in self._batches:
             pixels = np.memmap(_pixels_path(self._folder, number), np.float32, "r")
-            self._batches[number] = pixels.reshape(-1, *_STAMPS)
+            self._batches[number] = pixels.reshape(-1, *_STAMP_SHAPE)
         return self._batches[number]

@@ -1,26 +1,27 @@
-"""Avro container files: a writer's schema, and blocks of records not decoded yet."""
+"""Avro container files: the writer's schema, and the blocks of encoded records."""
 
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
+from ztfrep.data.filetypes import HEAD_BYTES, describe
+from ztfrep.errors import quote
 
-# The archives hold one alert a file, of at most 84 kB; some people put an exposure's into one. What
-# asks for more is hostile, or has to be split.
-MOST_RECORDS = 1_000
-_LARGEST_BLOCK = 1 << 25
-_LARGEST_FILE = 1 << 26
-_MOST_EMPTY_BLOCKS = 100
-_MOST_METADATA = 100
-# The longest of ZTF's has 26 kB, and LSST's some 100 kB. Schemas are kept.
-_LARGEST_SCHEMA = 1 << 19
+# A file of ZTF's archives holds one alert, of at most 84 kB; some users write those of an exposure
+# into one file. A larger file is hostile, or must be split.
+MAX_RECORDS = 1_000
+_MAX_BLOCK_BYTES = 1 << 25
+_MAX_FILE_BYTES = 1 << 26
+_MAX_EMPTY_BLOCKS = 100
+_MAX_METADATA_ENTRIES = 100
+# The longest schema of ZTF has 26 kB, and LSST's some 100 kB. Compiled schemas stay in memory.
+_MAX_SCHEMA_BYTES = 1 << 19
 _MAGIC = b"Obj\x01"
-_SYNC = 16
+_SYNC_BYTES = 16
 
 
 class _Block(NamedTuple):
-    """Where the bytes of so many records lie in a file."""
+    """A block of a file: its number of records, and the range of their bytes."""
 
     records: int
     start: int
@@ -28,14 +29,14 @@ class _Block(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What stands before a container's first block: its bytes, and what they say.
+    """The header of a container: its bytes, and what they hold.
 
-    `schema` is the writer's, as JSON; `packed` is whether the blocks are deflated.
+    `schema` is the writer's, as JSON; `deflated` is whether the blocks are compressed.
     """
 
     data: bytes
     schema: bytes
-    packed: bool
+    deflated: bool
 
 
 def open_container(
@@ -43,20 +44,21 @@ def open_container(
 ) -> tuple[Header, Iterator[tuple[int, bytes]]]:
     """Open an Avro container file: return its header and its blocks.
 
-    A block is a number of records and their bytes. `previous` is the header of another file, which
-    is not read again where this one has the same. All of the file's structure is validated before
-    the first block is unpacked. Raises ValueError for what is no container, is damaged anywhere, is
-    packed with a codec other than null and deflate, or holds more than `MOST_RECORDS` records; the
-    blocks raise it for damaged ones and for more than 64 MB in all.
+    A block is a number of records and their bytes. `previous` is the header of another file: it is
+    returned, and not parsed again, if this file has the same header. The structure of the whole
+    file is validated before the first block is decompressed. Raises ValueError for bytes that are
+    no container, that are damaged, that have a codec other than null and deflate, or that hold more
+    than `MAX_RECORDS` records. Iterating over the blocks raises it for a damaged block, and for
+    more than 64 MB in all.
     """
     same = previous is not None and data.startswith(previous.data)
     header = previous if previous is not None and same else _read_header(data)
     position = len(header.data)
-    sync = data[position : position + _SYNC]
-    if len(sync) < _SYNC:
+    sync = data[position : position + _SYNC_BYTES]
+    if len(sync) < _SYNC_BYTES:
         raise ValueError("an Avro container whose header is damaged or cut short")
-    blocks = _find_blocks(data, position + _SYNC, sync)
-    return header, _unpack(data, blocks, packed=header.packed)
+    blocks = _find_blocks(data, position + _SYNC_BYTES, sync)
+    return header, _decompress(data, blocks, deflated=header.deflated)
 
 
 def _read_header(data: bytes) -> Header:
@@ -67,8 +69,8 @@ def _read_header(data: bytes) -> Header:
         schema, codec = metadata[b"avro.schema"], metadata.get(b"avro.codec", b"null")
     except (ValueError, KeyError) as error:
         raise ValueError("an Avro container whose header is damaged or cut short") from error
-    if len(schema) > _LARGEST_SCHEMA:
-        raise ValueError(f"a schema of {len(schema)} bytes, more than {_LARGEST_SCHEMA}")
+    if len(schema) > _MAX_SCHEMA_BYTES:
+        raise ValueError(f"a schema of {len(schema)} bytes, more than {_MAX_SCHEMA_BYTES}")
     if codec not in (b"null", b"deflate"):
         raise ValueError(
             f"codec {quote(codec, 20)}, where null and deflate can be read; "
@@ -78,7 +80,7 @@ def _read_header(data: bytes) -> Header:
 
 
 def _read_metadata(data: bytes) -> tuple[dict[bytes, bytes], int]:
-    """Read the map behind the magic: its entries, and where it ends."""
+    """Read the map after the magic bytes; return its entries and where it ends."""
     metadata: dict[bytes, bytes] = {}
     position = len(_MAGIC)
     while True:
@@ -91,13 +93,13 @@ def _read_metadata(data: bytes) -> tuple[dict[bytes, bytes], int]:
         for _ in range(count):
             key, position = _bytes(data, position)
             value, position = _bytes(data, position)
-            if key in metadata or len(metadata) == _MOST_METADATA:
+            if key in metadata or len(metadata) == _MAX_METADATA_ENTRIES:
                 raise ValueError("metadata twice, or too many")
             metadata[key] = value
 
 
 def _find_blocks(data: bytes, position: int, sync: bytes) -> list[_Block]:
-    """Find every block of a file, and validate that they fill it."""
+    """Return every block of a file; raise ValueError if they do not fill it."""
     blocks: list[_Block] = []
     records = empty = 0
     while position < len(data):
@@ -108,38 +110,40 @@ def _find_blocks(data: bytes, position: int, sync: bytes) -> list[_Block]:
         except ValueError:
             count = size = -1
         end = position + size
-        if count < 0 or size < 0 or data[end : end + _SYNC] != sync:
+        if count < 0 or size < 0 or data[end : end + _SYNC_BYTES] != sync:
             raise ValueError(
                 f"a container that is damaged or cut short at byte {begin} of {len(data)}, "
-                f"behind {records} records, which are left out too"
+                f"after {records} records, which are excluded too"
             )
         records += count
         empty += count == 0
-        if records > MOST_RECORDS or empty > _MOST_EMPTY_BLOCKS:
+        if records > MAX_RECORDS or empty > _MAX_EMPTY_BLOCKS:
             raise ValueError(
-                f"{records} records or more, where a file may have {MOST_RECORDS}; split it"
+                f"{records} records or more, where a file may have {MAX_RECORDS}; split it"
             )
         blocks.append(_Block(count, position, end))
-        position = end + _SYNC
+        position = end + _SYNC_BYTES
     return blocks
 
 
-def _unpack(data: bytes, blocks: list[_Block], *, packed: bool) -> Iterator[tuple[int, bytes]]:
+def _decompress(
+    data: bytes, blocks: list[_Block], *, deflated: bool
+) -> Iterator[tuple[int, bytes]]:
     size = 0
     for count, start, end in blocks:
         block = data[start:end]
-        if packed:
-            unpacker = zlib.decompressobj(-15)
+        if deflated:
+            decompressor = zlib.decompressobj(-15)
             try:
-                block = unpacker.decompress(block, _LARGEST_BLOCK)
+                block = decompressor.decompress(block, _MAX_BLOCK_BYTES)
             except zlib.error as error:
                 raise ValueError(f"deflate: {error}") from error
-            if not unpacker.eof:
+            if not decompressor.eof:
                 raise ValueError("deflate: too long or cut short")
         size += len(block)
-        if size > _LARGEST_FILE:
-            raise ValueError(f"more than {_LARGEST_FILE >> 20} MB of records; split the file")
-        # Every record of ours has bytes.
+        if size > _MAX_FILE_BYTES:
+            raise ValueError(f"more than {_MAX_FILE_BYTES >> 20} MB of records; split the file")
+        # A record of an alert has bytes.
         if count > len(block):
             raise ValueError(f"{count} records in {len(block)} bytes")
         yield count, block

@@ -1,8 +1,8 @@
-"""Images of FITS files, by numpy alone: what a stranger's bytes say reaches no decoder in C.
+"""Images of FITS files, read by numpy alone: untrusted bytes reach no decoder in C.
 
-The plain images of the FITS standard (Pence et al. 2010, A&A 524, A42) are read: the primary one,
-or the first extension behind an empty primary header. Compressed images, tables and random groups
-are refused.
+Uncompressed images of the FITS standard (Pence et al. 2010, A&A 524, A42) are read: the primary
+image, or that of the first extension after an empty primary header. Compressed images, tables and
+random groups are refused.
 """
 
 import re
@@ -10,17 +10,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
+from ztfrep.data.filetypes import HEAD_BYTES, describe
+from ztfrep.errors import quote
 
 BLOCK = 2880
 CARD = 80
-# A broker that adds its own cards has three blocks of them.
-_MOST_BLOCKS = 10
-_MOST_UNITS = 4
+# Headers of a broker that adds its own cards have three blocks.
+_MAX_HEADER_BLOCKS = 10
+_MAX_UNITS = 4
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _INTEGER = re.compile(rb"[+-]?[0-9]{1,19}")
 _NUMBER = re.compile(rb"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([ED][+-]?[0-9]{1,3})?")
-# Cards that say where the pixels are and what they stand for; none may be there twice.
+# Cards that define the pixels and their values; each may be there once.
 _STRUCTURAL = frozenset(
     b"SIMPLE XTENSION BITPIX NAXIS NAXIS1 NAXIS2 PCOUNT GCOUNT GROUPS ZIMAGE BSCALE BZERO "
     b"BLANK".split()
@@ -32,22 +33,22 @@ Cards = dict[bytes, bytes]
 def read_image(raw: bytes) -> np.ndarray:
     """Read the first image of a FITS file: float `(H, W)`, rows upwards as FITS stores them.
 
-    BSCALE and BZERO are applied, and a pixel of an image of integers that is BLANK is NaN. Raises
+    BSCALE and BZERO are applied, and a pixel of integers that equals BLANK is NaN. Raises
     ValueError for any other file.
     """
     position = 0
-    for _ in range(_MOST_UNITS):
+    for _ in range(_MAX_UNITS):
         if position and position >= len(raw):
             break
         cards, position = _read_header(raw, position)
-        _refuse_others(cards)
+        _validate_image(cards)
         if _integer(cards, b"NAXIS"):
             return _read_pixels(raw, cards, position)
     raise ValueError("a FITS file without an image")
 
 
 def header_cards(header: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Return the keyword and the 80 bytes of every card before END; the last one is END itself."""
+    """Yield the keyword and the 80 bytes of every card, up to and including END."""
     for start in range(0, len(header), CARD):
         card = header[start : start + CARD]
         keyword = card[:8].rstrip()
@@ -57,16 +58,16 @@ def header_cards(header: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _read_header(raw: bytes, position: int) -> tuple[Cards, int]:
-    """Read the cards that have values, and return where the data behind the header starts."""
+    """Read the structural cards of a header; return them, and where the data after it start."""
     first = b"XTENSION= " if position else b"SIMPLE  = "
     if not raw.startswith(first, position):
         if position:
-            raise ValueError("no extension behind an empty primary header")
+            raise ValueError("no extension after an empty primary header")
         raise ValueError(f"no FITS image but {describe(raw[:HEAD_BYTES])}")
     cards: Cards = {}
     number = 0
     keyword = b""
-    for keyword, card in header_cards(raw[position : position + _MOST_BLOCKS * BLOCK]):
+    for keyword, card in header_cards(raw[position : position + _MAX_HEADER_BLOCKS * BLOCK]):
         number += 1
         if card[8:10] != b"= ":
             continue
@@ -75,11 +76,11 @@ def _read_header(raw: bytes, position: int) -> tuple[Cards, int]:
                 raise ValueError(f"the card {keyword.decode()} twice")
             cards[keyword] = card[10:].split(b"/")[0].strip()
     if keyword != b"END":
-        raise ValueError(f"a FITS header without its end in {_MOST_BLOCKS} blocks")
+        raise ValueError(f"a FITS header without its end in {_MAX_HEADER_BLOCKS} blocks")
     return cards, position + -(-number * CARD // BLOCK) * BLOCK
 
 
-def _refuse_others(cards: Cards) -> None:
+def _validate_image(cards: Cards) -> None:
     kind = cards.get(b"XTENSION", b"IMAGE").strip(b"' ")
     if cards.get(b"ZIMAGE") == b"T":
         raise ValueError("a compressed FITS image, which is not read; funpack unpacks it")
@@ -89,9 +90,9 @@ def _refuse_others(cards: Cards) -> None:
         raise ValueError("random groups of FITS, no image")
     if cards.get(b"SIMPLE", b"T") != b"T":
         raise ValueError("a file that says that it does not follow the FITS standard")
-    for keyword, usual in ((b"PCOUNT", 0), (b"GCOUNT", 1)):
-        if keyword in cards and _integer(cards, keyword) != usual:
-            raise ValueError(f"a FITS image whose {keyword.decode()} is not {usual}")
+    for keyword, required in ((b"PCOUNT", 0), (b"GCOUNT", 1)):
+        if keyword in cards and _integer(cards, keyword) != required:
+            raise ValueError(f"a FITS image whose {keyword.decode()} is not {required}")
 
 
 def _read_pixels(raw: bytes, cards: Cards, start: int) -> np.ndarray:

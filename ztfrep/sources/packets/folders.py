@@ -1,4 +1,4 @@
-"""Folders of alert packets: which files are read, and why each of the others is not."""
+"""Folders of alert packets: the files to read, and the reason to ignore each of the others."""
 
 import os
 import stat
@@ -10,36 +10,37 @@ from typing import NamedTuple
 from ztfrep.errors import InputError
 from ztfrep.sources.packets.entries import (
     SUFFIXES,
-    Ignored,
+    IgnoredEntry,
     describe_entry,
     kind_by_name,
     open_entry,
     printable,
 )
-from ztfrep.sources.packets.streams import BreakError, Budget, Plain
+from ztfrep.sources.packets.streams import Budget, CorruptDataError, FileStream
 
 
 class Files(NamedTuple):
-    """The files of a folder, by name: those that are read, and the others."""
+    """The files of a folder, sorted by name: those to read, and those to ignore."""
 
     packets: list[Path]
-    ignored: list[Ignored]
+    ignored: list[IgnoredEntry]
 
 
 def find_files(path: Path) -> Files:
-    """Find the archives and packets at `path`, a file or a folder with all its folders, by name.
+    """Return the archives and packets at `path`, a file or a folder with all its subfolders.
 
-    Links are followed, each folder is read once. What has another name is recognised by its first
-    bytes. Raises InputError if there is no packet and no archive.
+    Links are followed, and each folder is read once. A file whose name is neither that of a packet
+    nor of an archive is recognised by its first bytes. Raises InputError if there is no packet and
+    no archive.
     """
     packets: list[Path] = []
-    ignored: list[Ignored] = []
-    for file, kind, detail in sorted(_files(path)):
+    ignored: list[IgnoredEntry] = []
+    for file, kind, detail in sorted(_walk(path)):
         name = file.name if file == path else file.relative_to(path).as_posix()
         if not kind:
             kind, detail = _classify(file, name)
         if kind:
-            ignored.append(Ignored(printable(name), kind, printable(detail)))
+            ignored.append(IgnoredEntry(printable(name), kind, printable(detail)))
         else:
             packets.append(file)
     if not packets:
@@ -55,17 +56,17 @@ def find_files(path: Path) -> Files:
 
 
 def behind_links(path: Path, files: list[Path]) -> list[Path]:
-    """Return those of the files found at `path` that stand elsewhere, in folders linked into it."""
+    """Return the files of the folder `path` that are in other folders, which it links to."""
     root = path.resolve()
     return [file for file in files if not file.parent.resolve().is_relative_to(root)]
 
 
-def _files(path: Path) -> Iterator[tuple[Path, str, str]]:
-    """Give every file once, with the kind and the detail of one that is ignored already."""
+def _walk(path: Path) -> Iterator[tuple[Path, str, str]]:
+    """Yield every file once, with the kind and the description of one to ignore, else empty."""
     if not path.is_dir():
         yield path, "", ""
         return
-    # Links come last: what they lead to may stand in the folder itself.
+    # Links come last: they may lead to a subfolder of the folder itself.
     visited = {_identity(folder) for folder in (path, *path.resolve().parents)}
     visited.discard(_identity(path))
     folders, links = [path], list[Path]()
@@ -113,7 +114,7 @@ def _special(mode: int) -> tuple[str, str]:
 
 
 def _classify(file: Path, name: str) -> tuple[str, str]:
-    """Return why a file is ignored, and what it is; empty texts of one that is read."""
+    """Return the kind and the description of a file to ignore; empty texts for one to read."""
     kind = kind_by_name(name)
     if kind in ("packet", "archive"):
         return "", ""
@@ -122,9 +123,9 @@ def _classify(file: Path, name: str) -> tuple[str, str]:
     try:
         with file.open("rb", buffering=0) as content:
             size = os.fstat(content.fileno()).st_size
-            kind, stream = open_entry(name, Plain(content, size), Budget(size))
+            kind, stream = open_entry(name, FileStream(content, size), Budget(size))
             return ("", "") if kind in ("packet", "tar", "zip") else (kind, describe_entry(stream))
     except OSError as error:
         return "no_access", error.strerror or str(error)
-    except BreakError as error:
-        return "other", f"{error.reason} at {error.where}"
+    except CorruptDataError as error:
+        return "other", f"{error.reason} at {error.position}"

@@ -1,4 +1,4 @@
-"""Labelled rows by what they name: packed as they are read, then each name once."""
+"""Labelled rows by identifier: stored compactly as they are read, then each identifier once."""
 
 from array import array
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 
 from ztfrep.data.alert_schema import UNLABELLED
 
-_CHUNK = 100_000
+_CHUNK_ROWS = 100_000
 
 
 @dataclass
 class KeyedRows:
-    """Rows with a class and an identifier of one kind, packed as they come."""
+    """Rows with a class and an identifier; `name` and `kind` are the identifier's name and type."""
 
     name: str
     kind: pa.DataType
@@ -25,23 +25,23 @@ class KeyedRows:
     lines: "array[int]" = field(default_factory=lambda: array("q"))
 
     def add(self, key: int | str, label: int, line: int) -> None:
-        """Add a row: the alert or object that it names, its class' place in CLASSES, its line."""
+        """Add a row: the identifier of its alert or object, the index of its class, its line."""
         self.keys.append(key)
         self.labels.append(label)
         self.lines.append(line)
-        if len(self.keys) == _CHUNK:
+        if len(self.keys) == _CHUNK_ROWS:
             self._pack()
 
     def _pack(self) -> None:
-        # A string of Python's is several times as large as its characters.
+        # A string in Python is several times as large as its characters.
         self.chunks.append(pa.array(self.keys, self.kind))
         self.keys.clear()
 
-    def table(self) -> pa.Table:
-        """Return each key once, in the order of reading: key, `label`, `rows` and `line`.
+    def to_table(self) -> pa.Table:
+        """Return each identifier once, in the order of reading, with `label`, `rows` and `line`.
 
-        The label (int8) is -1 if rows contradict each other; `rows` (int64) is how many name the
-        key, and `line` (int64) that of the first.
+        The label (int8) is -1 if rows contradict each other; `rows` (int64) is the number of rows
+        with the identifier, and `line` (int64) that of the first.
         """
         self._pack()
         columns = {

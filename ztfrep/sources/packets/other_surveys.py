@@ -1,9 +1,9 @@
-"""Packets that are none of ZTF's archive: of other surveys, and in the form of the alert stream."""
+"""Packets that are not read: those of other surveys, and those in the alert stream's form."""
 
 import re
 
-# The first part of a schema's full name, and whose alerts it is of. Some have ZTF's fields, with
-# other filters and other pixels.
+# The first part of a schema's full name, and its survey. Some have ZTF's fields, with other filters
+# and other pixels.
 _SURVEYS = {
     "lsst": "LSST",
     "elasticc": "ELAsTiCC, simulated for LSST",
@@ -15,12 +15,13 @@ _SURVEYS = {
 }
 _LSST_FIELDS = {"diaSource", "diaSourceId"}
 _REMEDY = "leave it out, only ZTF's alerts are read"
-# Numbers of a stream's schemas count from 1; other files that begin with a zero have more here.
-_LARGEST_SCHEMA_NUMBER = 1 << 24
+# The schemas of a stream are numbered from 1; other files that begin with a zero byte have larger
+# numbers after it.
+_MAX_SCHEMA_NUMBER = 1 << 24
 
 
 def describe_other_survey(name: str, fields: tuple[str, ...]) -> str | None:
-    """Return whose alert a record is if it is none of ZTF's, by its schema; None if it may be one.
+    """Return why a record of this schema is no alert of ZTF; None if it may be one.
 
     `name` is the record's with its namespace, `fields` are the names of its fields.
     """
@@ -40,12 +41,13 @@ def describe_other_survey(name: str, fields: tuple[str, ...]) -> str | None:
 
 
 def describe_wire_form(data: bytes) -> str | None:
-    """Return what a packet in the form of the alert stream is; None for any other bytes.
+    """Return a description of a packet in the alert stream's form; None for any other bytes.
 
-    There a zero byte and the number of a schema in 4 bytes, big-endian, stand before the record.
+    In this form (Confluent's wire format) a zero byte and the number of a schema, 4 bytes,
+    big-endian, precede the record.
     """
     number = int.from_bytes(data[1:5], "big")
-    if data[:1] != b"\0" or not 0 < number < _LARGEST_SCHEMA_NUMBER or len(data) <= 5:
+    if data[:1] != b"\0" or not 0 < number < _MAX_SCHEMA_NUMBER or len(data) <= 5:
         return None
     return (
         f"a packet in the stream's form (schema number {number}), without its schema; "

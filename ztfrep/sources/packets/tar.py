@@ -1,30 +1,30 @@
-"""Tar archives as a stream of members, with every break in them.
+"""Tar archives as a stream of members and of errors.
 
-Unlike tarfile, this reads on behind an end mark and behind a damaged header, and nothing that a
-header claims costs memory or time beyond what is there.
+Unlike tarfile, this reads on after an end mark and after a damaged header. The size that a header
+claims costs no memory and no time: only the bytes that are there do.
 """
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ztfrep.data.filetypes import quote
-from ztfrep.sources.packets.streams import BreakError, Budget, Part, Stream
+from ztfrep.errors import quote
+from ztfrep.sources.packets.streams import Budget, CorruptDataError, PartStream, Stream
 
-_BLOCK = 512
-_ZEROS = bytes(_BLOCK)
-# Of all the headers that belong to one member: its long name, its times, its attributes.
-_LARGEST_EXTRA = 1 << 20
-# An archive ends in zeros up to a multiple of 10 kB; between two members, more are a hole.
-_MOST_ZEROS = 64 * _BLOCK
-# So far behind a break the next member is searched for.
-_FAR = 1 << 26
+_BLOCK_BYTES = 512
+_ZEROS = bytes(_BLOCK_BYTES)
+# All headers that belong to one member: its long name, its times, its attributes.
+_MAX_HEADER_BYTES = 1 << 20
+# An archive ends in zeros up to a multiple of 10 kB; more zeros between two members are a hole.
+_MAX_END_ZEROS = 64 * _BLOCK_BYTES
+# The next member after an error is searched for in this many bytes.
+_MAX_SEARCH_BYTES = 1 << 26
 
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
 _PAX_RECORD = re.compile(rb"(\d{1,7}) ([^=\n]{1,200})=")
 _PAX_SPARSE = "GNU.sparse."
-_PAX, _PAX_OF_ALL, _LONG_NAME, _LONG_LINK = (b"x", b"X"), b"g", b"L", b"K"
-_EXTRA = (*_PAX, _PAX_OF_ALL, _LONG_NAME, _LONG_LINK)
+_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = (b"x", b"X"), b"g", b"L", b"K"
+_HEADERS_OF_NEXT = (*_PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK)
 _FILES, _FOLDER, _SPARSE, _CONTINUED, _VOLUME = (b"0", b"\0", b"7"), b"5", b"S", b"M", b"V"
 _WITHOUT_DATA = {
     b"1": ("link", "a hard link to "),
@@ -36,10 +36,10 @@ _WITHOUT_DATA = {
 
 
 class Member(NamedTuple):
-    """A member of an archive; `data` are its bytes, to be read before the next member is.
+    """A member of an archive; `data` are its bytes, which must be read before the next member.
 
-    `kind` is `file`, `link`, `special` (a device or the like) or `unreadable` (a file whose bytes
-    cannot be read); `detail` says more.
+    `kind` is `file`, `link`, `special` (such as a device) or `unreadable` (a file whose bytes
+    cannot be read). `detail` is a description for messages.
     """
 
     name: str
@@ -53,89 +53,89 @@ class _Header(NamedTuple):
     size: int
     type: bytes
     link: bytes
-    # Of a sparse member: a block of its map follows.
+    # True if another block of the map of a sparse member follows.
     continued: bool
 
 
 class _DamagedError(Exception):
-    """A header that cannot be right; the text says why."""
+    """A header that cannot be right; the text is the reason."""
 
 
 def is_tar(head: bytes) -> bool:
-    """Tell whether a file of these first bytes is a tar archive, damaged or not."""
-    return head[257:262] == b"ustar" or _parse(head[:_BLOCK]) is not None
+    """Return True if a file of these first bytes is a tar archive, damaged or not."""
+    return head[257:262] == b"ustar" or _parse_header(head[:_BLOCK_BYTES]) is not None
 
 
-def read_tar(stream: Stream, budget: Budget) -> Iterator[Member | BreakError]:
-    """Read the members of an archive; where it is broken, a BreakError stands, and what follows it.
+def read_tar(stream: Stream, budget: Budget) -> Iterator[Member | CorruptDataError]:
+    """Yield the members of an archive; where it is damaged, a CorruptDataError, and then the rest.
 
-    Raises BreakError where nothing behind a break can be read.
+    Raises CorruptDataError where nothing after an error can be read.
     """
-    started = lost = False
-    zeros = searched = 0
-    mark = stream.where()
-    while block := stream.read(_BLOCK):
+    started = searching = False
+    zeros = searched_bytes = 0
+    start = stream.describe_position()
+    while block := stream.read(_BLOCK_BYTES):
         if block == _ZEROS[: len(block)]:
             if not zeros:
-                mark = stream.where(len(block))
+                start = stream.describe_position(len(block))
             zeros += len(block)
-            if zeros > _FAR:
+            if zeros > _MAX_SEARCH_BYTES:
                 break
             continue
-        header = _parse(block)
-        if not lost:
-            hole = zeros > _MOST_ZEROS and started and header is not None
+        header = _parse_header(block)
+        if not searching:
+            hole = zeros > _MAX_END_ZEROS and started and header is not None
             # An end mark has two blocks at least.
-            if zeros == _BLOCK or hole:
-                lost = True
-                yield BreakError(f"{zeros} zeros in place of a member", mark)
+            if zeros == _BLOCK_BYTES or hole:
+                searching = True
+                yield CorruptDataError(f"{zeros} zeros in place of a member", start)
             elif header is None:
-                lost = True
-                reason = f"no member behind {zeros} zeros" if zeros else "no header of a member"
-                yield BreakError(reason, stream.where(len(block)))
+                searching = True
+                reason = f"no member after {zeros} zeros" if zeros else "no header of a member"
+                yield CorruptDataError(reason, stream.describe_position(len(block)))
         zeros = 0
         if header is None:
-            searched += len(block)
-            if searched > _FAR:
+            searched_bytes += len(block)
+            if searched_bytes > _MAX_SEARCH_BYTES:
                 return
             continue
-        lost = False
-        mark = stream.where(_BLOCK)
+        searching = False
+        start = stream.describe_position(_BLOCK_BYTES)
         try:
             member, size = _read_member(stream, header, budget)
         except _DamagedError as error:
-            lost = True
-            yield BreakError(str(error), mark)
+            searching = True
+            yield CorruptDataError(str(error), start)
             continue
         started, end = True, stream.position + size
         if member is not None:
             yield member
-        padded = end + -size % _BLOCK - stream.position
-        if stream.skip(padded) < padded:
-            raise BreakError("cut short", stream.where())
-    if zeros > (_FAR if started else _MOST_ZEROS):
-        raise BreakError(f"{zeros} bytes of zeros, or more", mark)
-    if not zeros and not lost:
-        raise BreakError("cut short, without an end mark", stream.where())
+        padding = end + -size % _BLOCK_BYTES - stream.position
+        if stream.skip(padding) < padding:
+            raise CorruptDataError("cut short", stream.describe_position())
+    if zeros > (_MAX_SEARCH_BYTES if started else _MAX_END_ZEROS):
+        raise CorruptDataError(f"{zeros} bytes of zeros, or more", start)
+    if not zeros and not searching:
+        raise CorruptDataError("cut short, without an end mark", stream.describe_position())
 
 
 def _read_member(stream: Stream, header: _Header, budget: Budget) -> tuple[Member | None, int]:
-    """Return a member, None for a folder, and how many bytes it has."""
-    name, link, pax, extra = header.name, header.link, dict[str, bytes](), 0
+    """Return a member, None for a folder, and its number of bytes."""
+    name, link, pax, header_bytes = header.name, header.link, dict[str, bytes](), 0
     long_name = long_link = b""
-    while header.type in _EXTRA:
-        extra += header.size
-        if extra > _LARGEST_EXTRA:
-            raise _DamagedError(f"{extra} bytes of headers before a member")
-        data = _exactly(stream, header.size + -header.size % _BLOCK)[: header.size]
+    while header.type in _HEADERS_OF_NEXT:
+        header_bytes += header.size
+        if header_bytes > _MAX_HEADER_BYTES:
+            raise _DamagedError(f"{header_bytes} bytes of headers before a member")
+        data = _read_exactly(stream, header.size + -header.size % _BLOCK_BYTES)[: header.size]
         if header.type in _PAX:
             pax |= _parse_pax(data)
         elif header.type == _LONG_NAME:
             long_name = data.split(b"\0", 1)[0]
         elif header.type == _LONG_LINK:
             long_link = data.split(b"\0", 1)[0]
-        budget.count_member(header.size, stream.where())
-        following = _parse(_exactly(stream, _BLOCK))
+        budget.count_member(header.size, stream.describe_position())
+        following = _parse_header(_read_exactly(stream, _BLOCK_BYTES))
         if following is None:
             raise _DamagedError("a long header without a member")
         header = following
@@ -144,19 +144,19 @@ def _read_member(stream: Stream, header: _Header, budget: Budget) -> tuple[Membe
     link = pax.get("linkpath", link)
     sparse = header.type == _SPARSE or any(key.startswith(_PAX_SPARSE) for key in pax)
     while header.type == _SPARSE and header.continued:
-        extra += _BLOCK
-        if extra > _LARGEST_EXTRA:
-            raise _DamagedError(f"{extra} bytes of headers before a member")
-        block = _exactly(stream, _BLOCK)
+        header_bytes += _BLOCK_BYTES
+        if header_bytes > _MAX_HEADER_BYTES:
+            raise _DamagedError(f"{header_bytes} bytes of headers before a member")
+        block = _read_exactly(stream, _BLOCK_BYTES)
         header = header._replace(continued=bool(block[504]))
-    size = _pax_size(pax["size"]) if "size" in pax else header.size
+    size = _parse_pax_size(pax["size"]) if "size" in pax else header.size
     folder = header.type == _FOLDER or (header.type == b"\0" and name.endswith(b"/"))
     if header.type in _WITHOUT_DATA or folder:
         size = 0
     left = budget.bytes_left if stream.left is None else stream.left
     if size > left:
         raise _DamagedError(f"{quote(name)} claims {size} bytes, {left} are left: cut or damaged")
-    budget.count_member(size, stream.where())
+    budget.count_member(size, stream.describe_position())
     kind, detail = _WITHOUT_DATA.get(header.type, ("file", ""))
     if kind == "link":
         detail += quote(link)
@@ -168,34 +168,36 @@ def _read_member(stream: Stream, header: _Header, budget: Budget) -> tuple[Membe
         kind, detail = "special", f"a member of type {header.type!r}"
     if folder or header.type == _VOLUME:
         return None, size
-    # What is not UTF-8 is escaped: tables hold no other text.
-    return Member(name.decode("utf-8", "backslashreplace"), kind, detail, Part(stream, size)), size
+    # Tables hold text in UTF-8 alone: other bytes are escaped.
+    return Member(
+        name.decode("utf-8", "backslashreplace"), kind, detail, PartStream(stream, size)
+    ), size
 
 
-def _exactly(stream: Stream, size: int) -> bytes:
+def _read_exactly(stream: Stream, size: int) -> bytes:
     data = stream.read(size)
     if len(data) < size:
-        raise BreakError("cut short", stream.where())
+        raise CorruptDataError("cut short", stream.describe_position())
     return data
 
 
-def _parse(block: bytes) -> _Header | None:
-    """Read a header; None where its checksum is wrong, or a size is none."""
-    if len(block) < _BLOCK:
+def _parse_header(block: bytes) -> _Header | None:
+    """Return a header; None if its checksum is wrong or its size is no number."""
+    if len(block) < _BLOCK_BYTES:
         return None
     checksum = _OCTAL.fullmatch(block[148:156])
     if checksum is None:
         return None
     rest = block[:148] + b" " * 8 + block[156:]
     # Some old programs added up signed bytes.
-    off = sum(rest) - int(checksum[1], 8)
-    if off and off != 256 * sum(byte > 127 for byte in rest):
+    difference = sum(rest) - int(checksum[1], 8)
+    if difference and difference != 256 * sum(byte > 127 for byte in rest):
         return None
-    size = _number(block[124:136])
+    size = _parse_size(block[124:136])
     if size is None:
         return None
     name = block[:100].split(b"\0", 1)[0]
-    # GNU's own format has other things there.
+    # GNU's own format has other fields in these bytes.
     prefix = block[345:500].split(b"\0", 1)[0] if block[257:263] == b"ustar\0" else b""
     return _Header(
         name=prefix + b"/" + name if prefix else name,
@@ -206,8 +208,8 @@ def _parse(block: bytes) -> _Header | None:
     )
 
 
-def _number(field: bytes) -> int | None:
-    # What is too large for the digits is in binary; a first byte of 255 is a negative number's.
+def _parse_size(field: bytes) -> int | None:
+    # A size too large for the digits is binary; a first byte of 255 marks a negative number.
     if field[0] == 128:
         return int.from_bytes(field[1:])
     if not field.strip(b"\0 "):
@@ -217,7 +219,7 @@ def _number(field: bytes) -> int | None:
 
 
 def _parse_pax(data: bytes) -> dict[str, bytes]:
-    """Read what matters of an extended header's records: a length, a key and a value each."""
+    """Return the records of an extended header that matter here, by key."""
     records, start = {}, 0
     while start < len(data) and data[start]:
         record = _PAX_RECORD.match(data, start)
@@ -231,7 +233,7 @@ def _parse_pax(data: bytes) -> dict[str, bytes]:
     return records
 
 
-def _pax_size(value: bytes) -> int:
+def _parse_pax_size(value: bytes) -> int:
     if not re.fullmatch(rb"\d{1,18}", value):
         raise _DamagedError(f"a size of {quote(value)} bytes")
     return int(value)

@@ -1,7 +1,7 @@
 """Zip archives as members that are read one by one, with limits.
 
-zipfile reads the directory. The members' bytes are unpacked here, since zipfile unpacks all that
-4 kB of bzip2 or LZMA hold at once.
+zipfile reads the directory. The members are decompressed by this module, since zipfile decompresses
+all that 4 kB of bzip2 or LZMA hold at once.
 """
 
 import bz2
@@ -15,77 +15,90 @@ from typing import Any, BinaryIO
 
 from isal import igzip_lib
 
-from ztfrep.sources.packets.compression import Packing, Unpacked
-from ztfrep.sources.packets.streams import BreakError, Budget, Checked, Plain, Stream, most_members
+from ztfrep.sources.packets.compression import Compression, DecompressedStream
+from ztfrep.sources.packets.streams import (
+    Budget,
+    ChecksumStream,
+    CorruptDataError,
+    FileStream,
+    Stream,
+    max_members,
+)
 from ztfrep.sources.packets.tar import Member
 
 # The largest directory, in bytes per member that a file of its size may have.
 _BYTES_PER_ENTRY = 128
-_LARGEST_DICTIONARY = 1 << 26
-_ENCRYPTED = 1
-_LOCAL_HEADER = 30
+_MAX_DICTIONARY_BYTES = 1 << 26
+_ENCRYPTED_FLAG = 1
+_LOCAL_HEADER_BYTES = 30
 
 
-def read_zip(file: BinaryIO, size: int, budget: Budget) -> Iterator[Member | BreakError]:
-    """Read the members of an archive of `size` bytes; raises BreakError where it cannot be read."""
+def read_zip(file: BinaryIO, size: int, budget: Budget) -> Iterator[Member | CorruptDataError]:
+    """Yield the members of an archive of `size` bytes; raises CorruptDataError if it is damaged."""
     try:
-        directory = zipfile.ZipFile(_Bounded(file, _BYTES_PER_ENTRY * most_members(size)))
+        directory = zipfile.ZipFile(_LimitedFile(file, _BYTES_PER_ENTRY * max_members(size)))
     except MemoryError:
         raise
     except Exception as error:
         reason = f"the directory at its end cannot be read, {str(error)[:80]}"
-        raise BreakError(reason, f"byte {size}") from error
-    packed = 0
+        raise CorruptDataError(reason, f"byte {size}") from error
+    compressed = 0
     for entry in directory.infolist():
-        where = f"byte {entry.header_offset}"
-        budget.count_member(entry.compress_size, where)
-        packed += entry.compress_size
-        if packed > size:
-            raise BreakError("members that overlap", where)
+        position = f"byte {entry.header_offset}"
+        budget.count_member(entry.compress_size, position)
+        compressed += entry.compress_size
+        if compressed > size:
+            raise CorruptDataError("members that overlap", position)
         if entry.is_dir():
             continue
         name = entry.filename
         if stat.S_ISLNK(entry.external_attr >> 16):
-            yield Member(name, "link", "a symbolic link", Plain(file, 0))
+            yield Member(name, "link", "a symbolic link", FileStream(file, 0))
             continue
         try:
-            yield Member(name, "file", "", _open(file, size, entry, budget))
-        except BreakError as error:
-            yield Member(name, "unreadable", f"{error.reason} at {error.where}", Plain(file, 0))
+            yield Member(name, "file", "", _open_member(file, size, entry, budget))
+        except CorruptDataError as error:
+            yield Member(
+                name, "unreadable", f"{error.reason} at {error.position}", FileStream(file, 0)
+            )
 
 
-def _open(file: BinaryIO, size: int, entry: zipfile.ZipInfo, budget: Budget) -> Stream:
-    where = f"byte {entry.header_offset}"
-    if entry.flag_bits & _ENCRYPTED:
-        raise BreakError("an encrypted member", where)
+def _open_member(file: BinaryIO, size: int, entry: zipfile.ZipInfo, budget: Budget) -> Stream:
+    position = f"byte {entry.header_offset}"
+    if entry.flag_bits & _ENCRYPTED_FLAG:
+        raise CorruptDataError("an encrypted member", position)
     file.seek(entry.header_offset)
-    header = file.read(_LOCAL_HEADER)
-    if len(header) < _LOCAL_HEADER or not header.startswith(b"PK\3\4"):
-        raise BreakError("no member", where)
-    start = entry.header_offset + _LOCAL_HEADER + sum(struct.unpack("<HH", header[26:30]))
+    header = file.read(_LOCAL_HEADER_BYTES)
+    if len(header) < _LOCAL_HEADER_BYTES or not header.startswith(b"PK\3\4"):
+        raise CorruptDataError("no member", position)
+    start = entry.header_offset + _LOCAL_HEADER_BYTES + sum(struct.unpack("<HH", header[26:30]))
     if start + entry.compress_size > size:
-        raise BreakError("a member that is cut short", where)
-    stream: Stream = Plain(file, entry.compress_size, start)
+        raise CorruptDataError("a member that is cut short", position)
+    stream: Stream = FileStream(file, entry.compress_size, start)
     if entry.compress_type != zipfile.ZIP_STORED:
-        decoder = _decoder(entry.compress_type, stream)
-        if decoder is None:
+        make_decompressor = _find_decompressor(entry.compress_type, stream)
+        if make_decompressor is None:
             name = zipfile.compressor_names.get(entry.compress_type, "unknown")  # type: ignore[attr-defined]
-            raise BreakError(f"a member of compression {entry.compress_type} ({name})", where)
-        stream = Unpacked(stream, Packing("zip", b"", decoder, parts=False), budget)
-    return Checked(stream, entry.file_size, entry.CRC)
+            raise CorruptDataError(
+                f"a member of compression {entry.compress_type} ({name})", position
+            )
+        stream = DecompressedStream(
+            stream, Compression("zip", b"", make_decompressor, several_parts=False), budget
+        )
+    return ChecksumStream(stream, entry.file_size, entry.CRC)
 
 
-def _decoder(method: int, stream: Stream) -> Callable[[], Any] | None:
+def _find_decompressor(method: int, stream: Stream) -> Callable[[], Any] | None:
     if method == zipfile.ZIP_DEFLATED:
         return lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE)
     if method == zipfile.ZIP_BZIP2:
         return bz2.BZ2Decompressor
     head = stream.read(9) if method == zipfile.ZIP_LZMA else b""
-    # A version, the length of what follows, the properties in one byte, the dictionary's size.
+    # A version, the length of the rest, the properties in one byte, the size of the dictionary.
     if len(head) < 9 or head[2:4] != b"\5\0":
         return None
     properties, dictionary = head[4], int.from_bytes(head[5:9], "little")
-    if properties >= 9 * 5 * 5 or dictionary > _LARGEST_DICTIONARY:
+    if properties >= 9 * 5 * 5 or dictionary > _MAX_DICTIONARY_BYTES:
         return None
     rest, lc = divmod(properties, 9)
     pb, lp = divmod(rest, 5)
@@ -93,11 +106,11 @@ def _decoder(method: int, stream: Stream) -> Callable[[], Any] | None:
     return lambda: lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[lzma1])
 
 
-class _Bounded(io.RawIOBase):
-    """A file of which at most so much is read at once: a directory of any size is one read."""
+class _LimitedFile(io.RawIOBase):
+    """A file that returns at most `max_bytes` at once: zipfile reads a directory in one read."""
 
-    def __init__(self, file: BinaryIO, most: int) -> None:
-        self._file, self._most = file, most
+    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
+        self._file, self._max_bytes = file, max_bytes
 
     def seekable(self) -> bool:
         return True
@@ -109,6 +122,6 @@ class _Bounded(io.RawIOBase):
         return self._file.tell()
 
     def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > self._most:
+        if size is not None and size > self._max_bytes:
             raise ValueError(f"a directory of {size} bytes")
-        return self._file.read(self._most if size is None or size < 0 else size)
+        return self._file.read(self._max_bytes if size is None or size < 0 else size)

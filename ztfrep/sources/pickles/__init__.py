@@ -1,1 +1,1 @@
-"""The published pickles, read without running what they hold."""
+"""The two published pickles, read without running code that they contain."""

@@ -1,4 +1,4 @@
-"""What the names in a pickle stand for: inert constructors of ours, never numpy's own functions."""
+"""The names that a pickle may use, and our constructors in place of numpy's functions."""
 
 import codecs
 import io
@@ -12,51 +12,51 @@ import numpy as np
 from ztfrep.errors import quote
 
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|O8?|[US][1-9]\d{0,3})")
-# The published arrays have four dimensions at most; a length of 2^48 is beyond any file.
-_MOST_DIMENSIONS = 8
-_MOST_LENGTH = 1 << 48
+# The published arrays have at most four dimensions; a length of 2^48 is beyond any file.
+_MAX_DIMENSIONS = 8
+_MAX_LENGTH = 1 << 48
 # A number written as text; a conversion of long texts, recalled many times, would take minutes.
-_MOST_TEXT = 100
+_MAX_TEXT = 100
 _CHUNK = 1 << 20
 
 
 class RefusedError(Exception):
-    """The file holds something that no array needs; the text names it."""
+    """The file contains something that no array needs; the text names it."""
 
     def __init__(self, found: str, remedy: str = "") -> None:
         super().__init__(found)
         self.remedy = remedy
 
 
-# An object array holds nothing that is still under construction, and no containers.
+# Types of the elements of an object array: nothing still under construction, no containers.
 _ELEMENTS = {type(None), bool, int, float, str, bytes}
 
 
-def copied(value: object) -> int:
-    """Count the bytes that a constructor made anew, as far as a repetition could multiply them."""
+def copied_bytes(value: object) -> int:
+    """Return the bytes that a constructor copied, as far as repetition could multiply them."""
     if isinstance(value, Array):
         return value.value.nbytes if value.value.dtype.hasobject else 0
     if isinstance(value, np.generic):
         return value.nbytes
-    # Eight times, since a file pays for eight times its size: no more bytes than it has.
+    # Eight times, since the limit is eight times the size of the file: no more than its bytes.
     return 8 * len(value) if isinstance(value, bytes) else 0
 
 
 class Constructor:
-    """What a name in a pickle stands for: a function of ours, called by REDUCE alone."""
+    """Our function for a name in a pickle; REDUCE calls it."""
 
     def __init__(self, make: Callable[..., Any]) -> None:
         self.make = make
 
 
 class Text:
-    """A long text, left in the file as UTF-8: protocol 2 writes the content of arrays as such."""
+    """A view of a long text, UTF-8: protocol 2 writes the content of arrays as text."""
 
     def __init__(self, content: memoryview) -> None:
         self.content = content
 
     def encode(self, encoding: str) -> bytes:
-        """Encode piece by piece: a text of any length would take up to four times its bytes."""
+        """Encode in pieces: a whole text would take up to four times its bytes in memory."""
         decoder = codecs.getincrementaldecoder("utf-8")()
         encoded = io.BytesIO()
         for start in range(0, len(self.content), _CHUNK):
@@ -71,11 +71,11 @@ class DType:
 
     def __init__(self, code: str, _align: object = False, _copy: object = True) -> None:
         if type(code) is not str or not _DTYPE.fullmatch(code):
-            raise RefusedError(f"an array of dtype {_brief(code)}")
+            raise RefusedError(f"an array of dtype {_describe(code)}")
         self.value = np.dtype(code)
 
     def build(self, state: tuple[Any, ...]) -> None:
-        """Take the byte order from numpy's state of a dtype."""
+        """Set the byte order from numpy's state of a dtype."""
         if type(state) is not tuple or len(state) < 2:
             raise RefusedError("a dtype whose state is not numpy's")
         if state[1] in ("<", ">"):
@@ -91,11 +91,11 @@ class Array:
         self.value = np.empty(0)
 
     def build(self, state: tuple[Any, ...]) -> None:
-        """Take shape, dtype and content from numpy's state of an array."""
+        """Set shape, dtype and content from numpy's state of an array."""
         if type(state) is not tuple or len(state) != 5:
             raise RefusedError("an array whose state is not numpy's")
         _version, shape, dtype, fortran, content = state
-        self.value = _shaped(content, dtype, shape, "F" if fortran is True else "C").value
+        self.value = _make_array(content, dtype, shape, "F" if fortran is True else "C").value
 
     @classmethod
     def of(cls, value: np.ndarray) -> "Array":
@@ -105,17 +105,17 @@ class Array:
         return array
 
 
-def _brief(value: object) -> str:
-    """Quote the beginning of a text, and name anything else by its type: it may be of any size."""
+def _describe(value: object) -> str:
+    """Return the quoted beginning of a text, or the type of anything else: it may have any size."""
     return quote(value) if isinstance(value, str) else type(value).__name__
 
 
 def _check_shape(shape: object) -> tuple[int, ...]:
-    """Bound a shape before anything is computed of it, or a message made."""
-    if type(shape) is not tuple or len(shape) > _MOST_DIMENSIONS:
-        raise RefusedError(f"an array whose shape is no tuple of up to {_MOST_DIMENSIONS} lengths")
+    """Validate a shape before it is used in a computation or a message."""
+    if type(shape) is not tuple or len(shape) > _MAX_DIMENSIONS:
+        raise RefusedError(f"an array whose shape is no tuple of up to {_MAX_DIMENSIONS} lengths")
     for length in shape:
-        if type(length) is not int or length > _MOST_LENGTH:
+        if type(length) is not int or length > _MAX_LENGTH:
             raise RefusedError("an array with a length that is no number, or beyond any file")
         if length < 0:
             raise RefusedError("an array of negative length")
@@ -129,20 +129,22 @@ def _check_elements(content: list[Any]) -> None:
             raise RefusedError(f"an object array that holds a {kind.__name__}")
     if any(issubclass(kind, str | bytes) for kind in kinds):
         longest = max(len(value) for value in content if isinstance(value, str | bytes))
-        if longest > _MOST_TEXT:
+        if longest > _MAX_TEXT:
             raise RefusedError(f"an object array that holds a text of {longest} characters")
 
 
 def _check_letters(flat: np.ndarray) -> None:
-    """Refuse code points that Python's own text cannot hold: an element would raise when taken."""
+    """Raise RefusedError for code points beyond Unicode: reading an element would raise."""
     if flat.dtype.kind == "U" and flat.size:
         codes = flat.view(np.dtype("u4").newbyteorder(flat.dtype.byteorder))
         if codes.max() > sys.maxunicode:
             raise RefusedError("a text beyond Unicode")
 
 
-def _shaped(content: Any, dtype: Any, shape: object, order: Any = "C", axes: Any = None) -> Array:
-    """Order K is a C-ordered array and the transposition that brings it to its order of axes."""
+def _make_array(
+    content: Any, dtype: Any, shape: object, order: Any = "C", axes: Any = None
+) -> Array:
+    """Make an array; order K is a C-ordered array and a transposition of its axes."""
     lengths = _check_shape(shape)
     if not isinstance(dtype, DType):
         raise RefusedError("an array without a dtype")
@@ -164,7 +166,7 @@ def _shaped(content: Any, dtype: Any, shape: object, order: Any = "C", axes: Any
         flat = np.frombuffer(content, dtype.value) if size else np.empty(0, dtype.value)
         _check_letters(flat)
     if order not in ("C", "F", "K") or (order == "K") != (axes is not None):
-        raise RefusedError(f"an array in the order {_brief(order)}")
+        raise RefusedError(f"an array in the order {_describe(order)}")
     array = flat.reshape(lengths, order="F" if order == "F" else "C")
     if axes is None:
         return Array.of(array)
@@ -173,10 +175,10 @@ def _shaped(content: Any, dtype: Any, shape: object, order: Any = "C", axes: Any
     return Array.of(array.transpose(axes))
 
 
-def _scalar(dtype: DType, content: bytes) -> Any:
+def _make_scalar(dtype: DType, content: bytes) -> Any:
     if not isinstance(dtype, DType) or dtype.value.hasobject:
         raise RefusedError("a numpy scalar that is an object")
-    if dtype.value.itemsize > 4 * _MOST_TEXT:
+    if dtype.value.itemsize > 4 * _MAX_TEXT:
         raise RefusedError(f"a numpy scalar of {dtype.value}")
     if not isinstance(content, bytes) or len(content) != dtype.value.itemsize:
         raise RefusedError(f"a numpy scalar of {dtype.value} of another size")
@@ -185,28 +187,28 @@ def _scalar(dtype: DType, content: bytes) -> Any:
     return flat[0]
 
 
-def _encoded(text: str | Text, encoding: str) -> bytes:
+def _encode(text: str | Text, encoding: str) -> bytes:
     if encoding not in ("latin1", "latin-1", "iso-8859-1"):
-        raise RefusedError(f"_codecs.encode to {_brief(encoding)}")
+        raise RefusedError(f"_codecs.encode to {_describe(encoding)}")
     if not isinstance(text, str | Text):
         raise RefusedError("_codecs.encode of what is no text")
     return text.encode("latin1")
 
 
 def _numpy(module: str, name: str, make: Callable[..., Any]) -> dict[tuple[str, str], Constructor]:
-    """Admit a name under the module paths of numpy 1 and numpy 2."""
+    """Return a name under the module paths of numpy 1 and numpy 2."""
     constructor = Constructor(make)
     return {(f"numpy.{core}.{module}", name): constructor for core in ("core", "_core")}
 
 
 ADMITTED = {
     **_numpy("multiarray", "_reconstruct", Array),
-    **_numpy("multiarray", "scalar", _scalar),
-    **_numpy("numeric", "_frombuffer", _shaped),
+    **_numpy("multiarray", "scalar", _make_scalar),
+    **_numpy("numeric", "_frombuffer", _make_array),
     ("numpy", "dtype"): Constructor(DType),
-    # Never called: it only stands as the first argument of _reconstruct.
+    # Never called: it is the first argument of _reconstruct.
     ("numpy", "ndarray"): Constructor(Array),
-    ("_codecs", "encode"): Constructor(_encoded),
-    # How protocol 2 writes no bytes at all; called without an argument, or not at all.
+    ("_codecs", "encode"): Constructor(_encode),
+    # Protocol 2 writes empty bytes so; called without an argument, or not at all.
     ("__builtin__", "bytes"): Constructor(lambda: b""),
 }

@@ -1,4 +1,4 @@
-"""A file as a memory map that is read in order, with an allowance for what its content may cost."""
+"""A memory-mapped file that is read in order, with a limit of the memory that it may cost."""
 
 import mmap
 import os
@@ -8,13 +8,13 @@ from pathlib import Path
 from ztfrep.errors import InputError
 from ztfrep.sources.pickles.allow_list import RefusedError
 
-# Bytes of memory that may be made of a file besides views of it, whatever the file says. The
-# published features, 73,710 x 26 Python objects, cost 107 million.
+# Bytes of memory that reading a file may take besides views of it. The published features, 73,710
+# rows of Python objects, cost 107 million.
 ALLOWANCE = 120 << 20
 # A line of a pickle is a number, or the module or name of a function.
-_LINE = 512
-# Pages that were read are given back in such steps; the system would count them as ours.
-_STEP = 4 << 20
+_MAX_LINE = 512
+# Pages that were read are released in such steps; else the system counts them as ours.
+_RELEASE_BYTES = 4 << 20
 
 
 class TruncatedError(Exception):
@@ -22,7 +22,7 @@ class TruncatedError(Exception):
 
 
 class MappedFile:
-    """The bytes of a regular file: copied by `read` and `readline`, or viewed; `position` moves on.
+    """The bytes of a regular file: `read` and `readline` copy, `view` views; `position` advances.
 
     Raises InputError for a path that is missing, no regular file or may not be read.
     """
@@ -35,12 +35,12 @@ class MappedFile:
         self.position = 0
         self._released = 0
         self.left = ALLOWANCE
-        # Legitimate copies are paid for by bytes of the file: an element of an object array, eight
-        # bytes of pointer, takes one byte at least. A part recalled from the memo takes none.
+        # A legitimate copy takes bytes of the file: an element of an object array, a pointer of
+        # eight bytes, takes at least one. A part recalled from the memo takes none.
         self._copies_left = 8 * len(self.data)
 
     def pay(self, size: int) -> None:
-        """Take bytes of memory from the allowance."""
+        """Subtract bytes of memory from the allowance."""
         self.left -= size
         if self.left < 0:
             raise RefusedError(
@@ -49,14 +49,14 @@ class MappedFile:
             )
 
     def pay_copy(self, size: int) -> None:
-        """Take bytes from those that copies of parts of this file may have."""
+        """Subtract bytes from those that copies of parts of this file may have."""
         self._copies_left -= size
         if self._copies_left < 0:
             raise RefusedError("parts repeated to many times the size of the file")
 
     def release(self) -> None:
-        """Give the pages that were read back to the system, which reads them again if need be."""
-        if self.position - self._released > _STEP:
+        """Release the pages that were read; the system reads them again if needed."""
+        if self.position - self._released > _RELEASE_BYTES:
             end = self.position - self.position % mmap.PAGESIZE
             self.data.madvise(mmap.MADV_DONTNEED, self._released, end - self._released)
             self._released = end
@@ -74,13 +74,13 @@ class MappedFile:
         self.position += size
         return self.data[self.position - size : self.position]
 
-    def readline(self, most: int = _LINE) -> bytes:
-        """Copy the next bytes to the end of the line, paid for."""
-        end = self.data.find(b"\n", self.position, self.position + most)
-        if end < 0 and self.position + most >= len(self.data):
+    def readline(self, maximum: int = _MAX_LINE) -> bytes:
+        """Copy the next bytes to the end of the line, and pay for them."""
+        end = self.data.find(b"\n", self.position, self.position + maximum)
+        if end < 0 and self.position + maximum >= len(self.data):
             raise TruncatedError(f"{len(self.data)} bytes that end within a line")
         if end < 0:
-            raise RefusedError(f"a line of more than {most} bytes")
+            raise RefusedError(f"a line of more than {maximum} bytes")
         self.pay(end - self.position)
         return self.read(end + 1 - self.position)
 

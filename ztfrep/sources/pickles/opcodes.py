@@ -1,4 +1,4 @@
-"""The instructions of pickle by name: which are admitted as they are, and what each costs."""
+"""The opcodes of pickle by name: which are admitted unchanged, and their costs."""
 
 import pickle
 
@@ -8,8 +8,8 @@ CODES: dict[str, int] = {
     if name.isupper() and isinstance(getattr(pickle, name), bytes)
 }
 
-# Opcodes without a class, a call or a lookup in them, by pickletools' names.
-PLAIN = [
+# Opcodes that the standard unpickler may carry out, by pickletools' names.
+UNCHANGED = [
     "PROTO",
     "STOP",
     "POP",
@@ -42,8 +42,8 @@ PLAIN = [
 # Python 3 writes none of these; what Python 2 wrote must be written again.
 PYTHON_2 = ("STRING", "BINSTRING", "SHORT_BINSTRING")
 
-# What an instruction takes of the allowance: about the bytes of memory that it makes, and more for
-# what is slow or what pickle hardly ever writes for arrays.
+# Costs of an opcode, of the allowance: about the bytes of memory that it takes, and more for what
+# is slow or what pickle seldom writes for arrays.
 VALUE_COST = 48
 _COSTS_BY_NAME = {
     "TUPLE1 TUPLE2 TUPLE3 BINPUT LONG_BINPUT MEMOIZE SHORT_BINBYTES": 128,
@@ -55,7 +55,7 @@ _COSTS_BY_NAME = {
     "PROTO FRAME POP POP_MARK DUP": 4096,
 }
 
-# By opcode; bytes that begin no instruction included.
+# By opcode, with bytes that are no opcode.
 COSTS = [VALUE_COST] * 256
 for _names, _cost in _COSTS_BY_NAME.items():
     for _name in _names.split():

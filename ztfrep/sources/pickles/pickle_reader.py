@@ -1,9 +1,8 @@
-"""Untrusted pickles as memory-mapped arrays; nothing that a file holds is run.
+"""Untrusted pickles as memory-mapped arrays, read without running code that they contain.
 
-Only the opcodes and the names that plain containers, numbers, strings and numpy arrays need are
-admitted, and every name stands for an inert constructor of ours. A big buffer is handed out as a
-view of a memory map of the file, so that reading 3.5 GB takes a few MB; Python objects cost a
-fixed allowance, whatever the file says.
+Only the opcodes and the names that containers, numbers, strings and numpy arrays need are admitted,
+and every name is replaced by our own constructor. A large buffer becomes a view of a memory map of
+the file, so that reading 3.5 GB takes a few MB. The memory of Python objects is limited.
 """
 
 from pathlib import Path
@@ -15,12 +14,12 @@ from ztfrep.sources.pickles.allow_list import Array, Constructor, DType, Refused
 from ztfrep.sources.pickles.mapped_file import MappedFile, TruncatedError
 from ztfrep.sources.pickles.unpickler import DamagedError, unpickle
 
-_DEPTH = 8
-# The finished copy of a container, and its entry among those that are done.
+_MAX_DEPTH = 8
+# Bytes of the finished copy of a container, and of its entry among those that are done.
 _CONTAINER_COST = 256
 _EXPECTED = "a pickle of plain containers, numbers, strings and numpy arrays"
 
-# What to do about a file by the beginning of what `describe` says of it.
+# Remedies by the beginning of the description of a file.
 _REMEDIES = {
     "a gzip file": "unpack it first, with gunzip",
     "a bzip2 file": "unpack it first, with bunzip2",
@@ -34,7 +33,7 @@ _REMEDIES = {
     "an empty": "fetch it again",
     "zeros": "fetch it again",
 }
-# As much as `describe` says of a file that it does not know: a pickle of protocol 0 or 1 may be so.
+# The descriptions of unknown files: a pickle of protocol 0 or 1 may have them.
 _UNKNOWN = ("text that begins", "a file that begins")
 
 
@@ -42,8 +41,8 @@ def read_pickle(path: str | Path) -> Any:
     """Read a pickle of protocol 2 to 5: containers, numbers, strings, numpy arrays.
 
     Arrays of 64 KiB or more are read-only views of the file (protocol 2: copies). Raises InputError
-    for a file that is missing, truncated, no pickle, or that names anything else, and for one with
-    more Python objects than `mapped.ALLOWANCE` pays for, some 86,000 rows of 26 features.
+    for a file that is missing, truncated, no pickle, or that uses another name, and for one with
+    more Python objects than `mapped_file.ALLOWANCE` pays for, some 86,000 rows of features.
     """
     file = MappedFile(path, _EXPECTED)
     kind = describe(file.data[:HEAD_BYTES])
@@ -53,7 +52,7 @@ def read_pickle(path: str | Path) -> Any:
         remedy = next(remedies, "give the pickle, or correct the path")
         raise InputError(path, found=kind, expected=_EXPECTED, remedy=remedy)
     try:
-        return _finished(unpickle(file), _DEPTH, {}, file)
+        return _finish(unpickle(file), _MAX_DEPTH, {}, file)
     except RefusedError as error:
         found = str(error) if is_pickle else f"{kind}; read as a pickle, {error}"
         remedy = error.remedy or "use a file in that format, from a source you trust"
@@ -67,8 +66,8 @@ def read_pickle(path: str | Path) -> Any:
     raise InputError(path, found=found, expected=_EXPECTED, remedy=remedy)
 
 
-def _finished(value: Any, depth: int, done: dict[int, Any], file: MappedFile) -> Any:
-    """Put arrays in the place of their constructions; `done` keeps shared parts shared."""
+def _finish(value: Any, depth: int, done: dict[int, Any], file: MappedFile) -> Any:
+    """Return the value with finished arrays; `done` has the finished containers by id."""
     if isinstance(value, Array):
         return value.value
     if isinstance(value, DType | Constructor | Text | memoryview):
@@ -76,12 +75,12 @@ def _finished(value: Any, depth: int, done: dict[int, Any], file: MappedFile) ->
     if not isinstance(value, dict | list | tuple):
         return value
     if depth == 0:
-        raise RefusedError(f"containers nested deeper than {_DEPTH}")
+        raise RefusedError(f"containers nested deeper than {_MAX_DEPTH}")
     if id(value) not in done:
         file.pay(_CONTAINER_COST + 16 * len(value))
         if isinstance(value, dict):
-            made: Any = {key: _finished(part, depth - 1, done, file) for key, part in value.items()}
+            made: Any = {key: _finish(part, depth - 1, done, file) for key, part in value.items()}
         else:
-            made = type(value)(_finished(part, depth - 1, done, file) for part in value)
+            made = type(value)(_finish(part, depth - 1, done, file) for part in value)
         done[id(value)] = made
     return done[id(value)]

@@ -1,4 +1,4 @@
-"""The instructions of a pickle that are admitted, each at a price; nothing foreign is called."""
+"""An unpickler of admitted opcodes, each at a cost; it calls no function that a pickle names."""
 
 import pickle
 from collections.abc import Callable
@@ -12,23 +12,23 @@ from ztfrep.sources.pickles.allow_list import (
     DType,
     RefusedError,
     Text,
-    copied,
+    copied_bytes,
 )
 from ztfrep.sources.pickles.mapped_file import MappedFile, TruncatedError
-from ztfrep.sources.pickles.opcodes import CODES, COSTS, PLAIN, PYTHON_2, VALUE_COST
+from ztfrep.sources.pickles.opcodes import CODES, COSTS, PYTHON_2, UNCHANGED, VALUE_COST
 from ztfrep.sources.pickles.value_runs import VALUE_CODES, read_run
 
-# Smaller buffers are copied: a view would keep the whole map alive for a few bytes.
+# Smaller buffers are copied: a view keeps the whole memory map open.
 _VIEW_FROM = 1 << 16
 # An array's state within a dict within a dict makes some six marks.
-_MOST_MARKS = 64
-# Pickle writes at most 2,000 values between two marks; the check is made now and then.
-_MOST_VALUES = 10_000
-# Integers all of which have one hash would make a dict quadratic in them.
-_MOST_INT = 1 << 32
-_MOST_INT_BYTES = 255
+_MAX_MARKS = 64
+# Pickle writes at most 2,000 values between two marks; checked every 1,000 opcodes.
+_MAX_VALUES = 10_000
+# A dict of larger integers with equal hashes would take quadratic time.
+_MAX_INT = 1 << 32
+_MAX_INT_BYTES = 255
 # Protocol 0 writes the content of an array as one line.
-_MOST_LINE = 1 << 24
+_MAX_LINE = 1 << 24
 
 _KEY_COST = 4096
 _MADE_COST = 256
@@ -37,11 +37,11 @@ _PAUSE = 32
 
 
 class DamagedError(Exception):
-    """The bytes are no sequence of instructions that can be carried out; the text says where."""
+    """The bytes are no valid sequence of instructions; the text has the position."""
 
 
 def unpickle(file: MappedFile) -> Any:
-    """Carry out a file's instructions; arrays are still `Array`, see `standins`.
+    """Carry out a file's instructions; arrays are still `allow_list.Array`.
 
     Raises RefusedError, TruncatedError or DamagedError.
     """
@@ -54,7 +54,7 @@ _Stop: Any = pickle._Stop  # type: ignore[attr-defined]
 
 
 class _Unpickler(_Base):
-    """Python's own unpickler less every opcode that is not admitted, at a price for each other."""
+    """Python's own unpickler, with admitted opcodes alone, each at a cost."""
 
     def __init__(self, file: MappedFile) -> None:
         super().__init__(file)
@@ -73,8 +73,8 @@ class _Unpickler(_Base):
         try:
             while True:
                 file.release()
-                if len(self.stack) > _MOST_VALUES:
-                    raise RefusedError(f"more than {_MOST_VALUES} values outside of a container")
+                if len(self.stack) > _MAX_VALUES:
+                    raise RefusedError(f"more than {_MAX_VALUES} values outside of a container")
                 for _ in range(1000):
                     start = file.position
                     code = data[start]
@@ -104,12 +104,12 @@ class _Unpickler(_Base):
         return ADMITTED[module, name]
 
     def load_frame(self) -> None:
-        # A frame only says how much to read ahead, and a map needs no reading ahead.
+        # A frame is the size to read ahead, which a memory map does not need.
         self._mapped.read(8)
 
     def load_mark(self) -> None:
-        if len(self.metastack) >= _MOST_MARKS:
-            raise RefusedError(f"containers nested deeper than {_MOST_MARKS}")
+        if len(self.metastack) >= _MAX_MARKS:
+            raise RefusedError(f"containers nested deeper than {_MAX_MARKS}")
         super().load_mark()
 
     def load_value(self) -> None:
@@ -128,13 +128,13 @@ class _Unpickler(_Base):
 
     def load_long4(self) -> None:
         size = int.from_bytes(self._mapped.read(4), "little")
-        if size > _MOST_INT_BYTES:
+        if size > _MAX_INT_BYTES:
             raise RefusedError(f"an integer of {size} bytes")
         self.append(pickle.decode_long(self._mapped.read(size)))
 
     def load_unicode(self) -> None:
         # A letter of one byte may take four in memory, as in `_text`.
-        line = self._mapped.readline(_MOST_LINE)
+        line = self._mapped.readline(_MAX_LINE)
         self._mapped.pay(4 * len(line))
         self.append(str(line[:-1], "raw-unicode-escape"))
 
@@ -157,7 +157,7 @@ class _Unpickler(_Base):
 
     def load_put(self) -> None:
         index = int(self.readline()[:-1])
-        if not 0 <= index < _MOST_INT:
+        if not 0 <= index < _MAX_INT:
             raise RefusedError("a part stored under a number of more than 32 bits")
         self.memo[index] = self.stack[-1]
 
@@ -177,9 +177,11 @@ class _Unpickler(_Base):
         self._pay_copy(self.stack[-1])
 
     def _pay_copy(self, value: object) -> None:
-        self._mapped.pay_copy(copied(value))
-        # Bytes that are made of a text take no more than the text does in the file.
-        self._mapped.pay(_MADE_COST if isinstance(value, bytes) else _MADE_COST + copied(value))
+        self._mapped.pay_copy(copied_bytes(value))
+        # Bytes of a text take no more than the text in the file.
+        self._mapped.pay(
+            _MADE_COST if isinstance(value, bytes) else _MADE_COST + copied_bytes(value)
+        )
 
     def load_setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
@@ -192,7 +194,7 @@ class _Unpickler(_Base):
 
     def _set(self, key: object, value: object) -> None:
         # Hashing a deep tuple would overflow the stack, so keys are names.
-        is_key = type(key) is str or (type(key) is int and 0 <= key < _MOST_INT)
+        is_key = type(key) is str or (type(key) is int and 0 <= key < _MAX_INT)
         if not isinstance(self.stack[-1], dict) or not is_key:
             raise RefusedError(f"a {type(key).__name__} as the key of a dict")
         self._mapped.pay(_KEY_COST)
@@ -212,7 +214,7 @@ class _Unpickler(_Base):
 
 
 def _reason(error: Exception) -> str:
-    """Say in plain words why an instruction cannot be carried out; never with the file's values."""
+    """Return in words why an instruction cannot be carried out, without values of the file."""
     if isinstance(error, UnicodeError):
         return "a text that is not in its encoding"
     if isinstance(error, IndexError):
@@ -233,7 +235,7 @@ def _refuse(opcode: str) -> Callable[..., None]:
 
 def _dispatch(codes: dict[str, int]) -> dict[int, Callable[..., None]]:
     table = {code: _refuse(name) for name, code in codes.items()}
-    table |= {codes[name]: _Base.dispatch[codes[name]] for name in PLAIN}
+    table |= {codes[name]: _Base.dispatch[codes[name]] for name in UNCHANGED}
     own = {
         "FRAME": _Unpickler.load_frame,
         "MARK": _Unpickler.load_mark,

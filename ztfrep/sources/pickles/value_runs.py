@@ -1,6 +1,6 @@
-"""Values that stand one behind another in a pickle, as in a list of features: read many at a time.
+"""Runs of values in a pickle, as in a list of features, read many at a time.
 
-One by one, the interpreter takes some ten times as long for a list of numbers.
+One by one, a list of numbers takes some ten times as long.
 """
 
 import re
@@ -8,12 +8,12 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Numbers, None, truth values, and what was stored before, by the opcodes of protocol 2.
+# Numbers, None, booleans, and values of the memo, by the opcodes of protocol 2.
 _VALUE = rb"(?s:G.{8}|J.{4}|M..|[Kh].|[N\x88\x89])"
 _FIRST_BYTES = b"GJMKhN\x88\x89"
 _VALUES = re.compile(_VALUE)
 _FLOAT_BYTES, _INT_BYTES = 9, 5
-# The group takes part in a match that is long enough to be worth it.
+# The group matches a run that is long enough to be faster.
 _SHORTEST = 8
 _RUN = re.compile(rb"(%b{%d,1000})|%b+" % (_VALUE, _SHORTEST, _VALUE))
 _FLOATS = re.compile(rb"(?s:G.{8}){64}")
@@ -23,10 +23,10 @@ VALUE_CODES = tuple(_FIRST_BYTES)
 
 
 def read_run(data: Any, start: int, memo: Mapping[int, Any]) -> tuple[Sequence[Any], int]:
-    """Read the values from `start` on; return them, 1,000 at most, and the position behind them.
+    """Read the values from `start` on; return at most 1,000 of them, and the position after them.
 
-    No values, and the position behind those that can be passed over, if there are less than 8 or
-    one was not stored before.
+    If there are fewer than 8, or one is not in the memo, no values, and the position after those
+    that need not be tried again.
     """
     floats = _FLOATS.match(data, start)
     if floats:

@@ -26,31 +26,31 @@ def expose(
     stored flipped, as the survey does, so that the centre of a difference is positive; its sign is
     -1.
     """
-    n, epochs = scenes.change.shape
-    galaxies = optics.galaxies(**scenes.galaxy, size=size)
+    n, exposures = scenes.change.shape
+    galaxies = optics.render_galaxies(**scenes.galaxy, size=size)
     stars = (scenes.star_x, scenes.star_y, scenes.star_flux)
-    template = optics.point_sources(*stars, scenes.template_seeing, size)
-    template += optics.blurred(galaxies, scenes.template_seeing)
-    template = optics.elongated(template, scenes.template_shape)
+    template = optics.render_point_sources(*stars, scenes.template_seeing, size)
+    template += optics.blur(galaxies, scenes.template_seeing)
+    template = optics.elongate(template, scenes.template_shape)
     _saturate(template)
     depth = scenes.noise.mean(axis=1) * _TEMPLATE_DEPTH
-    template_noise = optics.resampled(_noise(template, depth, rng)) * 0.5
-    science = np.empty((n, epochs, size, size), np.float32)
+    template_noise = optics.correlate_noise(_noise(template, depth, rng)) * 0.5
+    science = np.empty((n, exposures, size, size), np.float32)
     difference = np.empty_like(science)
-    for epoch in range(epochs):
-        seeing, noise = scenes.seeing[:, epoch], scenes.noise[:, epoch]
-        still = optics.point_sources(*stars, seeing, size) + optics.blurred(galaxies, seeing)
-        alert = _alert(scenes, epoch, size)
-        image = optics.elongated(still + alert, scenes.shape[:, epoch])
+    for exposure in range(exposures):
+        seeing, noise = scenes.seeing[:, exposure], scenes.noise[:, exposure]
+        still = optics.render_point_sources(*stars, seeing, size) + optics.blur(galaxies, seeing)
+        alert = _alert(scenes, exposure, size)
+        image = optics.elongate(still + alert, scenes.shape[:, exposure])
         _saturate(image)
         image += _noise(image, noise, rng)
-        fault = _detector_faults(scenes, epoch, size, rng)
+        fault = _detector_faults(scenes, exposure, size, rng)
         image += fault
-        matched = _matched(scenes, stars, galaxies, epoch, size, rng)
+        matched = _matched(scenes, stars, galaxies, exposure, size, rng)
         _saturate(matched)
-        science[:, epoch] = image
-        difference[:, epoch] = image - matched - template_noise
-        difference[:, epoch] += _ringing(still, scenes, rng)
+        science[:, exposure] = image
+        difference[:, exposure] = image - matched - template_noise
+        difference[:, exposure] += _ringing(still, scenes, rng)
     template += template_noise
     middle = difference[..., size // 2 - 1 : size // 2 + 2, size // 2 - 1 : size // 2 + 2]
     sign = np.where(middle.mean(axis=(2, 3)) < 0, -1, 1)
@@ -58,70 +58,72 @@ def expose(
 
 
 def _noise(image: np.ndarray, sky: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Photon noise of sky and sources, as the Gaussian that it is at these counts."""
+    """Draw the photon noise of sky and sources, Gaussian at these counts."""
     variance = sky[:, None, None] ** 2 + np.maximum(image, 0) / optics.GAIN
     return (rng.standard_normal(image.shape, dtype=np.float32) * np.sqrt(variance)).astype(
         np.float32
     )
 
 
-def _alert(scenes: Scenes, epoch: int, size: int) -> np.ndarray:
-    """The light that the template lacks, drawn out along a trail if it moves."""
+def _alert(scenes: Scenes, exposure: int, size: int) -> np.ndarray:
+    """Render the light that the template lacks, along a trail if it moves."""
     along = np.linspace(-0.5, 0.5, _TRAIL_POINTS) * scenes.trail[:, None]
     x = scenes.x[:, None] + along * np.cos(scenes.trail_angle)[:, None]
     y = scenes.y[:, None] + along * np.sin(scenes.trail_angle)[:, None]
     astronomical = np.isin(scenes.artefact, (COSMIC_RAY, BAD_COLUMN, SATURATED, MISALIGNED))
-    flux = np.where(astronomical, 0, scenes.change[:, epoch])
+    flux = np.where(astronomical, 0, scenes.change[:, exposure])
     flux = np.where(scenes.artefact == NOISE_PEAK, 0.45 * flux, flux)
     shared = np.repeat(flux[:, None] / _TRAIL_POINTS, _TRAIL_POINTS, axis=1)
-    return optics.point_sources(x, y, shared, scenes.seeing[:, epoch], size)
+    return optics.render_point_sources(x, y, shared, scenes.seeing[:, exposure], size)
 
 
 def _matched(
     scenes: Scenes,
     stars: tuple[np.ndarray, np.ndarray, np.ndarray],
     galaxies: np.ndarray,
-    epoch: int,
+    exposure: int,
     size: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The template brought to the science exposure's seeing: nearly, as a fitted kernel does."""
+    """Return the template at the seeing of the science exposure, nearly, as by a fitted kernel."""
     n = len(scenes)
     bad = scenes.artefact == MISALIGNED
     shift = np.where(bad, 0.45, 0.07) * np.exp(rng.normal(0, 0.5, n))
     angle = rng.uniform(0, 2 * np.pi, n)
     x, y, flux = stars
-    width = scenes.seeing[:, epoch] * (1 + rng.normal(0, 0.03, n))
-    shape = scenes.shape[:, epoch] + rng.normal(0, 0.02, (n, 2))
+    width = scenes.seeing[:, exposure] * (1 + rng.normal(0, 0.03, n))
+    shape = scenes.shape[:, exposure] + rng.normal(0, 0.02, (n, 2))
     scale = (1 + rng.normal(0, 0.008, n))[:, None]
     moved = x + (shift * np.cos(angle))[:, None], y + (shift * np.sin(angle))[:, None]
-    image = optics.point_sources(*moved, flux * scale, width, size)
-    image += optics.blurred(galaxies, width) * scale[..., None].astype(np.float32)
-    return optics.elongated(image, shape)
+    image = optics.render_point_sources(*moved, flux * scale, width, size)
+    image += optics.blur(galaxies, width) * scale[..., None].astype(np.float32)
+    return optics.elongate(image, shape)
 
 
 def _saturate(image: np.ndarray) -> None:
-    """Cut full wells off, and let a little of what is over bleed along their rows."""
+    """Clip saturated pixels, and spread a little of the excess along their rows."""
     spilling = np.flatnonzero((image > optics.SATURATION).any(axis=(1, 2)))
     full = np.minimum(image[spilling], optics.SATURATION)
-    place = np.arange(image.shape[2])
-    bleeding = np.exp(-np.abs(place - place[:, None]) / 8).astype(np.float32)
+    column = np.arange(image.shape[2])
+    bleeding = np.exp(-np.abs(column - column[:, None]) / 8).astype(np.float32)
     image[spilling] = full + 0.02 * (image[spilling] - full) @ bleeding
 
 
 def _ringing(still: np.ndarray, scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
-    """Residuals where a subtraction divides by next to nothing: on cores of bright stars."""
+    """Return residuals of the subtraction on the cores of bright stars."""
     excess = np.maximum(still - 6_000, 0)
     wave = rng.normal(0, 0.07, still.shape).astype(np.float32)
     strong = np.where(scenes.artefact == SATURATED, 2.0, 1.0)[:, None, None]
     return (excess * wave * strong).astype(np.float32)
 
 
-def _detector_faults(scenes: Scenes, epoch: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Cosmic rays (a few sharp pixels), bad columns, and peaks of correlated noise."""
+def _detector_faults(
+    scenes: Scenes, exposure: int, size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Render cosmic rays (a few sharp pixels), bad columns, and peaks of correlated noise."""
     n = len(scenes)
     image = np.zeros((n, size, size), np.float32)
-    flux = scenes.change[:, epoch]
+    flux = scenes.change[:, exposure]
     middle = (size - 1) / 2
     column = np.rint(middle + scenes.x).astype(int)
     row = np.rint(middle + scenes.y).astype(int)
@@ -132,11 +134,11 @@ def _detector_faults(scenes: Scenes, epoch: int, size: int, rng: np.random.Gener
     sign = np.where((steps == 1) & (rng.random(len(hit)) < 0.3), -1, 1)
     slope = rng.uniform(0, 2 * np.pi, len(hit))
     for step in range(4):
-        here = step < steps
+        active = step < steps
         x = column[hit] + np.rint(step * np.cos(slope)).astype(int)
         y = row[hit] + np.rint(step * np.sin(slope)).astype(int)
         charge = sign * flux[hit] * rng.uniform(0.3, 1.2, len(hit))
-        image[hit[here], y[here], x[here]] += charge[here]
+        image[hit[active], y[active], x[active]] += charge[active]
 
     # Charge spreads to the pixels beside.
     image[hit] = gaussian_filter(image[hit], (0, 0.55, 0.55))
@@ -148,7 +150,7 @@ def _detector_faults(scenes: Scenes, epoch: int, size: int, rng: np.random.Gener
     )
 
     peak = np.flatnonzero(scenes.artefact == NOISE_PEAK)
-    noise = scenes.noise[peak, epoch][:, None, None]
+    noise = scenes.noise[peak, exposure][:, None, None]
     around = np.add.outer(np.arange(-2, 3), np.zeros(5, int))
     bump = rng.normal(0.9, 1.4, (len(peak), 5, 5)) * noise
     image[

@@ -1,34 +1,34 @@
-"""How the brightness of a class changes: the change of flux at each detection."""
+"""Light curves of the classes: magnitude or flux at each detection."""
 
 import numpy as np
 
 
-def observation_times(n: int, epochs: int, rng: np.random.Generator) -> np.ndarray:
-    """Days `(n, epochs)` since the first detection: a few nights between two."""
-    gaps = rng.gamma(1.5, 4.0, (n, epochs - 1)) + 1
+def observation_times(n: int, observations: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw days `(n, k)` since the first detection: a few nights between two."""
+    gaps = rng.gamma(1.5, 4.0, (n, observations - 1)) + 1
     return np.concatenate([np.zeros((n, 1)), np.cumsum(gaps, axis=1)], axis=1)
 
 
 def damped_random_walk(days: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Magnitudes `(n, epochs)` about the mean of an AGN (Kelly et al. 2009; MacLeod et al. 2010).
+    """Draw magnitudes `(n, k)` around the mean of an AGN (Kelly et al. 2009; MacLeod et al. 2010).
 
     Damping time log-normal about 200 days; long-term deviation about 0.45 mag, that of the AGN
     that raise alerts.
     """
-    n, epochs = days.shape
+    n, observations = days.shape
     tau = 200 * np.exp(rng.normal(0, 0.6, n))
     deviation = 0.45 * np.exp(rng.normal(0, 0.4, n))
-    found = np.empty((n, epochs))
-    found[:, 0] = rng.normal(0, deviation)
-    for epoch in range(1, epochs):
-        memory = np.exp(-(days[:, epoch] - days[:, epoch - 1]) / tau)
+    magnitudes = np.empty((n, observations))
+    magnitudes[:, 0] = rng.normal(0, deviation)
+    for i in range(1, observations):
+        memory = np.exp(-(days[:, i] - days[:, i - 1]) / tau)
         noise = rng.normal(0, deviation * np.sqrt(1 - memory**2))
-        found[:, epoch] = found[:, epoch - 1] * memory + noise
-    return found
+        magnitudes[:, i] = magnitudes[:, i - 1] * memory + noise
+    return magnitudes
 
 
 def supernova(days: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Flux `(n, epochs)` relative to the peak: rise and fall of Bazin et al. (2009)."""
+    """Draw flux `(n, k)` relative to the peak: rise and fall of Bazin et al. (2009)."""
     n = len(days)
     rise, fall = rng.uniform(3, 7, n)[:, None], (25 * np.exp(rng.normal(0, 0.4, n)))[:, None]
     fall = np.maximum(fall, 2.5 * rise)
@@ -42,7 +42,7 @@ def supernova(days: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def variable_star(days: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Magnitudes `(n, epochs)` about the mean: periodic, eclipsing or irregular.
+    """Draw magnitudes `(n, k)` around the mean: periodic, eclipsing or irregular.
 
     Periods from hours to a year, so that three detections seldom show one.
     """

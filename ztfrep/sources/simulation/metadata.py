@@ -1,8 +1,8 @@
-"""The 26 features of an alert, measured on the scene that its stamps show."""
+"""The features of an alert, measured on the scene that its stamps show."""
 
 import numpy as np
 
-from ztfrep.data.features import ALERCE_FEATURES
+from ztfrep.data.features import ALERCE_FEATURES, SENTINEL
 from ztfrep.sources.simulation import optics, sky
 from ztfrep.sources.simulation.scene import (
     AGN,
@@ -17,7 +17,6 @@ from ztfrep.sources.simulation.scene import (
     Scenes,
 )
 
-_MISSING = -999.0  # The survey's word for "none"; upstream clipping makes it -1.
 _CATALOGUE_LIMIT, _CATALOGUE_RADIUS = 22.2, 30.0  # Pan-STARRS: mag, arcsec
 _TEMPLATE_LIMIT = 21.6
 
@@ -94,22 +93,22 @@ def _counterparts(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndar
     """The three nearest catalogue sources: star-galaxy score and distance in arcsec."""
     distance, magnitude, starlike = _sources(scenes)
     distance = np.hypot(distance * optics.PIXEL_SCALE, np.abs(rng.normal(0, 0.15, distance.shape)))
-    # What is faint is hardly told apart, and scores about one half.
+    # The class of a faint source is uncertain: its score is about one half.
     doubt = np.clip((magnitude - 18.5) / 3.5, 0.05, 1)
     score = 1 / (
         1 + np.exp(-(8 * (starlike - 0.5) * (1.15 - doubt) + rng.normal(0, 1 + 1.2 * doubt)))
     )
-    seen = (magnitude < _CATALOGUE_LIMIT) & (distance < _CATALOGUE_RADIUS)
-    distance = np.where(seen, distance, np.inf)
+    catalogued = (magnitude < _CATALOGUE_LIMIT) & (distance < _CATALOGUE_RADIUS)
+    distance = np.where(catalogued, distance, np.inf)
     nearest = np.argsort(distance, axis=1)[:, :3]
-    found = {}
-    for place in range(3):
-        at = nearest[:, place : place + 1]
-        d = np.take_along_axis(distance, at, axis=1)[:, 0]
-        s = np.take_along_axis(score, at, axis=1)[:, 0]
-        found[f"distpsnr{place + 1}"] = np.where(np.isfinite(d), d, _MISSING)
-        found[f"sgscore{place + 1}"] = np.where(np.isfinite(d), s, _MISSING)
-    return found
+    values = {}
+    for rank in range(3):
+        index = nearest[:, rank : rank + 1]
+        d = np.take_along_axis(distance, index, axis=1)[:, 0]
+        s = np.take_along_axis(score, index, axis=1)[:, 0]
+        values[f"distpsnr{rank + 1}"] = np.where(np.isfinite(d), d, SENTINEL)
+        values[f"sgscore{rank + 1}"] = np.where(np.isfinite(d), s, SENTINEL)
+    return values
 
 
 def _nearest_in_template(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -128,24 +127,28 @@ def _nearest_in_template(scenes: Scenes, rng: np.random.Generator) -> dict[str, 
     chi *= np.exp(rng.normal(0, 0.3, n))
     sharp = 0.28 * (1 - s) + rng.normal(0, 0.07 + 0.06 * (m > 19.5), n)
     return {
-        "distnr": np.where(none, _MISSING, d),
-        "magnr": np.where(none, _MISSING, m + rng.normal(0, 0.03 + 0.1 * (m > 20), n)),
-        "chinr": np.where(none, _MISSING, chi),
-        "sharpnr": np.where(none, _MISSING, sharp),
+        "distnr": np.where(none, SENTINEL, d),
+        "magnr": np.where(none, SENTINEL, m + rng.normal(0, 0.03 + 0.1 * (m > 20), n)),
+        "chinr": np.where(none, SENTINEL, chi),
+        "sharpnr": np.where(none, SENTINEL, sharp),
     }
 
 
 def _history(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """How often the place was looked at, and how often something was found there."""
+    """Draw the number of exposures of the position, and of detections there."""
     n = len(scenes)
-    looks = np.rint(np.clip(np.exp(rng.normal(5.0, 1.0, n)), 1, 4000))
+    exposures = np.rint(np.clip(np.exp(rng.normal(5.0, 1.0, n)), 1, 4000))
     # Chance of a detection in one look: variables come again, moving objects do not.
     mean = np.array([0.030, 0.024, 0.060, 0.0003, 0.004])[scenes.label]
     mean = np.where(np.isin(scenes.artefact, (BAD_COLUMN, SATURATED, MISALIGNED)), 0.02, mean)
-    repeats = rng.poisson(looks * mean * rng.gamma(0.9, 1.1, n))
-    # A supernova is there for some weeks, whatever the number of looks before.
+    repeats = rng.poisson(exposures * mean * rng.gamma(0.9, 1.1, n))
+    # A supernova is there for some weeks, whatever the number of exposures before.
     repeats = np.where(scenes.label == SN, np.minimum(repeats, rng.poisson(5, n)), repeats)
     # Both brighten for longer than a night, in which they are looked at again.
     repeats += np.where(np.isin(scenes.label, (SN, VS)), rng.poisson(0.7, n), 0)
-    found = np.minimum(1 + repeats, looks)
-    return {"ndethist": found, "ncovhist": looks, "non_detections": looks - found}
+    detections = np.minimum(1 + repeats, exposures)
+    return {
+        "ndethist": detections,
+        "ncovhist": exposures,
+        "non_detections": exposures - detections,
+    }

@@ -22,21 +22,21 @@ _FWHM_PER_SIGMA = 2.3548
 
 
 def counts(magnitude: np.ndarray) -> np.ndarray:
-    """Turn magnitudes into counts."""
+    """Convert magnitudes to counts."""
     return 10 ** (-0.4 * (np.asarray(magnitude) - ZERO_POINT))
 
 
 def magnitude(flux: np.ndarray) -> np.ndarray:
-    """Turn positive counts into magnitudes."""
+    """Convert positive counts to magnitudes."""
     return ZERO_POINT - 2.5 * np.log10(flux)
 
 
 def noise_area(fwhm: np.ndarray) -> np.ndarray:
-    """Effective number of pixels of a Gaussian point source: 4 pi sigma^2 (King 1983)."""
+    """Return the effective number of pixels of a point source: 4 pi sigma^2 (King 1983)."""
     return 4 * np.pi * (np.maximum(fwhm, 1.2) / _FWHM_PER_SIGMA) ** 2 + 1
 
 
-def point_sources(
+def render_point_sources(
     x: np.ndarray, y: np.ndarray, flux: np.ndarray, fwhm: np.ndarray, size: int
 ) -> np.ndarray:
     """Render sources `(n, s)`, in pixels from the centre and counts, on `(n, size, size)`.
@@ -61,7 +61,7 @@ def _pixel_integrals(centre: np.ndarray, sigma: np.ndarray, size: int) -> np.nda
     return (0.5 * np.diff(erf(scaled), axis=-1)).astype(np.float32)
 
 
-def galaxies(
+def render_galaxies(
     x: np.ndarray,
     y: np.ndarray,
     flux: np.ndarray,
@@ -77,7 +77,7 @@ def galaxies(
     Ciotti & Bertin (1999), the total flux that of Graham & Driver (2005, eq. 4).
     """
     full = size + 2 * _MARGIN
-    place = (np.arange(full) - (full - 1) / 2).astype(np.float32)
+    position = (np.arange(full) - (full - 1) / 2).astype(np.float32)
     image = np.zeros((len(x), full, full), np.float32)
     b = 2 * index - 1 / 3 + 4 / (405 * index)
     total = 2 * np.pi * index * np.exp(b) * b ** (-2 * index) * gamma(2 * index) * axis_ratio
@@ -90,46 +90,46 @@ def galaxies(
         def of(values: np.ndarray, lit: np.ndarray = lit, g: int = g) -> np.ndarray:
             return values[lit, g][:, None, None].astype(np.float32)
 
-        dx, dy = place - of(x), place[:, None] - of(y)
+        dx, dy = position - of(x), position[:, None] - of(y)
         cos, sin = np.cos(of(angle)), np.sin(of(angle))
         along, across = dx * cos + dy * sin, (dy * cos - dx * sin) / of(axis_ratio)
-        # A tenth of a square pixel under the root stands for averaging a cusp over its pixel.
+        # A tenth of a square pixel under the root approximates averaging a cusp over its pixel.
         r = np.sqrt(along**2 + across**2 + 0.1) / of(radius)
         image[lit] += of(peak) * np.exp(-of(b) * (r ** (1 / of(index)) - 1))
     return image
 
 
-def blurred(image: np.ndarray, fwhm: np.ndarray) -> np.ndarray:
-    """Convolve `(n, m + 12, m + 12)` with the seeing `(n,)` and cut it to `(n, m, m)`."""
+def blur(image: np.ndarray, fwhm: np.ndarray) -> np.ndarray:
+    """Convolve `(n, m + 12, m + 12)` with the seeing `(n,)` and crop it to `(n, m, m)`."""
     full = image.shape[1]
-    kept = full - 2 * _MARGIN
-    found = np.zeros((len(image), kept, kept), np.float32)
-    # What a pixel gives to another depends on how far they are apart, and on nothing else.
-    apart = np.arange(full) - np.arange(kept)[:, None]
+    size = full - 2 * _MARGIN
+    blurred = np.zeros((len(image), size, size), np.float32)
+    # The kernel depends on the distance of two pixels alone.
+    distance = np.arange(full) - np.arange(size)[:, None]
     centre = np.zeros(len(image))
     for share, width in _COMPONENTS:
-        profile = _pixel_integrals(centre, fwhm / _FWHM_PER_SIGMA * width, kept + full - 1)
-        kernel = profile[:, apart + kept - 1]
-        found += share * np.matmul(np.matmul(kernel, image), kernel.transpose(0, 2, 1))
-    return found
+        profile = _pixel_integrals(centre, fwhm / _FWHM_PER_SIGMA * width, size + full - 1)
+        kernel = profile[:, distance + size - 1]
+        blurred += share * np.matmul(np.matmul(kernel, image), kernel.transpose(0, 2, 1))
+    return blurred
 
 
-def elongated(image: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """Draw light `(n, m, m)` out by the quadrupoles `(n, 2)` of an exposure, in square pixels.
+def elongate(image: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Elongate light `(n, m, m)` by the quadrupoles `(n, 2)` of an exposure, in square pixels.
 
-    The first adds to the second moment along x what it takes along y, the second is the mixed
-    moment xy. Light is kept, but for what crosses an edge.
+    The first adds to the second moment along x what it subtracts along y; the second is the mixed
+    moment xy. The flux stays, but for light that crosses an edge.
     """
     wide = np.pad(image, ((0, 0), (1, 1), (1, 1)), mode="edge")
     across = wide[:, 1:-1, 2:] + wide[:, 1:-1, :-2] - wide[:, 2:, 1:-1] - wide[:, :-2, 1:-1]
     mixed = wide[:, 2:, 2:] + wide[:, :-2, :-2] - wide[:, 2:, :-2] - wide[:, :-2, 2:]
     plus, cross = shape.astype(np.float32).T[..., None, None]
-    drawn: np.ndarray = image + plus / 2 * across + cross / 4 * mixed
-    return drawn
+    elongated: np.ndarray = image + plus / 2 * across + cross / 4 * mixed
+    return elongated
 
 
-def resampled(noise: np.ndarray) -> np.ndarray:
-    """Correlate white noise `(n, m, m)` as a resampled exposure's is; its deviation stays."""
+def correlate_noise(noise: np.ndarray) -> np.ndarray:
+    """Correlate white noise `(n, m, m)` like that of a resampled exposure; its deviation stays."""
     for axis in (1, 2):
         noise = convolve1d(noise, _RESAMPLING, axis=axis, mode="wrap")
     return noise

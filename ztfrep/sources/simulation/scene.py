@@ -1,4 +1,4 @@
-"""What stands in the stamps: hosts, stars, neighbours, and the change that made the alert."""
+"""The scenes of stamps: hosts, stars, neighbours, and the change that made the alert."""
 
 from dataclasses import dataclass
 
@@ -10,20 +10,20 @@ from ztfrep.sources.simulation import lightcurves, optics, sky
 AGN, SN, VS, ASTEROID, BOGUS = range(len(CLASSES))
 # What a bogus alert is.
 REAL, COSMIC_RAY, BAD_COLUMN, SATURATED, MISALIGNED, NOISE_PEAK = range(6)
-_STARS, _GALAXIES = 40, 5  # Places in a scene; the first is the alert's own star or host.
-_RADIUS = 40.0  # pixels about the centre that neighbours stand in
+_STARS, _GALAXIES = 40, 5  # Of a scene; the first is the alert's own star or host.
+_RADIUS = 40.0  # pixels around the centre within which neighbours are
 _FAINTEST = 22.3
 
 
 @dataclass(frozen=True)
 class Kinds:
-    """What the classes of a data set are made of: shares of their members.
+    """The composition of the classes of a data set: fractions of their members.
 
-    All but `quasars` look alike in a stamp, a point of light where there was none or next to a star
-    that has nothing to do with it; the metadata tell them apart.
+    All but `quasars` have the same appearance in a stamp, a point of light where there was none or
+    next to an unrelated star; the metadata differ.
     """
 
-    quasars: float  # of the AGN: those that outshine their hosts
+    quasars: float  # of the AGN: those brighter than their hosts
     outbursts: float  # of the variable stars: those whose star no template shows
     hostless: float  # of the supernovae: those whose host no template shows
     crossing: float  # of the asteroids: those that pass a star
@@ -70,14 +70,16 @@ class Scenes:
 
 
 def draw(
-    labels: np.ndarray, epochs: int, rng: np.random.Generator, kinds: Kinds = FIRST_ALERTS
+    labels: np.ndarray, exposures: int, rng: np.random.Generator, kinds: Kinds = FIRST_ALERTS
 ) -> Scenes:
-    """Draw scenes for classes `(n,)`, with `epochs` detections each."""
+    """Draw scenes for classes `(n,)`, with `exposures` detections each."""
     n = len(labels)
     ra, dec = sky.positions(labels, rng)
     latitude = np.abs(sky.galactic(ra, dec)[0])
-    limit = np.clip(rng.normal(20.35, 0.45, (n, 1)) + rng.normal(0, 0.15, (n, epochs)), 18.5, 21.4)
-    seeing = np.clip(np.exp(rng.normal(np.log(2.3), 0.2, (n, epochs))), 1.5, 4.5)
+    limit = np.clip(
+        rng.normal(20.35, 0.45, (n, 1)) + rng.normal(0, 0.15, (n, exposures)), 18.5, 21.4
+    )
+    seeing = np.clip(np.exp(rng.normal(np.log(2.3), 0.2, (n, exposures))), 1.5, 4.5)
     artefact = np.where(
         labels == BOGUS,
         np.where(
@@ -93,14 +95,14 @@ def draw(
         dec=dec,
         x=rng.uniform(-0.5, 0.5, n),
         y=rng.uniform(-0.5, 0.5, n),
-        change=np.zeros((n, epochs)),
+        change=np.zeros((n, exposures)),
         trail=np.where((labels == ASTEROID) & (rng.random(n) < 0.3), rng.uniform(0.5, 4, n), 0),
         trail_angle=rng.uniform(0, np.pi, n),
         artefact=artefact,
         **_neighbours(n, latitude, rng),
         seeing=seeing,
         template_seeing=np.clip(np.exp(rng.normal(np.log(2.2), 0.1, n)), 1.6, 3.2),
-        shape=rng.normal(0, 0.07, (n, epochs, 2)),
+        shape=rng.normal(0, 0.07, (n, exposures, 2)),
         template_shape=rng.normal(0, 0.04, (n, 2)),
         limit=limit,
     )
@@ -148,9 +150,9 @@ def _disk(shape: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray,
 
 def _add_alert(scenes: Scenes, kinds: Kinds, rng: np.random.Generator) -> None:
     """Put the alert's own star or host into the scenes, and its change at each exposure."""
-    n, epochs = scenes.change.shape
-    days = lightcurves.observation_times(n, epochs, rng)
-    # How far the faintest of an object's detections stands above the limit, mag.
+    n, exposures = scenes.change.shape
+    days = lightcurves.observation_times(n, exposures, rng)
+    # Difference of the limit and the magnitude of an object's faintest detection.
     spare = 0.5 + rng.gamma(2.0, np.array([0.45, 0.8, 1.4, 0.5, 1.2])[scenes.label])
     faintest = optics.counts(scenes.limit - np.minimum(spare, 5.5)[:, None])
     _add_agn(scenes, np.flatnonzero(scenes.label == AGN), days, faintest, kinds.quasars, rng)
@@ -163,12 +165,12 @@ def _add_alert(scenes: Scenes, kinds: Kinds, rng: np.random.Generator) -> None:
 
 
 def _detected(shape: np.ndarray, faintest: np.ndarray) -> np.ndarray:
-    """Scale changes `(m, k)` so that each stands above its own faintest detection."""
-    # A detection that the light curve puts near zero is one that another night gave instead.
+    """Scale changes `(m, k)` so that each is brighter than its own faintest detection."""
+    # Where the light curve is near zero, the detection is that of another night.
     largest = np.abs(shape).max(axis=1, keepdims=True)
     sign = np.where(shape < 0, -1, 1)
-    kept = sign * np.maximum(np.abs(shape), 0.2 * largest) / largest
-    return kept * (faintest / np.abs(kept)).max(axis=1, keepdims=True)
+    relative = sign * np.maximum(np.abs(shape), 0.2 * largest) / largest
+    return relative * (faintest / np.abs(relative)).max(axis=1, keepdims=True)
 
 
 def _relative_change(magnitudes: np.ndarray) -> np.ndarray:
@@ -189,7 +191,7 @@ def _add_agn(
     nucleus = (np.abs(change) / np.maximum(np.abs(shape), 0.15)).max(axis=1)
     scenes.star_flux[rows, 0] = np.clip(nucleus, *optics.counts(np.array([21.0, 14.5])))
     _centre_star(scenes, rows)
-    # Quasars outshine their hosts; in Seyferts the host leads.
+    # Quasars are brighter than their hosts; Seyferts are fainter.
     host = optics.magnitude(scenes.star_flux[rows, 0]) + np.where(
         rng.random(len(rows)) < quasars,
         rng.normal(2.0, 1.0, len(rows)),
@@ -263,13 +265,13 @@ def _add_bogus(
     scenes.change[rows] = faintest[rows]
     bright = np.where(kind == SATURATED, rng.uniform(11.0, 14.0, len(rows)), 0)
     bright = np.where(kind == MISALIGNED, rng.uniform(14.2, 18.0, len(rows)), bright)
-    here = rows[bright > 0]
-    scenes.star_flux[here, 0] = optics.counts(bright[bright > 0])
+    stars = rows[bright > 0]
+    scenes.star_flux[stars, 0] = optics.counts(bright[bright > 0])
     # Some lie in the glare of a saturated star, the others on the star's core.
-    glare = (kind[bright > 0] == SATURATED) & (rng.random(len(here)) < 0.5)
-    spread = np.where(glare, 5.0, 0.7)
-    scenes.star_x[here, 0] = scenes.x[here] + rng.normal(0, spread)
-    scenes.star_y[here, 0] = scenes.y[here] + rng.normal(0, spread)
+    glare = (kind[bright > 0] == SATURATED) & (rng.random(len(stars)) < 0.5)
+    offset = np.where(glare, 5.0, 0.7)
+    scenes.star_x[stars, 0] = scenes.x[stars] + rng.normal(0, offset)
+    scenes.star_y[stars, 0] = scenes.y[stars] + rng.normal(0, offset)
 
 
 def _centre_star(scenes: Scenes, rows: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Where on the sky a class is found, and coordinates."""
+"""Positions of the classes on the sky, and coordinate systems."""
 
 import numpy as np
 
@@ -8,13 +8,13 @@ SOUTHERN_LIMIT = -30.0  # deg, of the survey's footprint
 OBLIQUITY = 23.4392911  # deg, J2000 (IAU 1976)
 # Galactic north pole and the position angle of the centre, J2000 (Murray 1989), deg.
 _POLE_RA, _POLE_DEC, _NODE = 192.85948, 27.12825, 122.93192
-# Share of a class that keeps to the galactic plane, and to the ecliptic.
+# Fraction of a class near the galactic plane, and near the ecliptic.
 _IN_PLANE = dict(zip(CLASSES, (0.02, 0.03, 0.75, 0.05, 0.3), strict=True))
 _IN_ECLIPTIC = dict(zip(CLASSES, (0.0, 0.0, 0.0, 0.93, 0.05), strict=True))
 
 
 def ecliptic(ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ecliptic latitude and longitude of equatorial positions, all in degrees, J2000."""
+    """Convert equatorial positions to ecliptic latitude and longitude, all in degrees, J2000."""
     a, d, e = np.radians(ra), np.radians(dec), np.radians(OBLIQUITY)
     latitude = np.arcsin(np.sin(d) * np.cos(e) - np.cos(d) * np.sin(e) * np.sin(a))
     longitude = np.arctan2(np.sin(a) * np.cos(e) + np.tan(d) * np.sin(e), np.cos(a))
@@ -22,7 +22,7 @@ def ecliptic(ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def galactic(ra: np.ndarray, dec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Galactic latitude and longitude of equatorial positions, all in degrees, J2000."""
+    """Convert equatorial positions to galactic latitude and longitude, all in degrees, J2000."""
     a, d, p = np.radians(ra - _POLE_RA), np.radians(dec), np.radians(_POLE_DEC)
     latitude = np.arcsin(np.sin(d) * np.sin(p) + np.cos(d) * np.cos(p) * np.cos(a))
     east = np.cos(d) * np.sin(a)
@@ -49,11 +49,11 @@ def positions(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray,
             np.where(
                 where[missing] > 1 - zodiac[missing],
                 np.exp(-orbit / 7),
-                # Extinction hides what lies behind the plane.
+                # Extinction hides objects behind the plane.
                 1 - np.exp(-latitude / 9),
             ),
         )
-        taken = rng.random(n) < chance
-        ra[missing[taken]], dec[missing[taken]] = a[taken], d[taken]
-        missing = missing[~taken]
+        accepted = rng.random(n) < chance
+        ra[missing[accepted]], dec[missing[accepted]] = a[accepted], d[accepted]
+        missing = missing[~accepted]
     return ra, dec

@@ -1,4 +1,4 @@
-"""The simulated survey, written as the two published pickles, traps included."""
+"""The simulated survey, written as the two published pickles, with their duplicates."""
 
 import pickle
 from collections.abc import Iterator
@@ -18,27 +18,27 @@ from ztfrep.sources.simulation.metadata import physical_features
 STAMPS, SERIES = "td_ztf_stamp_17_06_20.pkl", "recurrent_dataset.pk"
 # Distinct stamps of each class in the published Train, and series in the published second set.
 _TRAIN = (14_542, 1_396, 14_517, 9_599, 10_528)
-_HELD_OUT_PER_CLASS = 100
+_TEST_PER_CLASS = 100
 _SERIES = {scene.AGN: 26_190, scene.SN: 1_502, scene.VS: 49_454}
 _DETECTIONS = 3
 _CHUNK = 250
 
 
 def train_counts(scale: float) -> np.ndarray:
-    """Distinct stamps per class in Train: int `(5,)`."""
+    """Return the number of distinct stamps of each class in Train: int `(5,)`."""
     return np.maximum(np.rint(np.array(_TRAIN) * scale), 8).astype(int)
 
 
 def series_counts(scale: float) -> dict[int, int]:
-    """Series per class: Train shrinks, but each of three splits can hold 40 supernovae."""
-    rare = _SERIES[scene.SN]
-    train, held_out = max(40, round((rare - 150) * scale)), max(40, round(75 * scale))
-    share = (train + 2 * held_out) / rare
-    return {label: round(count * share) for label, count in _SERIES.items()}
+    """Return the number of series per class, with at least 40 supernovae for each split."""
+    supernovae = _SERIES[scene.SN]
+    train, test = max(40, round((supernovae - 150) * scale)), max(40, round(75 * scale))
+    fraction = (train + 2 * test) / supernovae
+    return {label: round(count * fraction) for label, count in _SERIES.items()}
 
 
 def write_survey(
-    directory: Path, *, scale: float, seed: int, progress: bool = True
+    folder: Path, *, scale: float, seed: int, progress: bool = True
 ) -> tuple[Path, Path]:
     """Simulate the survey and write its two pickles; both appear, or neither.
 
@@ -50,8 +50,8 @@ def write_survey(
             "sources.sample.scale", found=f"{scale}", expected="more than 0, at most 1",
             remedy="1.0 is the published size",
         )  # fmt: skip
-    directory = Path(directory)
-    paths = directory / STAMPS, directory / SERIES
+    folder = Path(folder)
+    paths = folder / STAMPS, folder / SERIES
     with ExitStack() as stack:
         files = [stack.enter_context(replacing(path)) for path in paths]
         for file, content in zip(
@@ -66,39 +66,39 @@ def write_survey(
 
 
 def _first_alerts(scale: float, seed: int, progress: bool) -> dict[str, dict[str, np.ndarray]]:
-    """The first data set: Train balanced by duplication, Validation in class order."""
+    """Simulate the first data set: Train balanced by duplication, Validation in class order."""
     rng = np.random.default_rng([seed, 0])
     counts = train_counts(scale)
     distinct = rng.permutation(np.repeat(np.arange(len(counts)), counts))
     classes = np.arange(len(counts))
-    held_out = np.repeat(classes, _HELD_OUT_PER_CLASS)
-    found = {}
-    for place, (name, labels) in enumerate(
-        (("Train", distinct), ("Validation", held_out), ("Test", rng.permutation(held_out)))
+    test = np.repeat(classes, _TEST_PER_CLASS)
+    splits = {}
+    for index, (name, labels) in enumerate(
+        (("Train", distinct), ("Validation", test), ("Test", rng.permutation(test)))
     ):
-        rows = _balanced(labels, rng) if name == "Train" else np.arange(len(labels))
+        rows = _balance(labels, rng) if name == "Train" else np.arange(len(labels))
         images = np.empty((len(rows), 63, 63, 3), np.float32)
         scores = np.empty((len(rows), len(ALERCE_FEATURES)))
         done = 0
-        blocks = _simulated(labels, 1, 63, [seed, 1, place], name, progress, scene.FIRST_ALERTS)
-        for block, metadata in blocks:
+        chunks = _simulate(labels, 1, 63, [seed, 1, index], name, progress, scene.FIRST_ALERTS)
+        for stamps, metadata in chunks:
             # Stacked (n, 1, 3, H, W) to the published channels-last order.
-            images[done : done + len(block)] = np.moveaxis(block[:, 0], 1, -1)
-            scores[done : done + len(block)] = ALERCE_FEATURES.zscore(metadata)
-            done += len(block)
+            images[done : done + len(stamps)] = np.moveaxis(stamps[:, 0], 1, -1)
+            scores[done : done + len(stamps)] = ALERCE_FEATURES.zscore(metadata)
+            done += len(stamps)
         # The distinct stamps fill the first rows; the copies follow, then all are shuffled.
         images[done:], scores[done:] = images[rows[done:]], scores[rows[done:]]
         order = rng.permutation(len(rows)) if name == "Train" else rows
-        found[name] = {
-            "images": _reordered(images, order),
+        splits[name] = {
+            "images": _reorder(images, order),
             "labels": labels[rows][order].astype(np.int64),
             "features": scores[order].astype(object),
         }
-    return found
+    return splits
 
 
-def _balanced(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Rows that hold each class as often as the largest: all rows first, then copies."""
+def _balance(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return rows with equal numbers of each class: all rows first, then copies."""
     counts = np.bincount(labels)
     copies = []
     for label, count in enumerate(counts):
@@ -108,24 +108,24 @@ def _balanced(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([np.arange(len(labels)), *copies])
 
 
-def _reordered(images: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Shuffle in place, cycle by cycle: a second array of this size would not fit everywhere."""
+def _reorder(images: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Reorder in place, cycle by cycle: memory may not suffice for a second array of this size."""
     pending = np.ones(len(order), bool)
     for start in range(len(order)):
         if not pending[start]:
             continue
-        kept, place = images[start].copy(), start
-        while order[place] != start:
-            images[place] = images[order[place]]
-            pending[place] = False
-            place = order[place]
-        images[place] = kept
-        pending[place] = False
+        first, row = images[start].copy(), start
+        while order[row] != start:
+            images[row] = images[order[row]]
+            pending[row] = False
+            row = order[row]
+        images[row] = first
+        pending[row] = False
     return images
 
 
 def _series(scale: float, seed: int, progress: bool) -> dict[str, np.ndarray]:
-    """The second data set: three detections of an object, no split, no metadata."""
+    """Simulate the second data set: three detections of an object, no split, no metadata."""
     rng = np.random.default_rng([seed, 2])
     counts = series_counts(scale)
     labels = rng.permutation(np.repeat(list(counts), list(counts.values())))
@@ -134,12 +134,12 @@ def _series(scale: float, seed: int, progress: bool) -> dict[str, np.ndarray]:
     science = np.empty((n, _DETECTIONS, *shape), np.float32)
     difference = np.empty_like(science)
     done = 0
-    blocks = _simulated(labels, _DETECTIONS, 27, [seed, 3], "series", progress, scene.SERIES)
-    for block, _ in blocks:
-        here = slice(done, done + len(block))
-        science[here], difference[here] = block[:, :, 0], block[:, :, 2]
-        template[here] = block[:, 0, 1]
-        done = here.stop
+    chunks = _simulate(labels, _DETECTIONS, 27, [seed, 3], "series", progress, scene.SERIES)
+    for stamps, _ in chunks:
+        rows = slice(done, done + len(stamps))
+        science[rows], difference[rows] = stamps[:, :, 0], stamps[:, :, 2]
+        template[rows] = stamps[:, 0, 1]
+        done = rows.stop
     return {
         "template": template,
         "science": science,
@@ -148,23 +148,23 @@ def _series(scale: float, seed: int, progress: bool) -> dict[str, np.ndarray]:
     }
 
 
-def _simulated(
+def _simulate(
     labels: np.ndarray,
-    epochs: int,
+    exposures: int,
     size: int,
     seed: list[int],
     name: str,
     progress: bool,
     kinds: scene.Kinds,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Simulate alerts of classes `(n,)`: stamps `(m, epochs, 3, size, size)` and features."""
+    """Simulate alerts of classes `(n,)`: stamps `(m, exposures, 3, size, size)` and features."""
     with tqdm(
         total=len(labels), desc=f"simulate {name}", unit=" rows", disable=None if progress else True
     ) as bar:
         for chunk, start in enumerate(range(0, len(labels), _CHUNK)):
-            # A chunk has its own stream: what it holds does not depend on the others.
+            # Each chunk has its own random numbers: it does not depend on the others.
             rng = np.random.default_rng([*seed, chunk])
-            scenes = scene.draw(labels[start : start + _CHUNK], epochs, rng, kinds)
+            scenes = scene.draw(labels[start : start + _CHUNK], exposures, rng, kinds)
             science, template, difference, sign = expose(scenes, size, rng)
             templates = np.broadcast_to(template[:, None], science.shape)
             stamps = np.stack([science, templates, difference], axis=2)

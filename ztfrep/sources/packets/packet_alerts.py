@@ -1,0 +1,162 @@
+"""Alert packets in memory: the alerts of files and folders, and the series of their objects."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from ztfrep.data.alerts import Alerts
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
+from ztfrep.data.frames import to_frame
+from ztfrep.errors import InputError
+from ztfrep.sources.packets.archives import make_readers
+from ztfrep.sources.packets.batch_store import (
+    IGNORED_PREFIX,
+    StoredPixels,
+    fill_batch_store,
+    open_batch_store,
+)
+from ztfrep.sources.packets.entries import IgnoredEntry
+from ztfrep.sources.packets.folders import find_files
+from ztfrep.sources.packets.observation_queries import create_observations
+from ztfrep.sources.packets.unread import query_unread
+
+_ALERTS = f"""
+SELECT batch, row, object_id, candid, mjd, fid, {", ".join(ALERCE_FEATURES.names)}
+FROM unique_alerts ORDER BY batch, row
+"""
+# The order within an object is that of the series table.
+_OBSERVATIONS = """
+SELECT object_id, candid, mjd, fid, magpsf, sigmapsf, diffmaglim, coalesce(alert, -1) AS alert
+FROM observations LEFT JOIN (
+  SELECT candid, row_number() OVER (ORDER BY batch, row) - 1 AS alert FROM unique_alerts
+) USING (candid)
+ORDER BY object_id, detection
+"""
+
+
+class PacketContents(NamedTuple):
+    """The n alerts of packets, and the m observations of their objects.
+
+    `alerts` has `object_id`, `candid` (int64), `mjd` (days) and `fid`, a row per alert in the order
+    of reading. `stamps` is float32 `(n, 3, 63, 63)`, science, template and difference, in counts,
+    NaN where not observed. `features` is float64 `(n, features)` in the order of `ALERCE_FEATURES`
+    and in physical units, NaN where missing.
+
+    `observations` has `object_id`, `candid` (Int64, null for an upper limit), `mjd` (days), `fid`,
+    `magpsf`, `sigmapsf` and `diffmaglim` (mag), and `alert` (int64): the row in `alerts`, -1 for a
+    detection without stamps and for an upper limit. It is sorted by object and time.
+
+    `unread` has `name`, `reason` and `detail` of every file, member and packet that was not read;
+    the reason of an ignored file begins with `ignored_`.
+    """
+
+    alerts: pd.DataFrame
+    stamps: np.ndarray
+    features: np.ndarray
+    observations: pd.DataFrame
+    unread: pd.DataFrame
+
+
+def read_packets(paths: str | Path | Sequence[str | Path], *, threads: int = 1) -> Alerts:
+    """Read the alerts at a path or several: packet files, archives of packets, folders of either.
+
+    Returns the alerts in the order of reading, with the observations of their objects as `history`.
+    A repeated alert is read once, as are the observations before alerts. `threads` is the number of
+    processes; 1 is this process, and a script that asks for more needs the guard
+    `if __name__ == "__main__":`. Logs a warning if packets cannot be read. Raises InputError if a
+    path does not exist or if no alert can be read.
+    """
+    contents = read_packet_contents(paths, threads=threads)
+    return Alerts(
+        identity=contents.alerts,
+        stamps=contents.stamps,
+        metadata=contents.features,
+        feature_unit=PHYSICAL,
+        history=contents.observations,
+    )
+
+
+def read_packet_contents(
+    paths: str | Path | Sequence[str | Path], *, threads: int = 1
+) -> PacketContents:
+    """Read the alerts and observations of packets, and the list of what was not read.
+
+    See `read_packets`. A temporary folder holds the alerts on the way, and the memory is that of
+    the result.
+    """
+    paths = [paths] if isinstance(paths, str | Path) else list(paths)
+    files, ignored = _find_files([Path(path) for path in paths])
+    source = ", ".join(map(str, paths))
+    with TemporaryDirectory(prefix="ztfrep-packets-") as name:
+        folder = Path(name)
+        fill_batch_store(make_readers(files), folder, threads)
+        with open_batch_store(folder, threads) as database:
+            unread = query_unread(database, ignored).df()
+            create_observations(database)
+            table = _read_frame(database, _ALERTS)
+            _report_unread(unread, len(table), source)
+            observations = _read_frame(database, _OBSERVATIONS)
+        stamps = StoredPixels(folder).read(table["batch"].to_numpy(), table["row"].to_numpy())
+    return PacketContents(
+        alerts=table[["object_id", "candid", "mjd", "fid"]],
+        stamps=stamps,
+        features=table[list(ALERCE_FEATURES.names)].to_numpy(np.float64),
+        observations=observations.astype({"candid": "Int64"}),
+        unread=unread,
+    )
+
+
+def _read_frame(database: duckdb.DuckDBPyConnection, query: str) -> pd.DataFrame:
+    return to_frame(database.sql(query).to_arrow_table())
+
+
+def _find_files(paths: list[Path]) -> tuple[list[Path], list[IgnoredEntry]]:
+    files: list[Path] = []
+    ignored: list[IgnoredEntry] = []
+    for path in paths:
+        if not path.exists():
+            raise InputError(
+                path,
+                found="no such file or folder",
+                expected="alert packets, archives of them, or folders of either",
+                remedy="correct the path",
+            )
+        at_path = find_files(path)
+        files += at_path.packets
+        ignored += at_path.ignored
+    if not files:
+        raise InputError(
+            "read_packets", found="no path", expected="one or more", remedy="give a path"
+        )
+    return files, ignored
+
+
+def _report_unread(unread: pd.DataFrame, alerts: int, source: str) -> None:
+    """Log a warning of packets that cannot be read; raise InputError if no alert can."""
+    failures = unread[~unread["reason"].str.startswith(IGNORED_PREFIX)]
+    counts = Counter(failures["reason"])
+    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items()))
+    first = f"{failures['name'].iloc[0]}: {failures['detail'].iloc[0]}" if counts else ""
+    if not alerts:
+        problem = f"{reasons}; the first is {first}" if counts else "no packet at all"
+        raise InputError(
+            source,
+            found=f"no alert that can be read ({problem})",
+            expected="ZTF alert packets",
+            remedy="read other files",
+        )
+    if counts:
+        logging.warning(
+            "%s: %d packets cannot be read (%s); the first is %s",
+            source,
+            counts.total(),
+            reasons,
+            first,
+        )
