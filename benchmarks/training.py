@@ -1,7 +1,8 @@
 """Stamps per second of training and encoding each autoencoder, on each device at hand.
 
 Beside it, in the same run, the usual loop: a DataLoader over single stamps, the loss read at every
-batch. Where there is a GPU, its losses after an epoch are compared with the CPU's.
+batch. Where there is a GPU, its loss after an epoch is compared with the CPU's, which draws other
+random numbers.
 
     python -m benchmarks.training
 """
@@ -10,37 +11,48 @@ import argparse
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.measuring import save
-from ztfrep.models.alert import losses as autoencoder
-from ztfrep.models.alert.base import AlertInput
-from ztfrep.training.fit import Dataset, Recipe, fit, make_deterministic
+from ztfrep.data.alert_schema import CLASSES
+from ztfrep.encoders.devices import make_deterministic
+from ztfrep.models.alert import ARCHITECTURES, get_alert_network
+from ztfrep.models.alert.base import N_FEATURES, AlertConfig, AlertInput
+from ztfrep.models.alert.preprocessing import FeatureScaling
+from ztfrep.models.recipe import Recipe
+from ztfrep.params import read_params
+from ztfrep.training.alert_training import loss_of_rows
+from ztfrep.training.fit import Dataset, fit
 
 Network = Callable[[str], nn.Module]
-_WEIGHTS = {"kind": "cross_entropy", "reconstruction_weight": 0.95, "classification_weight": 0.05}
+_LEARNING_RATE = 0.0001
+_ENCODED_ROWS = 512
 
 
 def main() -> None:
-    """Measure every device, then save."""
+    """Measure every architecture on every device, then save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stamps", type=int, default=4096, help="stamps per epoch")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     make_deterministic(options.threads)
-    data = _stamps(options.stamps)
+    params = read_params(Path(__file__).parents[1] / "params.yaml")
+    data = _random_alerts(options.stamps)
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     result: dict[str, object] = {"stamps": options.stamps, "batch": options.batch}
-    for name in autoencoder.ARCHITECTURES:
-        result[name] = _measured(partial(_network, name), data, devices, options)
+    for name in ARCHITECTURES:
+        config = getattr(params.autoencoder, name)
+        result[name] = _measure(partial(_network, name, config), data, devices, options)
     save("training", result)
 
 
-def _measured(
+def _measure(
     network: Network, data: Dataset, devices: list[str], options: argparse.Namespace
 ) -> dict[str, object]:
     result: dict[str, object] = {}
@@ -64,33 +76,29 @@ def _measured(
     return result
 
 
-def _stamps(n: int) -> Dataset:
+def _random_alerts(n: int) -> Dataset:
+    """Return the input of n alerts whose class shows in a bright pixel, and their labels."""
     generator = torch.Generator().manual_seed(0)
     pixels = torch.rand(n, 3, 21, 21, generator=generator)
-    labels = torch.randint(0, 5, (n,), generator=generator)
+    labels = torch.randint(0, len(CLASSES), (n,), generator=generator)
     pixels[torch.arange(n), 0, labels * 4, 10] += 1
-    observed = torch.ones_like(pixels, dtype=torch.bool)
-    views = torch.cat([pixels, pixels, torch.ones(n, 2, 21, 21)], dim=1)
-    features = torch.randn(n, 26, generator=generator)
-    alerts = AlertInput(pixels, observed, views, features, torch.ones(n, 26, dtype=torch.bool))
-    return (*alerts, labels)
+    pixel_mask = torch.ones_like(pixels, dtype=torch.bool)
+    crop_and_context = torch.cat([pixels, pixels, torch.ones(n, 2, 21, 21)], dim=1)
+    features = torch.randn(n, N_FEATURES, generator=generator)
+    feature_mask = torch.ones(n, N_FEATURES, dtype=torch.bool)
+    return (*AlertInput(pixels, pixel_mask, crop_and_context, features, feature_mask), labels)
 
 
-def _network(architecture: str, device: str) -> nn.Module:
+def _network(architecture: str, config: AlertConfig, device: str) -> nn.Module:
     torch.manual_seed(0)
-    sizes: dict[str, float] = {"latent_dim": 128, "dropout": 0.2, "classes": 5}
-    if architecture == "invariant":
-        sizes["detail"] = 0.84
-    return autoencoder.build(architecture, **sizes).to(device)
+    network_class: Any = get_alert_network(architecture)
+    network: nn.Module = network_class(
+        config, classes=len(CLASSES), feature_scaling=FeatureScaling.none()
+    )
+    return network.to(device)
 
 
-def _losses(model: nn.Module, batch: Dataset) -> dict[str, tuple[Tensor, Tensor]]:
-    *parts, labels = batch
-    alerts = AlertInput(*parts)
-    return autoencoder.losses(model(alerts), alerts, labels, **_WEIGHTS)
-
-
-def _timed(work: partial, device: str) -> tuple[float, object]:
+def _timed(work: partial, device: str) -> tuple[float, Any]:
     if device == "cuda":
         torch.cuda.synchronize()
     start = time.perf_counter()
@@ -100,46 +108,54 @@ def _timed(work: partial, device: str) -> tuple[float, object]:
     return time.perf_counter() - start, value
 
 
-def _our_epoch(model: nn.Module, data: Dataset, batch: int, device: str) -> tuple[float, float]:
-    data = _fastest(data, device)
-    model = model.to(memory_format=torch.channels_last)
+def _our_epoch(network: nn.Module, data: Dataset, batch: int, device: str) -> tuple[float, float]:
+    data = _channels_last(data, device)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     rows = torch.arange(len(data[-1]), device=device)
-    recipe = Recipe("adam", 0.0001, 1, batch, batch, 0, 1, "float32", seed=0)
-    few = tuple(part[:64] for part in data)
-    seconds, progress = _timed(partial(fit, model, data, rows, few, _losses, recipe), device)
+    recipe = Recipe(
+        optimizer="adam", learning_rate=_LEARNING_RATE, schedule="constant", epochs=1,
+        batch_size=batch, patience=1,
+    )  # fmt: skip
+    validation = tuple(part[:64] for part in data)
+    work = partial(
+        fit, network, data, rows, validation, loss_of_rows, recipe,
+        epochs=1, seed=0, precision="float32",
+    )  # fmt: skip
+    seconds, progress = _timed(work, device)
     return seconds, progress.history[1]["train_loss"]
 
 
-def _fastest(data: Dataset, device: str) -> Dataset:
+def _channels_last(data: Dataset, device: str) -> Dataset:
     moved = [part.to(device) for part in data]
     last = torch.channels_last
     return tuple(p.contiguous(memory_format=last) if p.ndim == 4 else p for p in moved)
 
 
-def _usual_epoch(model: nn.Module, data: Dataset, batch: int, device: str) -> float:
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.0001)
+def _usual_epoch(network: nn.Module, data: Dataset, batch: int, device: str) -> float:
+    optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
 
     def work() -> list[float]:
-        seen = []
+        losses = []
         for rows in DataLoader(TensorDataset(*data), batch_size=batch, shuffle=True):
-            loss = _losses(model, tuple(part.to(device) for part in rows))["loss"][0]
+            loss = loss_of_rows(network, tuple(part.to(device) for part in rows))["loss"][0]
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            seen.append(loss.item())
-        return seen
+            losses.append(loss.item())
+        return losses
 
     return _timed(partial(work), device)[0]
 
 
-def _encode(model: nn.Module, data: Dataset, device: str) -> float:
-    model = model.to(memory_format=torch.channels_last).eval()
-    data = _fastest(data, "cpu")
+def _encode(network: nn.Module, data: Dataset, device: str) -> float:
+    network = network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    alerts = AlertInput(*_channels_last(data, "cpu")[:-1])
 
     def work() -> None:
         with torch.inference_mode():
-            for rows in torch.arange(len(data[-1])).split(512):
-                model.encode(*(part[rows].to(device) for part in data[:-1])).cpu()
+            for rows in torch.arange(len(alerts.pixels)).split(_ENCODED_ROWS):
+                batch = alerts.rows(rows).to(torch.device(device))
+                network.encode(batch).cpu()  # type: ignore[operator]
 
     return _timed(partial(work), device)[0]
 

@@ -23,7 +23,7 @@ from ztfrep.encoders.model_folder import (
     save_model,
 )
 from ztfrep.models.alert.preprocessing import FeatureScaling
-from ztfrep.models.object.preprocessing import object_input
+from ztfrep.models.object.observation_input import object_input
 
 N_FEATURES = len(ALERCE_FEATURES)
 HISTORY = [

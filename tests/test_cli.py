@@ -53,7 +53,9 @@ def test_a_summary_of_nothing_says_what_to_do(tmp_path, monkeypatch):
 
 
 def test_ctrl_c_is_one_line(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(cli, "write_survey", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(
+        survey, "write_survey", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)
+    )
     assert run(monkeypatch, "sample", tmp_path) == 130
     assert capfd.readouterr().err.strip() == "interrupted; run the same command again to go on"
 
@@ -62,5 +64,5 @@ def test_too_little_memory_is_one_line(tmp_path, monkeypatch):
     def large(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr(cli, "write_survey", large)
+    monkeypatch.setattr(survey, "write_survey", large)
     assert run(monkeypatch, "sample", tmp_path).startswith("error: not enough memory")

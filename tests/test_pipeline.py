@@ -15,23 +15,24 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+import ztfrep
 from tests.alert_packets import CANDID, alert, archive, image, observation, packet
 from tests.drive_server import Drive, serve
-from ztfrep.data import features
 from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.data.frames import read_frame, refuse_float_identifiers
-from ztfrep.data.row_index import read_row_index as read_names
-from ztfrep.data.vector_files import read_vectors as read_blocks
+from ztfrep.data.row_index import read_row_index
+from ztfrep.data.vector_files import read_vectors
 
 ROOT = Path(__file__).parents[1]
 METRICS = ("autoencoder/metrics", "data", "recurrent/metrics", "series", "stamps")
 
 
 def blobs(rng, labels, size):
-    """Stamps whose width tells the class, so that there is something to learn."""
-    place = np.arange(size) - size // 2
+    """Stamps whose width depends on the class, so that there is something to learn."""
+    axis = np.arange(size) - size // 2
     width = 1.5 + labels[:, None, None]
-    blob = np.exp(-(place[:, None] ** 2 + place**2) / (2 * width**2))
+    blob = np.exp(-(axis[:, None] ** 2 + axis**2) / (2 * width**2))
     stamps = blob[:, None] + 0.1 * rng.normal(size=(len(labels), 3, size, size))
     low = stamps.min(axis=(2, 3), keepdims=True)
     return ((stamps - low) / (stamps.max(axis=(2, 3), keepdims=True) - low)).astype(np.float32)
@@ -42,14 +43,16 @@ def write_pickles(folder, seed=0):
     splits = {}
     for name, n in (("Train", 60), ("Validation", 25), ("Test", 25)):
         labels = np.arange(n) % 5
-        metadata = rng.normal(size=(n, 26)) * features.STD + features.MEAN
-        metadata[:, features.NAMES.index("isdiffpos")] = rng.integers(0, 2, n)
+        metadata = (
+            rng.normal(size=(n, len(ALERCE_FEATURES))) * ALERCE_FEATURES.std + ALERCE_FEATURES.mean
+        )
+        metadata[:, ALERCE_FEATURES.index("isdiffpos")] = rng.integers(0, 2, n)
         for count in ("ndethist", "ncovhist"):
-            metadata[:, features.NAMES.index(count)] = rng.integers(1, 20, n)
+            metadata[:, ALERCE_FEATURES.index(count)] = rng.integers(1, 20, n)
         splits[name] = {
             "images": np.moveaxis(blobs(rng, labels, 63), 1, -1).copy(),
             "labels": labels,
-            "features": features.zscore(metadata).astype(object),
+            "features": ALERCE_FEATURES.zscore(metadata).astype(object),
         }
     labels = np.arange(90) % 3
     detections = np.stack([blobs(rng, labels, 27) for _ in range(3)], axis=1)
@@ -131,24 +134,24 @@ def project(tmp_path_factory):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     write_pickles(home)
-    made = Project(folder, home)
-    made.set(
+    clone = Project(folder, home)
+    clone.set(
         source="local",
         sources__local__stamps=str(home / "stamps.pkl"),
         sources__local__series=str(home / "series.pk"),
         convert__min_test_objects=6,
-        autoencoder__latent_dim=8,
-        autoencoder__dropout=0.1,
-        autoencoder__epochs=2,
-        recurrent__epochs=2,
+        autoencoder__invariant__latent_dim=8,
+        autoencoder__invariant__dropout=0.1,
+        autoencoder__invariant__epochs=2,
+        recurrent__temporal__epochs=2,
         evaluate__map_rows=20,
         evaluate__forest_trees=5,
     )
-    made.run("git", "init", "-q", "-b", "main")
-    commit(made, "parameters")
-    made.run("dvc", "repro")
-    commit(made, "results")
-    return made
+    clone.run("git", "init", "-q", "-b", "main")
+    commit(clone, "parameters")
+    clone.run("dvc", "repro")
+    commit(clone, "results")
+    return clone
 
 
 @pytest.fixture
@@ -164,16 +167,16 @@ def test_a_second_reproduction_does_nothing(project):
     assert project.run("git", "status", "--porcelain") == ""
 
 
-def test_the_encoded_files_are_the_published_blocks_and_every_row_has_a_name(project):
-    base = read_blocks(project.folder / "data/encoded/base.npy")
-    series = read_blocks(project.folder / "data/encoded/baseRecurrente.npy")
-    objects = read_blocks(project.folder / "data/encoded/objects.npy")
+def test_the_encoded_files_are_the_published_blocks_and_every_row_is_in_the_row_index(project):
+    base = read_vectors(project.folder / "data/encoded/base.npy")
+    series = read_vectors(project.folder / "data/encoded/baseRecurrente.npy")
+    objects = read_vectors(project.folder / "data/encoded/objects.npy")
     assert [base[s].vectors.shape for s in base] == [(60, 8), (25, 8), (25, 8)]
     assert [series[s].vectors.shape for s in series] == [(54, 3, 8), (18, 3, 8), (18, 3, 8)]
     assert [objects[s].vectors.shape for s in objects] == [(54, 32), (18, 32), (18, 32)]
     assert (base["test"].vectors.dtype, series["test"].vectors.dtype) == (np.float32, np.float64)
     for name, blocks in (("base", base), ("baseRecurrente", series), ("objects", objects)):
-        names = read_names(project.folder / f"data/encoded/{name}.npy")
+        names = read_row_index(project.folder / f"data/encoded/{name}.npy")
         for split, block in blocks.items():
             assert names.loc[names["split"] == split, "label"].tolist() == block.labels.tolist()
             assert np.isfinite(block.vectors).all()
@@ -196,28 +199,42 @@ def test_every_number_is_finite_and_every_picture_is_there(project):
     assert {"confusion.png", "loss.png", "methods.png", "reconstruction.png"} <= set(pictures)
 
 
+def test_the_encoder_computes_the_vectors_of_the_pipeline(project):
+    encoder = ztfrep.load(project.folder / "data/models", device="cpu")
+    for table, vectors in (("stamps", "base"), ("series", "objects")):
+        path = project.folder / f"data/encoded/{vectors}.npy"
+        expected = np.concatenate([part.vectors for part in read_vectors(path).values()])
+        alerts = ztfrep.read_table(project.folder / f"data/parquet/{table}.parquet")
+        if table == "stamps":
+            np.testing.assert_allclose(encoder.encode(alerts), expected, atol=2e-5, rtol=1e-4)
+        else:
+            ids, encoded = encoder.encode_objects(alerts)
+            row = pd.Series(range(len(ids)), ids)[read_row_index(path)["object_id"]]
+            np.testing.assert_allclose(encoded[row], expected, atol=2e-5, rtol=1e-4)
+
+
 def test_an_experiment_is_the_same_in_the_workspace_in_a_temporary_folder_and_queued(clean):
-    change = ("-S", "autoencoder.latent_dim=6")
+    change = ("-S", "autoencoder.invariant.latent_dim=6")
     before = clean.metrics()
-    clean.run("dvc", "exp", "run", "--name", "here", *change)
-    here = clean.metrics()
+    clean.run("dvc", "exp", "run", "--name", "workspace", *change)
+    changed = clean.metrics()
     diff = json.loads(clean.run("dvc", "metrics", "diff", "--json", "main"))
     assert diff["metrics/stamps.json"]["reconstruction.mse"]["diff"] != 0
-    assert here["stamps"] != before["stamps"]
+    assert changed["stamps"] != before["stamps"]
     clean.run("git", "checkout", "-q", ".")
     clean.run("dvc", "checkout", "-q")
-    clean.run("dvc", "exp", "run", "--temp", "--name", "there", *change, "-f")
+    clean.run("dvc", "exp", "run", "--temp", "--name", "temporary", *change, "-f")
     clean.run("dvc", "exp", "run", "--queue", "--name", "queued", *change, "-S", "seed=7")
     clean.run("dvc", "exp", "run", "--queue", "--name", "other", "-S", "seed=8")
     clean.run("dvc", "queue", "start", "-j", "2")
     clean.run("dvc", "queue", "logs", "queued", "--follow")
     clean.run("dvc", "queue", "logs", "other", "--follow")
     assert clean.metrics() == before
-    for name in ("there", "queued"):
+    for name in ("temporary", "queued"):
         clean.run("dvc", "exp", "apply", name)
-        assert clean.metrics() == here
+        assert clean.metrics() == changed
     clean.run("dvc", "exp", "apply", "other")
-    assert clean.metrics() != here
+    assert clean.metrics() != changed
 
 
 def test_push_and_pull_bring_everything_to_a_fresh_clone(project, tmp_path):
@@ -235,7 +252,7 @@ def test_push_and_pull_bring_everything_to_a_fresh_clone(project, tmp_path):
 
 def test_changed_bytes_of_a_local_file_are_noticed(clean, tmp_path):
     home = Path(clean.env["HOME"])
-    kept = (home / "stamps.pkl").read_bytes()
+    original = (home / "stamps.pkl").read_bytes()
     try:
         write_pickles(tmp_path, seed=1)
         shutil.copy(tmp_path / "stamps.pkl", home / "stamps.pkl")
@@ -243,11 +260,11 @@ def test_changed_bytes_of_a_local_file_are_noticed(clean, tmp_path):
         clean.run("dvc", "repro", "convert")
         assert clean.json("data/raw/manifest.json")["stamps"]["path"] == str(home / "stamps.pkl")
     finally:
-        (home / "stamps.pkl").write_bytes(kept)
+        (home / "stamps.pkl").write_bytes(original)
 
 
 def test_a_change_of_the_recurrent_network_runs_nothing_of_the_stamps(clean):
-    clean.set(recurrent__hidden=16)
+    clean.set(recurrent__temporal__hidden=16)
     status = clean.run("dvc", "status")
     assert "train_recurrent" in status
     for stage in ("fetch", "convert", "train_autoencoder", "encode_s", "evaluate_stamps"):
@@ -255,26 +272,30 @@ def test_a_change_of_the_recurrent_network_runs_nothing_of_the_stamps(clean):
 
 
 @pytest.mark.parametrize(
-    ("changes", "stage", "told"),
+    ("changes", "stage", "message"),
     [
-        ({"autoencoder__latentdim": 3}, "check_params", "autoencoder.latentdim: found an unknown"),
+        ({"autoencoder__size": 3}, "check_params", "autoencoder.size: found an unknown"),
         ({"seed": "7"}, "check_params", "seed: found '7' (str)"),
         ({"sources__local__stamps": "data/none"}, "fetch", "sources.local.stamps: found none"),
-        ({"autoencoder__rescale": "log"}, "train_autoencoder", "autoencoder.rescale: found 'log'"),
+        (
+            {"autoencoder__invariant__stamp_scaling": "log"},
+            "train_autoencoder",
+            "autoencoder.invariant.stamp_scaling: found 'log'",
+        ),
     ],
 )
-def test_a_wrong_parameter_is_one_line_and_writes_nothing(clean, changes, stage, told):
+def test_a_wrong_parameter_is_one_line_and_writes_nothing(clean, changes, stage, message):
     before = clean.run("git", "status", "--porcelain", "--", "metrics")
     clean.set(**changes)
     done = clean.try_("python", "-m", f"stages.{stage}")
     assert done.returncode == 1
-    assert told in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert clean.run("git", "status", "--porcelain", "--", "metrics") == before
 
 
 def test_a_run_that_diverges_is_one_line_and_leaves_no_model(clean):
-    clean.set(autoencoder__optimizer="sgd", autoencoder__learning_rate=1000.0)
+    clean.set(autoencoder__invariant__optimizer="sgd", autoencoder__invariant__learning_rate=1000.0)
     done = clean.try_("dvc", "repro", "train_autoencoder")
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -298,7 +319,7 @@ def test_a_broken_pickle_stops_the_pipeline_and_keeps_the_tables(clean, tmp_path
     assert not (clean.folder / "data/parquet/stamps.parquet").exists()
 
 
-def write_night(folder, name, objects, seed):
+def write_archive(folder, name, objects, seed):
     """An archive of alerts of three classes and of none, some objects with several alerts."""
     rng = np.random.default_rng(seed)
     files = {}
@@ -306,7 +327,7 @@ def write_night(folder, name, objects, seed):
         for visit in range(1 + i % 3):
             candid = CANDID + 1000 * seed + 10 * i + visit
             stamps = [image(100 * p) for p in blobs(rng, np.array([i % 4]), 63)[0]]
-            made = alert(
+            content = alert(
                 f"ZTF{seed}{i:04d}",
                 candid=candid,
                 jd=2459000.5 + visit,
@@ -314,16 +335,16 @@ def write_night(folder, name, objects, seed):
                 magpsf=float(17 + i % 4),
                 prior=[observation(2458990.5), observation(2458991.5, candid=candid + 5)],
             )
-            files[f"{candid}.avro"] = packet(made)
+            files[f"{candid}.avro"] = packet(content)
     return archive(folder / name, files)
 
 
 def assert_every_vector_of_a_series_is_its_alerts_own(encoded):
     """An object's vectors are those of its alerts, in time order."""
-    base, series = read_blocks(encoded / "base.npy"), read_blocks(encoded / "baseRecurrente.npy")
-    alerts = read_names(encoded / "base.npy").sort_values("detection")
+    base, series = read_vectors(encoded / "base.npy"), read_vectors(encoded / "baseRecurrente.npy")
+    alerts = read_row_index(encoded / "base.npy").sort_values("detection")
     of_object = dict(list(alerts.groupby("object_id")))
-    objects = read_names(encoded / "baseRecurrente.npy")
+    objects = read_row_index(encoded / "baseRecurrente.npy")
     assert set(objects["object_id"]) == set(of_object)
     for one in objects.itertuples():
         its = of_object[one.object_id]
@@ -335,7 +356,7 @@ def assert_every_vector_of_a_series_is_its_alerts_own(encoded):
 def assert_identifiers_are_exact(folder):
     """No table of a folder has a float where it names an alert."""
     tables = sorted(folder.rglob("*.parquet"))
-    assert {path.stem for path in tables} >= {"stamps", "series", "base", "epochs", "objects"}
+    assert {path.stem for path in tables} >= {"stamps", "series", "base", "observations", "objects"}
     for path in tables:
         schema = pq.read_schema(path)
         named = [field for field in schema if field.name.endswith(("candid", "_id"))]
@@ -348,7 +369,7 @@ def assert_identifiers_are_exact(folder):
 def test_alert_packets_go_through_the_whole_pipeline(clean, tmp_path):
     nights = tmp_path / "nights"
     nights.mkdir()
-    first = write_night(nights, "ztf_public_1.tar.gz", 48, seed=1)
+    first = write_archive(nights, "ztf_public_1.tar.gz", 48, seed=1)
     labels = tmp_path / "labels.csv"
     names = [f"ZTF1{i:04d},{('AGN', 'SN', 'VS', 'kilonova')[i % 4]}" for i in range(48)]
     labels.write_text("\n".join(["object_id,kind", *names]))
@@ -363,11 +384,11 @@ def test_alert_packets_go_through_the_whole_pipeline(clean, tmp_path):
     counts = clean.json("metrics/data.json")
     assert counts["packets"]["read"] == counts["packets"]["written"] == 96
     assert counts["labels"]["other_classes"] == 12
-    base = read_blocks(clean.folder / "data/encoded/base.npy")
-    series = read_blocks(clean.folder / "data/encoded/baseRecurrente.npy")
+    base = read_vectors(clean.folder / "data/encoded/base.npy")
+    series = read_vectors(clean.folder / "data/encoded/baseRecurrente.npy")
     assert sum(len(block.labels) for block in base.values()) == 96
     assert series["train"].vectors.shape[1:] == (3, 8)
-    names = read_names(clean.folder / "data/encoded/baseRecurrente.npy")
+    names = read_row_index(clean.folder / "data/encoded/baseRecurrente.npy")
     assert sorted(names["length"].unique()) == [1, 2, 3]
     assert (names["label"] == -1).sum() == 12
     for split, block in series.items():
@@ -379,12 +400,12 @@ def test_alert_packets_go_through_the_whole_pipeline(clean, tmp_path):
     assert_identifiers_are_exact(clean.folder / "data")
     metrics = clean.json("metrics/stamps.json")
     assert metrics["alerts"] == (base["test"].labels >= 0).sum() > 0
-    # The magnitude tells the class: a forest that is given the right rows finds it.
+    # The magnitude depends on the class: a forest on the right rows predicts it.
     assert metrics["forest_on_features"]["accuracy"] > 0.9
     assert "Data and pipelines are up to date" in clean.run("dvc", "repro")
 
     # An archive that is added, changed or removed is noticed.
-    second = write_night(nights, "ztf_public_2.tar.gz", 3, seed=2)
+    second = write_archive(nights, "ztf_public_2.tar.gz", 3, seed=2)
     clean.run("dvc", "repro", "convert")
     assert clean.json("metrics/data.json")["packets"]["read"] == 96 + 6
     second.write_bytes(second.read_bytes()[:-100])
@@ -407,7 +428,7 @@ def test_alert_packets_go_through_the_whole_pipeline(clean, tmp_path):
 
 
 def test_alerts_without_labels_are_learned_from_and_not_classified(clean, tmp_path):
-    write_night(tmp_path, "ztf_public_1.tar.gz", 30, seed=1)
+    write_archive(tmp_path, "ztf_public_1.tar.gz", 30, seed=1)
     clean.set(source="alerts", sources__alerts__path=str(tmp_path / "ztf_public_1.tar.gz"))
     out = clean.run("dvc", "repro")
     assert "the network stays as it is" in out
@@ -416,13 +437,13 @@ def test_alerts_without_labels_are_learned_from_and_not_classified(clean, tmp_pa
         assert "linear_probe" not in metrics
         assert "network" not in metrics
     assert clean.json("metrics/stamps.json")["reconstruction"]["mse"] > 0
-    block = read_blocks(clean.folder / "data/encoded/base.npy")["train"]
+    block = read_vectors(clean.folder / "data/encoded/base.npy")["train"]
     assert (block.labels == -1).all()
     assert (clean.folder / "data/figures/stamps/reconstruction.png").exists()
 
 
-def test_too_few_objects_to_split_are_told_and_leave_no_table(clean, tmp_path):
-    write_night(tmp_path, "ztf_public_1.tar.gz", 2, seed=1)
+def test_too_few_objects_to_split_are_refused_and_leave_no_table(clean, tmp_path):
+    write_archive(tmp_path, "ztf_public_1.tar.gz", 2, seed=1)
     clean.set(source="alerts", sources__alerts__path=str(tmp_path))
     done = clean.try_("dvc", "repro", "convert")
     assert "2 train objects, 0 validation objects" in done.stderr
@@ -434,10 +455,10 @@ def published(path, shapes, labels, dtype):
     """Write the published blocks: noise, and a high coordinate for each row's class."""
     rng = np.random.default_rng(0)
     with path.open("wb") as file:
-        for shape, known in zip(shapes, labels, strict=True):
-            told = 5 * np.eye(shape[-1])[known].reshape(len(known), *[1] * (len(shape) - 2), -1)
-            np.save(file, (rng.normal(size=shape) + told).astype(dtype))
-            np.save(file, known.astype(float))
+        for shape, label in zip(shapes, labels, strict=True):
+            offset = 5 * np.eye(shape[-1])[label].reshape(len(label), *[1] * (len(shape) - 2), -1)
+            np.save(file, (rng.normal(size=shape) + offset).astype(dtype))
+            np.save(file, label.astype(float))
     return path.read_bytes()
 
 
@@ -472,10 +493,10 @@ def test_drive_is_downloaded_once_for_every_kind_of_experiment(clean, tmp_path):
         asked = len(drive.requests)
         assert asked > 4
         stamps, objects = clean.json("metrics/stamps.json"), clean.json("metrics/series.json")
-        # Their vectors tell their labels, as long as the two are not mixed up.
+        # The vectors separate the classes, as long as the two are not mixed up.
         assert stamps["linear_probe"]["accuracy"] > 0.9
         assert objects["mean_alert_linear_probe"]["accuracy"] > 0.9
-        assert "branch" not in stamps
+        assert "classifier_head" not in stamps
         assert "network" not in objects
         raw = clean.folder / "data/raw/td_ztf_stamp_17_06_20-002.pkl"
         assert raw.read_bytes() == (home / "stamps.pkl").read_bytes()
@@ -500,12 +521,12 @@ def test_published_encodings_without_a_download_are_refused_with_the_way_to_get_
 )
 def test_real_stamps_go_through_the_whole_pipeline(clean):
     real = Path(os.environ["ZTFREP_REAL_DATA"]) / "real-pickles" / "td_ztf_stamp_17_06_20.pkl"
-    clean.set(sources__local__stamps=str(real.resolve()), autoencoder__epochs=1)
+    clean.set(sources__local__stamps=str(real.resolve()), autoencoder__invariant__epochs=1)
     out = clean.run("dvc", "repro")
     assert "z-scored by other statistics than the published ones" in out
     counts = clean.json("metrics/data.json")["stamps"]["train"]
     assert (counts["read"], counts["written"]) == (1100, 544)
-    base = read_blocks(clean.folder / "data/encoded/base.npy")
+    base = read_vectors(clean.folder / "data/encoded/base.npy")
     assert [len(block.labels) for block in base.values()] == [544, 99, 83]
     assert clean.json("metrics/stamps.json")["forest_on_features"]["accuracy"] > 0.5
 
@@ -520,13 +541,13 @@ def test_every_real_alert_has_its_own_vector_in_its_series(clean):
         sources__alerts__path=str(real),
         sources__alerts__labels=str(real / "index.csv"),
         sources__alerts__label_column="weak_class",
-        autoencoder__epochs=0,
+        autoencoder__invariant__epochs=0,
     )
     clean.run("dvc", "repro", "encode_series")
     encoded = clean.folder / "data/encoded"
     assert_every_vector_of_a_series_is_its_alerts_own(encoded)
     index = pd.read_csv(real / "index.csv", dtype={"candid": "int64"}).set_index("candid")
-    names = read_names(encoded / "base.npy").set_index("candid")
+    names = read_row_index(encoded / "base.npy").set_index("candid")
     assert (index["object_id"][names.index] == names["object_id"]).all()
     assert len(names) == len(index) == 2175
 
@@ -534,43 +555,43 @@ def test_every_real_alert_has_its_own_vector_in_its_series(clean):
 def test_a_network_of_ours_keeps_the_scale_of_its_features(clean, tmp_path):
     from safetensors.numpy import load_file
 
-    from ztfrep.encoders.cards import AutoencoderCard
-    from ztfrep.encoders.model_folder import load_model, save_model
-    from ztfrep.models.alert import losses as autoencoder
+    from ztfrep.encoders.model_folder import load_alert_network, save_model
 
     folder = clean.folder / "data/models/autoencoder"
-    model, card = load_model(folder, autoencoder.build, AutoencoderCard)
+    model, card = load_alert_network(folder)
     mean = [value + 1 for value in card.features.mean]
     scale = card.features.model_copy(update={"mean": mean})
     save_model(tmp_path / "earlier", model, card.model_copy(update={"features": scale}))
     earlier = tmp_path / "earlier/weights.safetensors"
-    clean.set(autoencoder__weights=str(earlier), autoencoder__epochs=0)
+    clean.set(autoencoder__weights=str(earlier), autoencoder__invariant__epochs=0)
     clean.run("dvc", "repro", "train_autoencoder")
     assert clean.json("data/models/autoencoder/model.json")["features"] == scale.model_dump()
-    expected, found = load_file(earlier), load_file(folder / "weights.safetensors")
-    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    expected, loaded = load_file(earlier), load_file(folder / "weights.safetensors")
+    assert all(np.array_equal(loaded[name], expected[name]) for name in expected)
 
 
 def test_published_weights_encode_without_training(clean, tmp_path):
     import torch
 
-    from ztfrep.models.alert import losses as autoencoder
+    from ztfrep.models.alert import get_alert_network
+    from ztfrep.models.alert.preprocessing import FeatureScaling
 
-    model = autoencoder.build("published", latent_dim=8, dropout=0.1, classes=5)
+    network = get_alert_network("published")
+    values = yaml.safe_load((clean.folder / "params.yaml").read_text())["autoencoder"]["published"]
+    config = network.Config.model_validate(values)
+    model = network(config, classes=5, feature_scaling=FeatureScaling.none())
     torch.save(model.state_dict(), tmp_path / "weights.pth")
     clean.set(
         autoencoder__architecture="published",
         autoencoder__weights=str(tmp_path / "weights.pth"),
-        autoencoder__epochs=0,
+        autoencoder__published__epochs=0,
     )
     clean.run("dvc", "repro", "encode_stamps")
     card = clean.json("data/models/autoencoder/model.json")
     assert (card["epochs"], card["best_epoch"]) == (0, 0)
-    block = read_blocks(clean.folder / "data/encoded/base.npy")["test"]
+    block = read_vectors(clean.folder / "data/encoded/base.npy")["test"]
     stamps = pickle.loads((Path(clean.env["HOME"]) / "stamps.pkl").read_bytes())["Test"]["images"]
-    from ztfrep.data.stamps import crop_and_scale as prepare
-
-    pixels, _ = prepare(np.moveaxis(stamps, -1, 1), "minmax")
+    inputs = model.preprocess(np.moveaxis(stamps, -1, 1), np.full((25, 26), np.nan), "none")
     with torch.inference_mode():
-        expected = model.eval().encode(torch.from_numpy(pixels)).numpy()
+        expected = model.eval().encode(inputs).numpy()
     np.testing.assert_allclose(block.vectors, expected, rtol=1e-4, atol=1e-5)

@@ -8,7 +8,6 @@ import typer
 
 from ztfrep.errors import InputError
 from ztfrep.process import exiting_in_one_line
-from ztfrep.sources.simulation.survey import write_survey
 
 app = typer.Typer(
     help="Temporal representations of astronomical alerts.",
@@ -29,6 +28,8 @@ def sample(
     seed: Annotated[int, typer.Option(help="Another seed is another sky.")] = 7,
 ) -> None:
     """Write the simulated survey as the two published pickles."""
+    from ztfrep.sources.simulation.survey import write_survey  # Slow to import.
+
     for path in write_survey(directory, scale=scale, seed=seed):
         typer.echo(path)
 

@@ -8,7 +8,6 @@ from pydantic import Field, ValidationError, create_model, model_validator
 
 from ztfrep.evaluation.protocol import EvaluationProtocol
 from ztfrep.fields import (
-    NO_FILE,
     BatchSize,
     Epochs,
     FilePath,
@@ -24,10 +23,6 @@ from ztfrep.models.object import get_object_network
 from ztfrep.schema_errors import explain
 from ztfrep.sources import SOURCES, get_source
 from ztfrep.strict_yaml import read_yaml
-
-# Names of these in modules that import them from this one.
-__all__ = ["NO_FILE", "Params", "given_file", "read_params"]
-given_file = resolve_path
 
 Network = Literal["autoencoder", "recurrent"]
 _SOURCE_NAMES = tuple(SOURCES)

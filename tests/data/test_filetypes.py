@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
+from ztfrep.data.filetypes import HEAD_BYTES, describe
+from ztfrep.errors import quote
 
 
 def made(write):

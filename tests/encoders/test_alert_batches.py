@@ -1,22 +1,155 @@
+"""Alerts as the input of a network, in batches, and their vectors."""
+
+import logging
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from ztfrep.encoders.batches import encode
+from tests.alert_tables import alert_rows, write_table
+from tests.models.networks import ALERT_ARCHITECTURES, alert_network, random_alerts
+from ztfrep.data.alerts import Alerts
+from ztfrep.data.features import PHYSICAL, ZSCORED_UNKNOWN
+from ztfrep.encoders.alert_batches import concatenate, encode, encode_batches, input_batches
+from ztfrep.models.alert.base import N_FEATURES, AlertInput
+from ztfrep.models.alert.preprocessing import FeatureScaling
+
+CPU = torch.device("cpu")
+every_architecture = pytest.mark.parametrize("architecture", ALERT_ARCHITECTURES)
+
+
+def small_network(architecture="invariant", *, metadata=None, **changes):
+    """Return a network of vectors of 6 numbers, at rest, scaled to this metadata."""
+    scaling = None if metadata is None else FeatureScaling.fit(metadata, PHYSICAL)
+    return alert_network(architecture, scaling=scaling, latent_dim=6, **changes).eval()
+
+
+@every_architecture
+def test_the_input_does_not_depend_on_the_rows_of_a_batch(tmp_path, architecture):
+    table = write_table(tmp_path / "t.parquet", alert_rows(7))
+    network = small_network(architecture, metadata=table.features())
+    whole = concatenate(input_batches(network, table, 100))
+    for rows in (1, 3):
+        batches = list(input_batches(network, table, rows))
+        assert [len(batch.pixels) for batch in batches] == [rows] * (7 // rows) + [7 % rows] * (
+            7 % rows > 0
+        )
+        for one, other in zip(concatenate(batches), whole, strict=True):
+            assert torch.equal(one, other)
+
+
+@every_architecture
+def test_a_table_and_alerts_in_memory_make_the_same_input(tmp_path, architecture):
+    rows = alert_rows(5)
+    rows["stamps"][2, :, :4] = np.nan
+    table = write_table(tmp_path / "t.parquet", rows)
+    network = small_network(architecture, metadata=table.features())
+    columns = {name: rows[name] for name in network.preprocessing.feature_scaling.names}
+    # A table has its features as float32.
+    columns = {name: column.astype(np.float32) for name, column in columns.items()}
+    columns |= {name: rows[name] for name in ("ra", "dec")}
+    alerts = Alerts.from_arrays(rows["stamps"], columns)
+    inputs = (concatenate(input_batches(network, source, 2)) for source in (table, alerts))
+    for one, other in zip(*inputs, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_rows_without_stamps_are_left_out(tmp_path):
+    rows = alert_rows(5)
+    rows["stamps"][1] = np.nan
+    table = write_table(tmp_path / "t.parquet", rows)
+    network = small_network(metadata=table.features())
+    inputs = concatenate(input_batches(network, table, 2))
+    expected = network.preprocess(
+        rows["stamps"][[0, 2, 3, 4]], table.features()[[0, 2, 3, 4]], PHYSICAL
+    )
+    for one, other in zip(inputs, expected, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_metadata_of_another_unit_is_ignored_with_one_warning(tmp_path, caplog):
+    network = small_network(metadata=np.ones((3, N_FEATURES)))
+    table = write_table(tmp_path / "t.parquet", alert_rows(5), unit=ZSCORED_UNKNOWN)
+    with caplog.at_level(logging.WARNING):
+        alerts = concatenate(input_batches(network, table, 2))
+    assert not alerts.feature_mask.any()
+    assert caplog.messages == [
+        "the metadata is in unit zscored-unknown and the network was trained on unit physical: "
+        "it is ignored"
+    ]
+
+
+@pytest.mark.parametrize("case", ["no metadata", "not asked for", "not read by the network"])
+def test_nothing_is_said_about_metadata_that_cannot_be_missed(tmp_path, caplog, case):
+    architecture = "published" if case == "not read by the network" else "invariant"
+    network = small_network(architecture, metadata=np.ones((3, N_FEATURES)))
+    columns = alert_rows(5)
+    if case == "no metadata":
+        for name in network.preprocessing.feature_scaling.names:
+            del columns[name]
+    table = write_table(tmp_path / "t.parquet", columns, unit=ZSCORED_UNKNOWN)
+    with caplog.at_level(logging.WARNING):
+        batches = input_batches(network, table, 2, with_metadata=case != "not asked for")
+        assert not concatenate(batches).feature_mask.any()
+    assert caplog.messages == []
+
+
+def test_without_metadata_the_stamps_alone_are_read(tmp_path):
+    table = write_table(tmp_path / "t.parquet", alert_rows(5))
+    network = small_network(metadata=table.features())
+    everything = concatenate(input_batches(network, table, 2))
+    stamps_alone = concatenate(input_batches(network, table, 2, with_metadata=False))
+    assert everything.feature_mask.any()
+    assert not stamps_alone.feature_mask.any()
+    assert torch.equal(stamps_alone.pixels, everything.pixels)
+
+
+def test_concatenated_images_are_in_the_format_of_convolutions():
+    whole = concatenate([random_alerts(3), random_alerts(2, seed=1)])
+    assert len(whole.pixels) == len(whole.features) == 5
+    for part in (whole.pixels, whole.crop_and_context):
+        assert part.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(whole.pixels[3:], random_alerts(2, seed=1).pixels)
+
+
+@every_architecture
+def test_vectors_do_not_depend_on_the_batches_and_come_with_orientations(architecture):
+    network, alerts = small_network(architecture), random_alerts(10)
+    whole = encode(network, alerts, "float32")
+    assert whole.shape == (10, 6)
+    assert whole.dtype == np.float32
+    batches = [alerts.rows(slice(start, start + 4)) for start in (0, 4, 8)]
+    encoded = list(encode_batches(network, batches, CPU, "float32"))
+    vectors = np.concatenate([batch.vectors for batch in encoded])
+    np.testing.assert_allclose(vectors, whole, rtol=1e-5, atol=1e-6)
+    orientations = np.concatenate([batch.orientations for batch in encoded])
+    np.testing.assert_array_equal(orientations, network.orientation(alerts))
+
+
+def test_encoding_switches_dropout_and_gradients_off():
+    network, alerts = small_network(dropout=0.5).train(), random_alerts(4)
+    one, other = (encode(network, alerts, "float32") for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    assert not network.training
+
+
+def test_mixed_precision_changes_vectors_little():
+    network, alerts = small_network(), random_alerts(10)
+    exact, mixed = (encode(network, alerts, precision) for precision in ("float32", "bf16"))
+    assert mixed.dtype == np.float32
+    assert 0 < np.abs(mixed - exact).max() < 0.1
 
 
 class Linear(nn.Linear):
-    def encode(self, x):
-        return self(x)
+    """A network whose vectors are those of a linear layer of the pixels."""
+
+    def encode(self, alerts):
+        return self(alerts.pixels)
 
 
-def test_encoding_does_not_depend_on_the_batch_and_refuses_nan():
-    model, x = Linear(3, 2), torch.randn(10, 3)
-    device = torch.device("cpu")
-    whole = encode(model, [x], device, "float32")
-    parts = [encode(model, [part], device, "float32") for part in x.split(4)]
-    np.testing.assert_allclose(whole, np.concatenate(parts), rtol=1e-6)
-    assert whole.dtype == np.float32
-    with pytest.raises(ValueError, match="not finite"):
-        encode(model, [x * torch.nan], device, "float32")
+def test_vectors_that_are_not_finite_are_refused():
+    network = Linear(3, 2)
+    alerts = AlertInput(*[torch.full((4, 3), torch.nan)] * 5)
+    with pytest.raises(ValueError, match="vectors that are not finite"):
+        encode(network, alerts, "float32")

@@ -460,6 +460,14 @@ def test_the_weights_of_another_size_are_refused_by_shape(tmp_path):
     assert "components (4, 1323); expected components (3, 1323)" in refused(tmp_path)
 
 
+def test_the_weights_of_another_number_of_classes_are_refused_by_shape(tmp_path):
+    card = make_card(OBJECTS)
+    three = card.model_copy(update={"classes": card.classes[:3]})
+    save_model(tmp_path, card.build(), three)
+    message = "classifier_head.2.weight (5, 8); expected classifier_head.2.weight (3, 8)"
+    assert message in refused(tmp_path, OBJECTS)
+
+
 def test_what_is_no_regular_file_is_refused(copied):
     for name in (CARD, WEIGHTS):
         for number, make in enumerate(

@@ -1,47 +1,125 @@
+"""Trained networks on disk: what is saved is loaded, and weights of other networks are refused."""
+
 import os
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.model_folders import load, save
-from ztfrep.encoders import model_folder as checkpoints
-from ztfrep.encoders.cards import AutoencoderCard
+from tests.model_folders import (
+    ALERT_FOLDERS,
+    FOLDERS,
+    content,
+    load,
+    make_card,
+    raw_alerts,
+    save,
+    vectors,
+)
+from tests.models.networks import alert_network, object_network
+from ztfrep.data.features import PHYSICAL
+from ztfrep.data.stamps import crop_and_scale
+from ztfrep.encoders.model_folder import (
+    CARD,
+    WEIGHTS,
+    is_model_file,
+    load_alert_network,
+    load_weights,
+    save_model,
+)
 from ztfrep.errors import InputError
-from ztfrep.models.alert import losses as autoencoder
-from ztfrep.models.object import published_recurrent as recurrent
+from ztfrep.models.alert.preprocessing import FeatureScaling
 
-SIZES = {"latent_dim": 128, "dropout": 0.8, "classes": 5}
-
-
-def published(**sizes):
-    return autoencoder.build("published", **(SIZES | sizes))
+every_network = pytest.mark.parametrize("name", FOLDERS)
 
 
-def same(a, b):
-    a, b = a.state_dict(), b.state_dict()
-    return all(torch.equal(a[name], b[name]) for name in a)
+def equal(one, other):
+    one, other = one.state_dict(), other.state_dict()
+    return set(one) == set(other) and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_model_is_two_files(tmp_path):
-    save(tmp_path, "published")
+@every_network
+def test_a_saved_network_is_loaded_with_the_same_vectors(tmp_path, name):
+    save(tmp_path, name)
+    network, card = load(tmp_path, name)
+    assert content(tmp_path) == card.model_dump()
+    assert not network.training
+    # Weights of its own: not those of a new network, which are drawn at random.
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.01)
+    save_model(tmp_path, network, card)
+    again, same_card = load(tmp_path, name)
+    assert equal(again, network)
+    assert same_card == card
+    np.testing.assert_array_equal(vectors(again, same_card), vectors(network, card))
+
+
+@every_network
+def test_a_saved_network_has_the_same_bytes_each_time(tmp_path, name):
+    for folder in ("one", "other"):
+        save(tmp_path / folder, name)
+    for file in (CARD, WEIGHTS):
+        one, other = (tmp_path / folder / file for folder in ("one", "other"))
+        assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("name", ALERT_FOLDERS)
+@pytest.mark.parametrize("method", ["none", "minmax", "asinh"])
+def test_a_loaded_network_has_the_preprocessing_that_was_saved(tmp_path, name, method):
+    stamps, metadata = raw_alerts(5)
+    excluded = make_card(name).config.masked_features
+    scaling = FeatureScaling.fit(metadata, PHYSICAL, excluded)
+    save(tmp_path, name, stamp_scaling=method, scaling=scaling)
+    network, _ = load_alert_network(tmp_path)
+    alerts = network.preprocess(stamps, metadata, PHYSICAL)
+    pixels, pixel_mask = crop_and_scale(stamps, method)
+    np.testing.assert_array_equal(alerts.pixels, pixels)
+    np.testing.assert_array_equal(alerts.pixel_mask, pixel_mask)
+    features, feature_mask = scaling.transform(metadata, PHYSICAL)
+    np.testing.assert_array_equal(alerts.features, features)
+    np.testing.assert_array_equal(alerts.feature_mask, feature_mask)
+
+
+def test_a_model_folder_has_two_files_and_the_weights_are_read_without_this_package(tmp_path):
+    save(tmp_path, "alert-published")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.json", "weights.safetensors"]
-    loaded, card = load(tmp_path, "published")
-    assert (card.architecture, card.sizes.latent_dim) == ("published", 6)
-    # Another program reads the weights without ours.
-    state = load_file(tmp_path / checkpoints.WEIGHTS)
+    loaded, card = load_alert_network(tmp_path)
+    assert (card.architecture, card.config.latent_dim) == ("published", 6)
+    state = load_file(tmp_path / WEIGHTS)
     assert all(torch.equal(state[name], value) for name, value in loaded.state_dict().items())
 
 
+def test_weights_beside_a_card_are_a_model_file(tmp_path):
+    save(tmp_path, "alert-published")
+    assert is_model_file(tmp_path / WEIGHTS)
+    assert not is_model_file(tmp_path / CARD)
+    (tmp_path / CARD).unlink()
+    assert not is_model_file(tmp_path / WEIGHTS)
+
+
+def test_a_network_that_started_from_other_weights_may_exclude_other_features(tmp_path):
+    scaling = FeatureScaling.fit(raw_alerts()[1], PHYSICAL, ["ra"])
+    save(tmp_path, "alert-invariant", scaling=scaling, start_weights="/other/weights.safetensors")
+    network, card = load_alert_network(tmp_path)
+    assert card.start_weights == "/other/weights.safetensors"
+    assert network.preprocessing.feature_scaling.excluded == ["ra"]
+    assert card.config.masked_features != ["ra"]
+
+
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_published_checkpoint_fits_by_name_and_shape(tmp_path, suffix):
-    donor, model = published(), published()
+def test_a_published_checkpoint_is_loaded_by_name_and_shape(tmp_path, suffix):
+    donor, network = alert_network("published"), alert_network("published")
+    with torch.no_grad():
+        for parameter in donor.parameters():
+            parameter.add_(0.01)
     path = tmp_path / f"AutoencoderDefinitivo4{suffix}"
     (save_file if suffix == ".safetensors" else torch.save)(donor.state_dict(), path)
-    assert not same(donor, model)
-    checkpoints.load_weights(model, path)
-    assert same(donor, model)
+    assert not equal(donor, network)
+    load_weights(network, path)
+    assert equal(donor, network)
 
 
 class Hostile:
@@ -49,53 +127,52 @@ class Hostile:
         return os.system, ("touch ran",)
 
 
-def gru(**sizes):
-    sizes = {"input_dim": 128, "hidden": 32, "layers": 2, "dropout": 0.3, "classes": 3} | sizes
-    return recurrent.build("published", cell="gru", **sizes)
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        # Other Clasificador files are other networks.
-        (published(latent_dim=64).state_dict(), r"found encoder\.16\.weight \(64, 128, 3, 3\)"),
-        # Recurrente4 has three layers.
-        (gru().state_dict(), r"found encoder\.1\.weight absent"),
+        # Other published checkpoints are those of other networks.
+        (
+            lambda: alert_network("published", latent_dim=64).state_dict(),
+            r"found encoder\.16\.weight \(64, 128, 3, 3\)",
+        ),
+        (lambda: object_network("published").state_dict(), r"found encoder\.1\.weight absent"),
         # A whole pickled module would run code to load.
-        (published(), "cannot be read safely"),
-        ({"epoch": 3}, "found a dict"),
-        ([torch.zeros(2)], "found a list"),
-        (Hostile(), "cannot be read safely"),
+        (lambda: alert_network("published"), "cannot be read safely"),
+        (lambda: {"epoch": 3}, "found a dict"),
+        (lambda: [torch.zeros(2)], "found a list"),
+        (Hostile, "cannot be read safely"),
     ],
 )
-def test_another_file_is_refused_with_the_reason(tmp_path, monkeypatch, content, message):
+def test_a_file_of_something_else_is_refused_with_the_reason(
+    tmp_path, monkeypatch, content, message
+):
     monkeypatch.chdir(tmp_path)
-    torch.save(content, "weights.pth")
-    model = published()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
+    torch.save(content(), "weights.pth")
+    network = alert_network("published")
+    before = {name: value.clone() for name, value in network.state_dict().items()}
     with pytest.raises(InputError, match=message) as error:
-        checkpoints.load_weights(model, "weights.pth")
+        load_weights(network, "weights.pth")
     assert "\n" not in str(error.value)
     assert not os.path.exists("ran")
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_a_network_of_three_layers_does_not_fit_two(tmp_path):
-    torch.save(gru(layers=3).state_dict(), tmp_path / "Recurrente4.pth")
+def test_the_checkpoint_of_three_layers_does_not_fit_two(tmp_path):
+    torch.save(object_network("published", layers=3).state_dict(), tmp_path / "Recurrente4.pth")
     with pytest.raises(InputError, match=r"found rnn\.weight_ih_l2 \(96, 32\); expected .* absent"):
-        checkpoints.load_weights(gru(), tmp_path / "Recurrente4.pth")
+        load_weights(object_network("published", layers=2), tmp_path / "Recurrente4.pth")
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"not weights", pickle.dumps(3), None])
-def test_a_file_that_is_none_is_refused(tmp_path, name, content):
+def test_a_file_that_holds_no_weights_is_refused(tmp_path, name, content):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"weights\.(pth|safetensors): found "):
-        checkpoints.load_weights(published(), path)
+        load_weights(alert_network("published"), path)
 
 
-def test_a_missing_model_is_named(tmp_path):
+def test_a_missing_model_folder_says_how_to_make_one(tmp_path):
     with pytest.raises(InputError, match="train it with dvc repro"):
-        checkpoints.load_model(tmp_path, autoencoder.build, AutoencoderCard)
+        load_alert_network(tmp_path)

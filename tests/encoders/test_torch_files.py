@@ -15,19 +15,16 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ztfrep.encoders import model_folder as checkpoints
+from tests.models.networks import object_network
+from ztfrep.encoders.model_folder import load_weights
 from ztfrep.encoders.torch_files import Claim, read_claims
 from ztfrep.errors import InputError
-from ztfrep.models.object import published_recurrent as recurrent
 
 NAME = "fc.7.bias"
 
 
 def network():
-    torch.manual_seed(2)
-    return recurrent.build(
-        "published", cell="gru", input_dim=6, hidden=4, layers=1, dropout=0.1, classes=3
-    )
+    return object_network("published", cell="gru", input_dim=6, hidden=4, layers=1)
 
 
 def saved(content):
@@ -44,9 +41,9 @@ def parts(content=GOOD):
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def zipped(files, how=zipfile.ZIP_STORED):
+def zipped(files, method=zipfile.ZIP_STORED):
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", how) as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, data in files.items():
             archive.writestr(name, data)
     return buffer.getvalue()
@@ -169,14 +166,16 @@ FILES = [
 
 
 @pytest.mark.parametrize(("content", "message"), FILES, ids=lambda v: repr(v)[:30])
-def test_a_file_is_refused_by_what_it_holds(tmp_path, monkeypatch, content, message):
+def test_a_file_that_is_no_state_dict_of_the_network_is_refused_by_what_it_holds(
+    tmp_path, monkeypatch, content, message
+):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
     model = network()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(InputError) as error:
-        checkpoints.load_weights(model, path)
+        load_weights(model, path)
     assert message in str(error.value)
     assert "\n" not in str(error.value) and len(str(error.value)) < 500
     assert os.listdir(tmp_path) == ["weights.pth"]
@@ -189,7 +188,7 @@ def loaded(content, tmp_path):
     model = network()
     for value in model.parameters():
         torch.nn.init.zeros_(value)
-    checkpoints.load_weights(model, path)
+    load_weights(model, path)
     return model.state_dict()
 
 
@@ -211,7 +210,7 @@ def state_of_views():
 @pytest.mark.parametrize(
     "state", [lambda: network().state_dict(), state_of_parameters, state_of_views]
 )
-def test_what_torch_saved_is_read(tmp_path, state):
+def test_a_state_dict_that_torch_saved_is_read(tmp_path, state):
     found = loaded(saved(state()), tmp_path)
     assert all(torch.equal(found[name], value) for name, value in network().state_dict().items())
 
@@ -246,9 +245,9 @@ def test_records_that_overlap_are_refused(tmp_path):
         loaded(overlapping(), tmp_path)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(st.data())
-def test_a_file_that_was_changed_is_refused_or_read(tmp_path, data):
+def test_a_file_of_which_bytes_were_changed_is_refused_or_read(tmp_path, data):
     files = parts()
     name = data.draw(st.sampled_from(["archive/data.pkl", None]))
     content = bytearray(files[name] if name else GOOD)
@@ -264,29 +263,28 @@ def test_a_file_that_was_changed_is_refused_or_read(tmp_path, data):
 
 
 MEASURED = """
-import resource, sys, time
+import resource, sys
 import torch
-from ztfrep import checkpoints
+from tests.models.networks import alert_network
+from ztfrep.encoders.model_folder import load_weights
 from ztfrep.errors import InputError
-from ztfrep.models import autoencoder
-model = autoencoder.build("published", latent_dim=16, dropout=0.1, classes=5)
+model = alert_network("published", latent_dim=16)
+# A file that is read without end ends this process.
+resource.setrlimit(resource.RLIMIT_CPU, (120, 120))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sys.argv[1:]:
-    start = time.process_time()
     try:
-        checkpoints.load_weights(model, path)
+        load_weights(model, path)
     except InputError as error:
         pass
     else:
         raise SystemExit(f"{path} was read")
-    taken = time.process_time() - start
-    assert taken < 2, (path, taken)
 used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 assert used < 256 << 10, used
 """
 
 
-def test_no_file_costs_more_than_two_seconds_and_256_mb(tmp_path):
+def test_no_file_costs_more_than_256_mb_or_is_read_without_end(tmp_path):
     files = {
         "bomb.pth": zipped({"archive/data.pkl": bytes(3 * 10**8)}, zipfile.ZIP_DEFLATED),
         "claim.pth": one(tensor(numel=2**31 - 1, shape=2**31 - 1)),

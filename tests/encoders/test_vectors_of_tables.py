@@ -1,46 +1,233 @@
-"""Stages use a network for what it was trained on alone."""
+"""Vectors of whole tables as files: of first alerts, of series, of objects."""
 
-import pandas as pd
+import numpy as np
 import pytest
 import torch
 
-from stages import encode_objects, evaluate_series
-from tests.model_folders import PARAMS, save
+from tests.alert_tables import CANDID, alert_rows, write_table
+from tests.model_folders import save
+from ztfrep.data.alert_schema import SERIES_CLASSES
+from ztfrep.data.alerts import PHOTOMETRY
+from ztfrep.data.frames import read_frame
+from ztfrep.data.row_index import read_row_index
+from ztfrep.data.vector_files import read_vectors
+from ztfrep.encoders.alert_batches import encode
+from ztfrep.encoders.model_folder import load_alert_network, load_object_network
+from ztfrep.encoders.vectors_of_tables import (
+    encode_alert_table,
+    encode_object_series,
+    encode_series_table,
+    read_object_inputs,
+)
 from ztfrep.errors import InputError
-from ztfrep.models.object.base import SeriesInput
+from ztfrep.models.object.observation_input import object_input
+
+OPTIONS = {"batch_size": 2, "precision": "float32", "threads": 1}
+OBJECT_OPTIONS = {"precision": "float32", "threads": 1}
+SPLITS = ["train", "train", "train", "validation", "test", "test"]
+# Rows of a series table: an object of an upper limit and two alerts, one of one alert, and one of
+# an alert and an upper limit.
+OBJECTS = ["A", "A", "A", "B", "C", "C"]
+SERIES_SPLITS = ["train", "train", "train", "train", "test", "test"]
+DETECTIONS = [0, 1, 2, 0, 0, 1]
+ALERTS = [1, 2, 3, 4]
 
 
-def names(classes):
-    table = pd.DataFrame({"split": ["test"], "label": [0], "length": [1]})
-    table.attrs["classes"] = classes
-    return table
+@pytest.fixture(autouse=True)
+def settings_of_torch(monkeypatch):
+    monkeypatch.setenv("ZTFREP_DEVICE", "cpu")
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_deterministic_debug_mode("default")
 
 
 @pytest.fixture
-def model(tmp_path, monkeypatch):
-    save(tmp_path, "temporal")
-    for stage in (encode_objects, evaluate_series):
-        monkeypatch.setattr(stage, "RECURRENT", tmp_path)
-        monkeypatch.setattr(stage, "start", lambda params: torch.device("cpu"))
+def model(tmp_path):
+    save(tmp_path / "alert-model", "alert-invariant")
+    return tmp_path / "alert-model"
 
 
-def test_vectors_of_another_encoder_are_refused(model, monkeypatch):
-    shape = (1, 2)
-    series = SeriesInput(
-        torch.zeros(*shape, 128),
-        torch.ones(shape, dtype=torch.bool),
-        torch.zeros(*shape, 3),
-        torch.zeros(*shape, 9),
-        torch.tensor([2]),
+def series_rows():
+    rows = alert_rows(6, object_id=OBJECTS, split=SERIES_SPLITS, detection=np.array(DETECTIONS))
+    rows["label"] = np.array([0, 0, 0, 1, 2, 2])
+    rows["stamps"][[0, 5]] = np.nan
+    return rows
+
+
+@pytest.fixture
+def series(tmp_path):
+    return write_table(tmp_path / "series.parquet", series_rows(), classes=SERIES_CLASSES)
+
+
+@pytest.fixture
+def encoded(tmp_path, model, series):
+    """Encode the series table; return the paths of its vectors and of its observations."""
+    output, observations = tmp_path / "vectors.npy", tmp_path / "observations.parquet"
+    unused = tmp_path / "none.npy"
+    encode_series_table(series.path, model, unused, output, observations, **OPTIONS)
+    return output, observations
+
+
+def vectors_of(model, rows, table, index):
+    """Return the vectors of rows of a table, computed in one batch, and their orientations."""
+    network, _ = load_alert_network(model)
+    inputs = network.preprocess(rows["stamps"][index], table.features()[index], table.feature_unit)
+    return encode(network, inputs, "float32"), network.orientation(inputs).numpy()
+
+
+def close(one, other):
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_every_alert_of_a_table_has_a_vector_by_split_in_its_order(tmp_path, model):
+    rows = alert_rows(6, split=SPLITS)
+    table = write_table(tmp_path / "stamps.parquet", rows)
+    encode_alert_table(table.path, model, tmp_path / "base.npy", **OPTIONS)
+    expected, orientations = vectors_of(model, rows, table, slice(None))
+    index = read_row_index(tmp_path / "base.npy")
+    assert index["candid"].tolist() == rows["candid"].tolist()
+    assert index["orientation"].tolist() == orientations.tolist()
+    assert index["row"].tolist() == [0, 1, 2, 0, 0, 1]
+    for split, arrays in read_vectors(tmp_path / "base.npy").items():
+        mask = np.array(SPLITS) == split
+        close(arrays.vectors, expected[mask])
+        assert arrays.vectors.dtype == np.float32
+        assert arrays.labels.tolist() == rows["label"][mask].tolist()
+
+
+def test_a_series_has_the_vectors_of_its_alerts_in_time_order_and_zeros_after_them(
+    model, series, encoded
+):
+    expected, orientations = vectors_of(model, series_rows(), series, ALERTS)
+    splits, index = read_vectors(encoded[0]), read_row_index(encoded[0])
+    train, test = splits["train"], splits["test"]
+    assert train.vectors.shape == (2, 2, 6)
+    close(train.vectors[0], expected[:2])
+    close(train.vectors[1, 0], expected[2])
+    assert (train.vectors[1, 1] == 0).all()
+    close(test.vectors[0, 0], expected[3])
+    assert (test.vectors[0, 1] == 0).all()
+    assert (train.labels.tolist(), test.labels.tolist()) == ([0, 1], [2])
+    assert index["object_id"].tolist() == ["A", "B", "C"]
+    assert index["length"].tolist() == [2, 1, 1]
+    assert index.attrs["classes"] == list(SERIES_CLASSES)
+    flat = [value for values in index["orientations"] for value in values]
+    assert flat == orientations.tolist()
+
+
+def test_every_observation_is_in_the_table_of_observations(series, encoded):
+    table = read_frame(encoded[1])
+    assert table["split"].tolist() == SERIES_SPLITS
+    assert table["row"].tolist() == [0, 0, 0, 1, 0, 0]
+    assert table["detection"].tolist() == DETECTIONS
+    # The step of an observation is that of its vector.
+    assert table["step"].tolist() == [-1, 0, 1, 0, 0, -1]
+    rows = series_rows()
+    np.testing.assert_array_equal(table["mjd"], rows["mjd"])
+    np.testing.assert_array_equal(table["fid"], rows["fid"])
+    for name in PHOTOMETRY:
+        np.testing.assert_array_equal(table[name], rows[name].astype(np.float32))
+
+
+@pytest.fixture
+def two_tables(tmp_path, model):
+    """Write a stamps table with its vectors, and a series table whose stamps are in it."""
+    rows = series_rows()
+    stamps = {name: [column[row] for row in ALERTS] for name, column in rows.items()}
+    stamps = {name: np.array(column) for name, column in stamps.items() if name != "object_id"}
+    stamps |= {"object_id": [OBJECTS[row] for row in ALERTS], "n_copies": np.ones(4, np.int64)}
+    stamps["split"] = [SERIES_SPLITS[row] for row in ALERTS]
+    table = write_table(tmp_path / "stamps.parquet", stamps)
+    alert_vectors = tmp_path / "base.npy"
+    encode_alert_table(table.path, model, alert_vectors, **OPTIONS)
+    rows["has_stamps"] = np.isin(np.arange(6), ALERTS)
+    del rows["stamps"]
+
+    def write_series(**columns):
+        return write_table(
+            tmp_path / "by_candid.parquet", rows | columns,
+            classes=SERIES_CLASSES, stamp_location="by_candid",
+        )  # fmt: skip
+
+    return alert_vectors, write_series
+
+
+def test_a_series_whose_stamps_are_in_another_table_has_their_vectors(
+    tmp_path, model, encoded, two_tables
+):
+    alert_vectors, write_series = two_tables
+    output, observations = tmp_path / "other.npy", tmp_path / "other_observations.parquet"
+    encode_series_table(write_series().path, model, alert_vectors, output, observations, **OPTIONS)
+    for split, arrays in read_vectors(output).items():
+        close(arrays.vectors, read_vectors(encoded[0])[split].vectors)
+    one, other = read_row_index(output), read_row_index(encoded[0])
+    assert [list(o) for o in one["orientations"]] == [list(o) for o in other["orientations"]]
+    assert read_frame(observations).equals(read_frame(encoded[1]))
+
+
+def test_a_series_of_an_alert_that_has_no_vector_is_refused(tmp_path, model, two_tables):
+    alert_vectors, write_series = two_tables
+    candids = CANDID + np.array([0, 1, 2, 3, 99, 5])
+    with pytest.raises(InputError, match="candid"):
+        encode_series_table(
+            write_series(candid=candids).path, model, alert_vectors,
+            tmp_path / "other.npy", tmp_path / "observations.parquet", **OPTIONS,
+        )  # fmt: skip
+    assert not (tmp_path / "other.npy").exists()
+
+
+@pytest.mark.parametrize("name", ["object-temporal-gru", "object-published-gru"])
+def test_every_object_has_a_vector_in_the_order_of_the_series(tmp_path, encoded, name):
+    save(tmp_path / name, name)
+    output = tmp_path / "objects.npy"
+    encode_object_series(*encoded, tmp_path / name, output, **OBJECT_OPTIONS)
+    network, card = load_object_network(tmp_path / name)
+    table, series = read_frame(encoded[1]), read_vectors(encoded[0])
+    for split, arrays in read_vectors(output).items():
+        objects = object_input(
+            table[table["split"] == split],
+            series[split].vectors,
+            max_observations=card.config.max_observations,
+            all_observations=network.reads_all_observations,
+        )
+        if len(objects.lengths):
+            close(arrays.vectors, encode(network, objects, "float32"))
+        assert arrays.vectors.shape == (len(objects.lengths), 8)
+        assert arrays.labels.tolist() == series[split].labels.tolist()
+    assert read_row_index(output).equals(read_row_index(encoded[0]))
+
+
+def test_a_network_of_vectors_alone_reads_no_upper_limits(tmp_path, encoded):
+    lengths = {}
+    for name in ("object-temporal-gru", "object-published-gru"):
+        save(tmp_path / name, name)
+        network, _ = load_object_network(tmp_path / name)
+        inputs = read_object_inputs(*encoded, network)
+        lengths[name] = {split: part.lengths.tolist() for split, part in inputs.items()}
+    assert lengths["object-temporal-gru"] == {"train": [3, 1], "validation": [], "test": [2]}
+    assert lengths["object-published-gru"] == {"train": [2, 1], "validation": [], "test": [1]}
+
+
+def test_vectors_of_another_encoder_are_refused(tmp_path, series):
+    save(tmp_path / "wide", "alert-invariant", latent_dim=8)
+    save(tmp_path / "objects", "object-temporal-gru")
+    output, observations = tmp_path / "vectors.npy", tmp_path / "observations.parquet"
+    encode_series_table(
+        series.path, tmp_path / "wide", tmp_path / "none.npy", output, observations, **OPTIONS
     )
-    monkeypatch.setattr(encode_objects, "series_inputs", lambda *_: {"test": series})
-    monkeypatch.setattr(encode_objects, "read_names", lambda _: names(["AGN"]))
-    with pytest.raises(InputError, match="found vectors of 128 numbers; expected 6"):
-        encode_objects.main(PARAMS)
+    with pytest.raises(
+        InputError, match="found vectors of 8 numbers; expected 6, as .* trained on"
+    ):
+        encode_object_series(
+            output, observations, tmp_path / "objects", tmp_path / "objects.npy", **OBJECT_OPTIONS
+        )
+    assert not (tmp_path / "objects.npy").exists()
 
 
-def test_a_network_of_other_classes_is_not_evaluated(model, monkeypatch):
-    monkeypatch.setattr(evaluate_series, "read_names", lambda _: names(["AGN", "SN", "VS"]))
-    message = "a network of the classes AGN, SN, VS, asteroid, bogus; expected .*: AGN, SN, VS; "
-    with pytest.raises(InputError, match=message):
-        evaluate_series.main(PARAMS)
+def test_encoding_a_table_again_writes_the_same_bytes(tmp_path, model):
+    table = write_table(tmp_path / "stamps.parquet", alert_rows(6, split=SPLITS))
+    for name in ("one.npy", "other.npy"):
+        encode_alert_table(table.path, model, tmp_path / name, **OPTIONS)
+    assert (tmp_path / "one.npy").read_bytes() == (tmp_path / "other.npy").read_bytes()
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "other.parquet").read_bytes()

@@ -7,7 +7,7 @@ from ztfrep.evaluation import figures
 CLASSES = ("AGN", "SN", "VS", "asteroid", "bogus")
 RNG = np.random.default_rng(0)
 PIXELS = RNG.random((20, 3, 21, 21)).astype(np.float32)
-OBSERVED = RNG.random((20, 3, 21, 21)) > 0.05
+PIXEL_MASK = RNG.random((20, 3, 21, 21)) > 0.05
 PLANE = RNG.normal(size=(300, 2))
 MATRIX = RNG.integers(0, 90, (5, 5)) + 200 * np.eye(5, dtype=int)
 HISTORY = [{"epoch": 0, "validation_loss": 2.0, "validation_accuracy": 0.2}] + [
@@ -22,27 +22,34 @@ HISTORY = [{"epoch": 0, "validation_loss": 2.0, "validation_accuracy": 0.2}] + [
 ]
 DRAWN = {
     "confusion": lambda: figures.confusion_matrix(
-        MATRIX, CLASSES, "Branch, 500 alerts"
+        MATRIX, CLASSES, "Classifier head, 500 alerts"
     ),
     "no row of a class": lambda: figures.confusion_matrix(
-        np.diag([3, 0, 2, 0, 1]), CLASSES, "Few"
+        np.diag([3, 0, 2, 0, 1]), CLASSES, "Three classes"
     ),
     "loss": lambda: figures.loss_curves(HISTORY, "Autoencoder", best_epoch=6),
     "no epoch": lambda: figures.loss_curves(HISTORY[:1], "Untrained", best_epoch=0),
-    "map": lambda: figures.latent_map(
+    "projection": lambda: figures.projection(
         PLANE, np.arange(300) % 6 - 1, CLASSES, "PCA of 300 alerts"
     ),
     "panel": lambda: figures.reconstruction_panel(
-        PIXELS, OBSERVED, PIXELS * 0.9, np.arange(20) % 5, CLASSES,
+        PIXELS, PIXEL_MASK, PIXELS * 0.9, np.arange(20) % 5, CLASSES,
         ("science", "template", "difference"), "20 alerts",
     ),
     "one class": lambda: figures.reconstruction_panel(
-        PIXELS, 0 * OBSERVED > 0, PIXELS, np.full(20, 2), CLASSES,
+        PIXELS, 0 * PIXEL_MASK > 0, PIXELS, np.full(20, 2), CLASSES,
         ("science", "template", "difference"), "Nothing observed",
     ),
     "methods": lambda: figures.method_comparison(
-        {"branch": 0.8, "svm": 0.83, "forest_on_features": 0.91},
-        {"branch": (0.77, 0.83), "svm": (0.8, 0.86)}, "balanced accuracy", "Methods",
+        {
+            "classifier_head": {"f1": 0.8, "f1_low": 0.77, "f1_high": 0.83},
+            "forest_on_features": {"f1": 0.91, "f1_low": 0.91, "f1_high": 0.93},
+        },
+        "f1", "Methods",
+    ),
+    "early": lambda: figures.early_classification(
+        {n: {"f1": 1 - 1 / n, "f1_low": 0.9 - 1 / n, "f1_high": 1} for n in (2, 3, 5)},
+        ["f1"], "Classification after n detections",
     ),
 }  # fmt: skip
 
@@ -60,7 +67,7 @@ def test_the_same_figure_gives_the_same_png(name):
     assert figures.png_bytes(figure) == figures.png_bytes(figure)
 
 
-def test_what_no_epoch_holds_has_no_panel():
+def test_the_accuracy_has_no_panel_without_an_epoch_that_has_it():
     assert len(figures.loss_curves(HISTORY, "", best_epoch=6).axes) == 2
     bare = [{"epoch": r["epoch"], "validation_loss": r["validation_loss"]} for r in HISTORY]
     assert [axes.get_ylabel() for axes in figures.loss_curves(bare, "", best_epoch=6).axes] == [
@@ -80,9 +87,9 @@ def test_a_long_title_stays_within_the_figure(classes):
     assert box.y1 <= figure.bbox.y1
 
 
-def test_a_class_keeps_its_colour_whichever_others_are_there():
+def test_a_class_has_the_same_colour_whichever_others_are_drawn():
     def colours(labels):
-        figure = figures.latent_map(np.zeros((len(labels), 2)), np.array(labels), CLASSES, "")
+        figure = figures.projection(np.zeros((len(labels), 2)), np.array(labels), CLASSES, "")
         axes = figure.axes[0]
         return {c.get_label(): c.get_facecolor()[0].tolist() for c in axes.collections}
 
@@ -91,7 +98,7 @@ def test_a_class_keeps_its_colour_whichever_others_are_there():
     assert len({tuple(colour) for colour in whole.values()}) == 5
 
 
-def test_cells_hold_counts_and_row_shares():
+def test_cells_have_counts_and_shares_of_their_row():
     figure = figures.confusion_matrix(np.array([[3, 1], [0, 5]]), ("a", "b"), "")
     assert [text.get_text() for text in figure.axes[0].texts] == [
         "3\n75 %", "1\n25 %", "0\n0 %", "5\n100 %",

@@ -1,44 +1,43 @@
 """What a training leaves on disk when it ends well, and when it does not."""
 
-from pathlib import Path
+import json
 
 import pytest
 import torch
 from torch import nn
 
-from stages import fitting
+from tests.models.networks import alert_config
 from ztfrep.data.alert_schema import CLASSES
-from ztfrep.encoders.cards import AutoencoderCard, FeatureScaling
-from ztfrep.params import read_params
+from ztfrep.data.features import ALERCE_FEATURES
+from ztfrep.encoders.cards import AlertCard
+from ztfrep.encoders.model_folder import WEIGHTS, load_weights, read_card
+from ztfrep.errors import InputError
+from ztfrep.models.alert.preprocessing import FeatureScaling
+from ztfrep.training.training_run import RunSettings, train_and_save
 
-ROOT = Path(__file__).parents[2]
+N_FEATURES = len(ALERCE_FEATURES)
+CONFIG = alert_config("invariant", batch_size=8, schedule="constant")
+SCALING = FeatureScaling(
+    unit="physical",
+    mean=[0.0] * N_FEATURES,
+    std=[1.0] * N_FEATURES,
+    excluded=CONFIG.masked_features,
+)
 
 
-def card(chosen):
-    """What a card says beside how the training went."""
-    names = ("latent_dim", "dropout", "detail")
-    scale = {"unit": "physical", "mean": [0.0] * 26, "std": [1.0] * 26}
-    return {
-        "classes": list(CLASSES),
-        "sizes": {name: getattr(chosen, name) for name in names} | {"classes": len(CLASSES)},
-        "rescale": chosen.rescale,
-        "features": FeatureScaling(**scale, left_out=chosen.left_out),
-    }
+def make_card(run):
+    return AlertCard.for_architecture("invariant")(
+        architecture="invariant", classes=list(CLASSES), features=SCALING, **run
+    )
 
 
 @pytest.fixture
-def fit(tmp_path, monkeypatch):
-    params = read_params(ROOT / "params.yaml")
-    chosen = params.autoencoder.model_copy(update={"epochs": 2, "final_epochs": 0, "batch_size": 8})
-    params = params.model_copy(update={"autoencoder": chosen})
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fitting, "CACHE", tmp_path / "cache")
-    # No folder of a repository, of which DVCLive would make use.
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    for name in ("DVC_ROOT", "DVC_STAGE"):
-        monkeypatch.delenv(name, raising=False)
+def train(tmp_path, outside_a_repository):
+    """Train a linear layer for two epochs; the loss fails at a call, or some settings differ."""
+    source = tmp_path / "input"
+    source.write_bytes(b"input")
 
-    def run(fail_at=None):
+    def run(fail_at=None, config=CONFIG, error=None, **settings):
         torch.manual_seed(0)
         data = torch.randn(16, 3), torch.randn(16, 1)
         calls = 0
@@ -47,15 +46,20 @@ def fit(tmp_path, monkeypatch):
             nonlocal calls
             calls += 1
             if calls == fail_at:
-                raise OSError(28, "No space left on device")
+                raise error or OSError(28, "No space left on device")
             x, y = batch
             return {"loss": ((model(x) - y).square().mean(), torch.tensor(len(x)))}
 
-        fitting.fit_and_save(
-            nn.Linear(3, 1), data, torch.arange(16), data, loss, params, "autoencoder",
-            AutoencoderCard, card(chosen),
-            inputs=[], directory=tmp_path / "model", live=tmp_path / "metrics",
+        settings = {
+            "epochs": 2, "seed": 7, "threads": 1, "precision": "float32",
+            "start_weights": None, "checkpoints": tmp_path / "checkpoints",
+        } | settings  # fmt: skip
+        train_and_save(
+            nn.Linear(3, 1), data, torch.arange(16), data, loss, RunSettings(**settings), make_card,
+            name="autoencoder", recipe=config, inputs=[source],
+            model=tmp_path / "model", metrics=tmp_path / "metrics",
         )  # fmt: skip
+        return calls
 
     return run
 
@@ -68,8 +72,8 @@ def contents(folder):
     }
 
 
-def test_a_run_leaves_its_curves_and_its_best_epochs_metrics(fit, tmp_path):
-    fit()
+def test_a_run_leaves_its_curves_and_the_metrics_of_its_best_epoch(train, tmp_path):
+    train()
     assert set(contents(tmp_path / "metrics")) == {
         "metrics.json",
         "plots/metrics/train/loss.tsv",
@@ -78,18 +82,84 @@ def test_a_run_leaves_its_curves_and_its_best_epochs_metrics(fit, tmp_path):
     rows = (tmp_path / "metrics/plots/metrics/validation/loss.tsv").read_text().splitlines()
     assert rows[0].split("\t") == ["step", "loss"]
     assert [row.split("\t")[0] for row in rows[1:]] == ["0", "1", "2"]
-    assert not list((tmp_path / "cache/checkpoints").iterdir())
+    metrics = json.loads((tmp_path / "metrics/metrics.json").read_text())
+    losses = [float(row.split("\t")[1]) for row in rows[1:]]
+    assert metrics["validation_loss"] == pytest.approx(min(losses), rel=1e-4)
+    assert (metrics["best_epoch"], metrics["epochs"]) == (losses.index(min(losses)), 2)
+    assert not list((tmp_path / "checkpoints").iterdir())
 
 
-def test_a_run_that_fails_leaves_the_curves_of_the_one_before(fit, tmp_path):
-    fit()
+def test_the_card_says_how_the_network_was_trained(train, tmp_path):
+    train()
+    card = read_card(tmp_path / "model", AlertCard)
+    assert card.config == CONFIG
+    assert (card.seed, card.threads, card.precision, card.epochs) == (7, 1, "float32", 2)
+    assert card.start_weights == "data/none"
+    assert [record["epoch"] for record in card.history] == [0, 1, 2]
+    assert card.torch == str(torch.__version__)
+
+
+def test_training_starts_from_the_weights_of_a_file(train, tmp_path):
+    train()
+    weights = tmp_path / "other.safetensors"
+    weights.write_bytes((tmp_path / "model" / WEIGHTS).read_bytes())
+    train(epochs=0, start_weights=weights)
+    network, expected = nn.Linear(3, 1), nn.Linear(3, 1)
+    load_weights(network, tmp_path / "model" / WEIGHTS)
+    load_weights(expected, weights)
+    assert torch.equal(network.weight, expected.weight)
+    assert read_card(tmp_path / "model", AlertCard).start_weights == str(weights)
+
+
+def test_a_run_that_fails_leaves_the_files_of_the_one_before(train, tmp_path):
+    train()
     before = contents(tmp_path / "metrics"), contents(tmp_path / "model")
     # In the second epoch: the first has been logged by then.
     with pytest.raises(OSError, match="No space left") as caught:
-        fit(fail_at=5)
+        train(fail_at=5)
     assert caught.value.filename == str(tmp_path / "metrics/plots")
     assert (contents(tmp_path / "metrics"), contents(tmp_path / "model")) == before
     assert not list((tmp_path / "metrics").glob(".*"))
-    # And the next run, which goes on from its checkpoint, has the curves of a whole one.
-    fit()
-    assert contents(tmp_path / "metrics") == before[0]
+
+
+def test_the_next_run_continues_from_the_checkpoint_with_the_same_files(train, tmp_path):
+    calls = train()
+    before = contents(tmp_path / "metrics"), contents(tmp_path / "model")
+    with pytest.raises(KeyboardInterrupt):
+        train(fail_at=5, error=KeyboardInterrupt())
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+    assert train() < calls
+    assert (contents(tmp_path / "metrics"), contents(tmp_path / "model")) == before
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 8},
+        {"threads": 2},
+        {"precision": "bf16"},
+        {"epochs": 3},
+        {"config": CONFIG.model_copy(update={"dropout": 0.5})},
+        "input",
+    ],
+    ids=lambda change: change if isinstance(change, str) else next(iter(change)),
+)
+def test_a_checkpoint_of_other_settings_or_inputs_is_not_continued(train, tmp_path, change):
+    with pytest.raises(KeyboardInterrupt):
+        train(fail_at=5, error=KeyboardInterrupt())
+    (checkpoint,) = (tmp_path / "checkpoints").iterdir()
+    if change == "input":
+        (tmp_path / "input").write_bytes(b"other input")
+        change = {}
+    train(**change)
+    # It is still there for a run that it belongs to.
+    assert checkpoint.is_file()
+
+
+def test_a_training_that_diverges_is_an_error_that_names_the_learning_rate(train, tmp_path):
+    diverging = CONFIG.model_copy(update={"optimizer": "sgd", "learning_rate": 1e30})
+    with pytest.raises(InputError, match="lower the learning_rate of autoencoder") as error:
+        train(config=diverging)
+    assert "found training that diverges (train_loss " in str(error.value)
+    assert not (tmp_path / "model").exists()

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ztfrep.data.alert_schema import MJD_RANGE, SPLITS, UNLABELLED, TableError, TableInfo
+from ztfrep.data.alert_schema import MJD_RANGE, UNLABELLED, TableError, TableInfo
 from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
+from ztfrep.data.splits import SPLITS
 from ztfrep.data.stamps import LARGEST_PIXEL
 from ztfrep.errors import quote
 

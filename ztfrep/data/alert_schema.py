@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL, ZSCORED_UNKNOWN
-from ztfrep.data.splits import SPLITS as SPLITS
 from ztfrep.data.stamps import CROP
 from ztfrep.errors import quote
 

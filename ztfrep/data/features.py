@@ -221,12 +221,3 @@ def is_published_zscore(scores: np.ndarray, tolerance: float = 0.01) -> bool:
     counts = physical[:, ALERCE_FEATURES.columns(("ndethist", "ncovhist"))]
     counts = counts[np.isfinite(counts)]
     return bool(two_values and one_apart and np.all(np.abs(counts - np.rint(counts)) < tolerance))
-
-
-# Short names of the one feature set, for the modules that do not take it as an object yet.
-FEATURES = ALERCE_FEATURES.features
-NAMES = ALERCE_FEATURES.names
-MEAN, STD = ALERCE_FEATURES.mean, ALERCE_FEATURES.std
-clip, is_measured = ALERCE_FEATURES.clip, ALERCE_FEATURES.is_measured
-is_impossible = ALERCE_FEATURES.is_impossible
-zscore, invert_zscore = ALERCE_FEATURES.zscore, ALERCE_FEATURES.invert_zscore

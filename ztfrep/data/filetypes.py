@@ -3,8 +3,7 @@
 import re
 import string
 
-# For the modules that import it from this one.
-from ztfrep.errors import quote as quote
+from ztfrep.errors import quote
 
 # Number of first bytes that `describe` uses.
 HEAD_BYTES = 4096

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
+from ztfrep.data.filetypes import HEAD_BYTES, describe
 from ztfrep.encoders.cards import FORMAT, Card, shown
-from ztfrep.errors import InputError
+from ztfrep.errors import InputError, quote
 
 MISSING = "train it with dvc repro"
 AGAIN = "restore the folder, or train it again with dvc repro"

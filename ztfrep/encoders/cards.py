@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from pydantic import Field, create_model, field_validator, model_validator
 
 from ztfrep.data.alert_schema import CHANNELS, CLASSES
-from ztfrep.data.filetypes import quote
 from ztfrep.data.stamps import CROP
+from ztfrep.errors import quote
 from ztfrep.fields import NO_FILE, FilePath, Seed, Table
 from ztfrep.models.alert import ARCHITECTURES as ALERT_ARCHITECTURES
 from ztfrep.models.alert import get_alert_network

@@ -4,8 +4,7 @@ import os
 
 import torch
 
-from ztfrep.data.filetypes import quote
-from ztfrep.errors import InputError
+from ztfrep.errors import InputError, quote
 
 
 def choose_device(name: str | None = None) -> torch.device:

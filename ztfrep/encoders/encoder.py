@@ -16,7 +16,7 @@ from ztfrep.encoders.object_batches import object_series
 from ztfrep.errors import InputError
 from ztfrep.models.alert.base import AlertInput, AlertNetwork
 from ztfrep.models.object.base import ObjectNetwork
-from ztfrep.models.object.preprocessing import object_input
+from ztfrep.models.object.observation_input import object_input
 
 ALERTS, OBJECTS = "autoencoder", "recurrent"
 _OBJECTS_PER_BATCH = 512

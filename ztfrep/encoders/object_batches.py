@@ -13,7 +13,7 @@ def object_series(
 
     `vectors` `(n, d)` are those of the alerts. Returns the ids of the m objects `(m,)` in ascending
     order; their observations with `row`, `detection` and `step`, as
-    `ztfrep.models.object.preprocessing.object_input` reads them; and the vectors by object and
+    `ztfrep.models.object.observation_input.object_input` reads them; and the vectors by object and
     step, float32 `(m, steps, d)`, zeros after the last.
     """
     observations = alerts.observations()

@@ -12,9 +12,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
+from ztfrep.data.filetypes import HEAD_BYTES, describe
 from ztfrep.encoders.torch_files import Claim, RefusedError, claim_of, read_claims
-from ztfrep.errors import InputError
+from ztfrep.errors import InputError, quote
 
 SAFETENSORS = ".safetensors"
 _EXPECTED = "a state dict of tensors"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ztfrep.data.filetypes import quote
+from ztfrep.errors import quote
 
 # Of a state dict torch writes some 30 opcodes and 250 bytes per tensor.
 _MOST_RECORDS = 20_000

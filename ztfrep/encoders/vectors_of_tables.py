@@ -20,7 +20,7 @@ from ztfrep.encoders.devices import choose_device, make_deterministic
 from ztfrep.encoders.model_folder import load_alert_network, load_object_network
 from ztfrep.errors import InputError
 from ztfrep.models.object.base import ObjectInput, ObjectNetwork
-from ztfrep.models.object.preprocessing import object_input
+from ztfrep.models.object.observation_input import object_input
 
 
 def encode_alert_table(

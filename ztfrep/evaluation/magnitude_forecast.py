@@ -5,7 +5,7 @@ import torch
 
 from ztfrep.evaluation.bootstrap import SLOW_REPEATS, Bootstrap, Scores
 from ztfrep.models.object.base import MAGNITUDE, MAGNITUDE_MASK, ObjectInput, ObjectNetwork
-from ztfrep.models.object.preprocessing import MAGNITUDE_SCALE
+from ztfrep.models.object.observation_input import MAGNITUDE_SCALE
 
 _OBJECTS_PER_BATCH = 512
 

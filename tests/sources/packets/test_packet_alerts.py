@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from tests.alert_packets import CANDID, alert, archive, observation, packet, random_stamps
-from ztfrep.data import features
 from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.data.splits import Splitting
 from ztfrep.errors import InputError
 from ztfrep.sources.packets.archives import make_readers
@@ -63,7 +63,7 @@ def assert_equal_to_tables(read, path, folder):
             observations[name].to_numpy(float), expected[name].to_numpy(float), err_msg=name
         )
     for name in ("magpsf", "sigmapsf", "diffmaglim"):
-        column = features.NAMES.index(name)
+        column = ALERCE_FEATURES.index(name)
         np.testing.assert_array_equal(observations[name], expected_features[:, column])
     is_alert = (observations["alert"] >= 0).to_numpy()
     np.testing.assert_array_equal(is_alert, expected["has_stamps"])
@@ -87,9 +87,9 @@ def test_alerts_have_their_pixels_features_and_order_of_reading(tmp_path):
     assert read.alerts["fid"].tolist() == [2, 1, 1]
     assert (read.stamps.dtype, read.stamps.shape) == (np.float32, (3, 3, 63, 63))
     np.testing.assert_array_equal(read.stamps, [random_stamps(CANDID + n) for n in (9, 3, 2)])
-    assert (read.features.dtype, read.features.shape) == (np.float64, (3, len(features.NAMES)))
-    assert read.features[0, features.NAMES.index("magpsf")] == 17
-    assert np.isnan(read.features[1, features.NAMES.index("sgscore1")])
+    assert (read.features.dtype, read.features.shape) == (np.float64, (3, len(ALERCE_FEATURES)))
+    assert read.features[0, ALERCE_FEATURES.index("magpsf")] == 17
+    assert np.isnan(read.features[1, ALERCE_FEATURES.index("sgscore1")])
     assert len(read.unread) == 0
     assert read.unread.columns.tolist() == ["name", "reason", "detail"]
 
@@ -140,7 +140,7 @@ def test_the_alerts_of_packets_can_be_encoded_and_have_their_observations(tmp_pa
     prior = [observation(2459001.5)]
     path = write_packets(tmp_path, alert("B"), alert("A", candid=CANDID + 2, prior=prior))
     contents, alerts = read_packet_contents(path), read_packets(path)
-    assert alerts.feature_unit == features.PHYSICAL
+    assert alerts.feature_unit == PHYSICAL
     pd.testing.assert_frame_equal(alerts.index(), contents.alerts)
     pd.testing.assert_frame_equal(alerts.observations(), contents.observations)
     (batch,) = alerts.batches(10)

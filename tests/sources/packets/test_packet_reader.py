@@ -23,13 +23,13 @@ from tests.alert_packets import (
     random_stamps,
     schema,
 )
-from ztfrep.data import features
+from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.sources.packets.containers import open_container
 from ztfrep.sources.packets.observations import MISSING_REASONS
 from ztfrep.sources.packets.packet_counts import FAILURE_REASONS
 from ztfrep.sources.packets.packet_reader import Packet, decode_batches, decode_packets
 
-INDEX = {name: column for column, name in enumerate(features.NAMES)}
+INDEX = {name: column for column, name in enumerate(ALERCE_FEATURES.names)}
 
 
 def read(*alerts, **options):
@@ -324,14 +324,14 @@ def test_the_size_of_batches_is_limited(monkeypatch, limit):
 
 
 def test_any_exception_is_the_failure_of_its_packet_except_a_memory_error(monkeypatch):
-    from ztfrep.sources.packets import packet_reader as module
+    from ztfrep.sources.packets import packet_reader
 
     def broken(data, previous):
         if data == b"broken":
             raise OverflowError("a bug")
         return open_container(data, previous)
 
-    monkeypatch.setattr(module, "open_container", broken)
+    monkeypatch.setattr(packet_reader, "open_container", broken)
     batch = decode_packets([Packet("a", b"broken"), Packet("b", packet(alert()))])
     assert batch.failures == [("a", "error", "OverflowError")]
     assert len(batch.object_id) == 1
@@ -339,7 +339,7 @@ def test_any_exception_is_the_failure_of_its_packet_except_a_memory_error(monkey
     def without_memory(data, previous):
         raise MemoryError
 
-    monkeypatch.setattr(module, "open_container", without_memory)
+    monkeypatch.setattr(packet_reader, "open_container", without_memory)
     with pytest.raises(MemoryError):
         decode_packets([Packet("a", b"")])
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.alert_packets import CANDID, alert, image, observation, packet, random_stamps
-from ztfrep.data import features
 from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.data.splits import SPLITS, Splitting
 from ztfrep.errors import InputError
 from ztfrep.sources.packets.archives import make_readers
@@ -85,7 +85,7 @@ def test_alerts_are_written_to_two_tables_of_one_schema(tmp_path):
     assert (series["candid"] - CANDID).fillna(-1).tolist() == [-1, 5, 9, 10]
     assert series["detection"].tolist() == [0, 1, 2, 3]
     assert series["has_stamps"].tolist() == [False, False, True, True]
-    magnitude = tables.series.features()[:, features.NAMES.index("magpsf")]
+    magnitude = tables.series.features()[:, ALERCE_FEATURES.index("magpsf")]
     np.testing.assert_array_equal(magnitude, [np.nan, 19.5, 17.0, 1.0])
     stamps = np.concatenate(list(tables.stamps.stamps()))
     np.testing.assert_array_equal(stamps, [random_stamps(CANDID + n) for n in (9, 10)])
@@ -93,7 +93,7 @@ def test_alerts_are_written_to_two_tables_of_one_schema(tmp_path):
         next(tables.series.stamps())
     for table in (tables.stamps, tables.series):
         assert table.info.scaling == "counts"
-        assert table.info.feature_unit == features.PHYSICAL
+        assert table.info.feature_unit == PHYSICAL
 
 
 def test_invalid_values_are_null_and_invalid_observations_are_excluded(tmp_path):
@@ -106,7 +106,7 @@ def test_invalid_values_are_null_and_invalid_observations_are_excluded(tmp_path)
     assert tables.counts["prior_observations"]["excluded_jd"] == 2
     values = tables.stamps.features()
     for name in ("ndethist", "non_detections", "magpsf"):
-        assert np.isnan(values[0, features.NAMES.index(name)])
+        assert np.isnan(values[0, ALERCE_FEATURES.index(name)])
 
 
 def test_every_table_of_the_batch_store_has_integer_candids(tmp_path):
@@ -192,7 +192,7 @@ def test_of_a_repeated_alert_the_first_is_written(tmp_path):
     assert (counts["read"], counts["written"], counts["duplicates"]) == (602, 601, 1)
     alerts = tables.stamps.identity()
     row = int(np.flatnonzero(alerts["candid"] == CANDID + 7)[0])
-    assert tables.stamps.features()[row, features.NAMES.index("magpsf")] == 18.0
+    assert tables.stamps.features()[row, ALERCE_FEATURES.index("magpsf")] == 18.0
 
 
 def test_every_packet_is_counted_and_bad_ones_are_listed(tmp_path):

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ztfrep.errors import InputError
-from ztfrep.sources.pickles import mapped_file as mapped
+from ztfrep.sources.pickles import mapped_file
 from ztfrep.sources.pickles.pickle_reader import read_pickle
 
 RNG = np.random.default_rng(0)
@@ -456,7 +456,7 @@ IN_LISTS = {
 
 @pytest.mark.parametrize("name", IN_LISTS)
 def test_python_objects_are_bounded_whatever_they_are(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(mapped, "ALLOWANCE", 1 << 20)
+    monkeypatch.setattr(mapped_file, "ALLOWANCE", 1 << 20)
     kind = IN_LISTS[name]
     batch = b"(" + kind * max(1, 1000 // len(kind)) + b"e"
     path = tmp_path / "a.pkl"

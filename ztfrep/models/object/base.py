@@ -102,7 +102,7 @@ class ObjectNetwork(nn.Module, ABC):
     def forecast_magnitude(self, objects: ObjectInput) -> Tensor | None:
         """Return the magnitude forecast for the observation after each, `(n, steps)`, or None.
 
-        In the units of `ObjectInput.photometry`; see `ztfrep.models.object.preprocessing`.
+        In the units of `ObjectInput.photometry`; see `ztfrep.models.object.observation_input`.
         """
         return None
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from ztfrep.models.loss_terms import LossTerms, accuracy
-from ztfrep.models.object import losses
+from ztfrep.models.object import sequence_losses
 from ztfrep.models.object.base import (
     ObjectConfig,
     ObjectInput,
@@ -62,8 +62,8 @@ class PublishedRecurrent(ObjectNetwork):
     def loss(self, objects: ObjectInput, labels: Tensor, class_weights: Tensor | None) -> LossTerms:
         """Return the cross-entropy of a batch, and its accuracy."""
         logits = self.classify(self.encode(objects))
-        each = losses.cross_entropy(logits, labels, class_weights)
+        each = sequence_losses.cross_entropy(logits, labels, class_weights)
         return {
-            "loss": losses.mean_over_labelled(each, labels),
+            "loss": sequence_losses.mean_over_labelled(each, labels),
             "accuracy": accuracy(logits, labels),
         }

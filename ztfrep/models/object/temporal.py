@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ztfrep.fields import Weight
 from ztfrep.models.loss_terms import LossTerms, accuracy, row_count
-from ztfrep.models.object import losses
+from ztfrep.models.object import sequence_losses
 from ztfrep.models.object.base import (
     MAGNITUDE,
     MAGNITUDE_MASK,
@@ -111,12 +111,12 @@ class TemporalRecurrent(ObjectNetwork):
         states, mask = self._states(objects), objects.observation_mask()
         step_logits = self.classify(states)
         logits = last_step(step_logits, objects.lengths)
-        each = losses.cross_entropy(
+        each = sequence_losses.cross_entropy(
             step_logits.flatten(0, 1), labels.repeat_interleave(mask.shape[1]), class_weights
         )
-        final = losses.cross_entropy(logits, labels, class_weights)
-        classification = 0.5 * final + 0.5 * losses.masked_mean(each.view_as(mask), mask)
-        total, n_labelled = losses.mean_over_labelled(classification, labels)
+        final = sequence_losses.cross_entropy(logits, labels, class_weights)
+        classification = 0.5 * final + 0.5 * sequence_losses.masked_mean(each.view_as(mask), mask)
+        total, n_labelled = sequence_losses.mean_over_labelled(classification, labels)
         terms = {"accuracy": accuracy(logits, labels)}
         if self.config.forecast_weight:
             error = self._forecast_error(self.forecast_head(states), objects, mask)
@@ -131,9 +131,9 @@ class TemporalRecurrent(ObjectNetwork):
         vector = (forecast[:, :-1, :-1] - target).square().mean(dim=2)
         magnitude = (forecast[:, :-1, -1] - objects.photometry[:, 1:, MAGNITUDE]).square()
         known = objects.photometry[:, 1:, MAGNITUDE_MASK] > 0
-        each = losses.masked_mean(
+        each = sequence_losses.masked_mean(
             vector, following & objects.vector_mask[:, 1:]
-        ) + losses.masked_mean(magnitude, following & known)
+        ) + sequence_losses.masked_mean(magnitude, following & known)
         return each.mean()
 
     def _standardised(self, vectors: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import fastavro
 import numpy as np
 
-from ztfrep.sources.packets import avro_program as program
+from ztfrep.sources.packets import avro_program
 
 # The richest schema of a ZTF packet, a broker's, compiles to 1,700 steps.
 _MAX_STEPS = 30_000
@@ -64,7 +64,7 @@ class Field(NamedTuple):
 
 def compile_schema(
     schema: bytes, fields: Sequence[Field], array: str = "", item_fields: Sequence[Field] = ()
-) -> program.Program:
+) -> avro_program.Program:
     """Compile a writer's schema, as JSON, for the wanted fields; their order is that of the slots.
 
     `array` is the path of an array of records. The `item_fields` of its records, by their names,
@@ -80,7 +80,9 @@ def compile_schema(
             stored.pop("__fastavro_parsed", None)
         parsed = fastavro.parse_schema(stored)
         compiler.add(parsed, "", 0)
-        steps = np.array([*compiler.steps, [program.END, 0, program.NO_SLOT]], dtype=np.int64)
+        steps = np.array(
+            [*compiler.steps, [avro_program.END, 0, avro_program.NO_SLOT]], dtype=np.int64
+        )
         record = parsed if isinstance(parsed, dict) else {}
         names = tuple(field["name"] for field in record.get("fields", ()))
     except _SchemaError:
@@ -89,7 +91,7 @@ def compile_schema(
         raise
     except Exception as error:  # Untrusted JSON makes a parser raise almost anything.
         raise ValueError(f"no Avro schema ({type(error).__name__})") from error
-    return program.Program(steps, tuple(compiler.refusals), str(record.get("name", "")), names)
+    return avro_program.Program(steps, tuple(compiler.refusals), str(record.get("name", "")), names)
 
 
 class _SchemaError(ValueError):
@@ -113,7 +115,7 @@ class _Compiler:
     def add(self, schema: Any, path: str | None, depth: int) -> None:
         """Compile the schema at `path`; None where no wanted field can be."""
         # A few types that use each other twice could make a program without end.
-        if depth > program.MAX_DEPTH or len(self.steps) > _MAX_STEPS:
+        if depth > avro_program.MAX_DEPTH or len(self.steps) > _MAX_STEPS:
             raise _SchemaError("a schema too deep or too long, or one that contains itself")
         if isinstance(schema, str) and schema in self.named_types:
             return self.add(self.named_types[schema], path, depth + 1)
@@ -132,33 +134,33 @@ class _Compiler:
         elif kind in ("array", "map"):
             self._add_items(schema, kind, path, depth)
         elif kind in ("int", "long", "enum"):
-            self.steps.append([program.READ_INTEGER, 0, slot])
+            self.steps.append([avro_program.READ_INTEGER, 0, slot])
         elif kind in ("bytes", "string"):
-            self.steps.append([program.READ_BYTES, 0, slot])
+            self.steps.append([avro_program.READ_BYTES, 0, slot])
         elif kind == "fixed":
             size = schema["size"]
             if type(size) is not int or not 0 <= size <= _MAX_FIXED_BYTES:
                 raise _SchemaError(
                     "a fixed type whose size is no number of bytes, or far too large"
                 )
-            self.steps.append([program.READ_FIXED, size, slot])
+            self.steps.append([avro_program.READ_FIXED, size, slot])
         else:
-            self.steps.append([program.READ_NUMBER, _NUMBER_BYTES[kind], slot])
+            self.steps.append([avro_program.READ_NUMBER, _NUMBER_BYTES[kind], slot])
         return None
 
     def _slot(self, path: str | None, kind: str) -> int:
         if path is None or path not in self.slots:
-            return program.NO_SLOT
+            return avro_program.NO_SLOT
         slot, field = self.slots[path]
         if kind in field.types.names:
             return slot
         if field.required:
-            self.steps.append([program.REFUSE, len(self.refusals), slot])
+            self.steps.append([avro_program.REFUSE, len(self.refusals), slot])
             name = path.replace("[]", "")
             self.refusals.append(f"{name} is {_DESCRIPTIONS[kind]}, not {field.types.description}")
         else:
-            self.steps.append([program.MARK_UNREADABLE, 0, slot])
-        return program.NO_SLOT
+            self.steps.append([avro_program.MARK_UNREADABLE, 0, slot])
+        return avro_program.NO_SLOT
 
     def _add_record(self, fields: list[dict[str, Any]], path: str | None, depth: int) -> None:
         names = set()
@@ -174,27 +176,27 @@ class _Compiler:
 
     def _add_union(self, branches: list[Any], path: str | None, depth: int) -> None:
         # The union step, a jump to each branch, and at the end of each a jump past the last one.
-        self.steps.append([program.READ_UNION, len(branches), program.NO_SLOT])
+        self.steps.append([avro_program.READ_UNION, len(branches), avro_program.NO_SLOT])
         table = len(self.steps)
-        self.steps += [[program.JUMP, 0, program.NO_SLOT] for _ in branches]
+        self.steps += [[avro_program.JUMP, 0, avro_program.NO_SLOT] for _ in branches]
         ends = []
         for index, branch in enumerate(branches):
             self.steps[table + index][1] = len(self.steps)
             self.add(branch, path, depth + 1)
             ends.append(len(self.steps))
-            self.steps.append([program.JUMP, 0, program.NO_SLOT])
+            self.steps.append([avro_program.JUMP, 0, avro_program.NO_SLOT])
         for end in ends:
             self.steps[end][1] = len(self.steps)
 
     def _add_items(self, schema: dict[str, Any], kind: str, path: str | None, depth: int) -> None:
         # Only items of the wanted array have a path.
         wanted = kind == "array" and path is not None and path == self.array
-        slot = program.ROW_TABLE if wanted else program.NO_SLOT
+        slot = avro_program.ROW_TABLE if wanted else avro_program.NO_SLOT
         begin = len(self.steps)
-        self.steps.append([program.BEGIN_ARRAY, 0, slot])
+        self.steps.append([avro_program.BEGIN_ARRAY, 0, slot])
         if kind == "map":
-            self.steps.append([program.READ_BYTES, 0, program.NO_SLOT])
+            self.steps.append([avro_program.READ_BYTES, 0, avro_program.NO_SLOT])
         inner = f"{path}[]" if wanted else None
         self.add(schema["items" if kind == "array" else "values"], inner, depth + 1)
-        self.steps.append([program.NEXT_ITEM, begin, slot])
+        self.steps.append([avro_program.NEXT_ITEM, begin, slot])
         self.steps[begin][1] = len(self.steps)

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from ztfrep.data import features
 from ztfrep.data.alert_schema import CHANNELS, CLASSES, TableInfo
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.sources.packets.archives import ArchiveReader, Item
 from ztfrep.sources.packets.cutouts import STAMP_SIZE
 from ztfrep.sources.packets.entries import IgnoredEntry, printable
@@ -31,7 +31,7 @@ from ztfrep.sources.packets.process_pool import run_in_processes
 # The limits of a batch, so that memory is bounded.
 MAX_BATCH_PACKETS, _MAX_BATCH_BYTES = 512, 1 << 26
 _DATABASE_MEMORY = "512MB"
-TABLE_INFO = TableInfo(STAMP_SIZE, STAMP_SIZE, "counts", features.PHYSICAL, CLASSES)
+TABLE_INFO = TableInfo(STAMP_SIZE, STAMP_SIZE, "counts", PHYSICAL, CLASSES)
 # The reason of an ignored entry is this and its kind.
 IGNORED_PREFIX = "ignored_"
 _STAMP_SHAPE = (len(CHANNELS), STAMP_SIZE, STAMP_SIZE)
@@ -43,7 +43,7 @@ def _schema(*names: str) -> pa.Schema:
     return pa.schema([*order, *(_SCHEMA.field(name) for name in names)])
 
 
-_DETECTIONS = _schema("object_id", "candid", "mjd", "fid", *features.NAMES)
+_DETECTIONS = _schema("object_id", "candid", "mjd", "fid", *ALERCE_FEATURES.names)
 # Tables with every row that was read: an alert or an observation may be there several times.
 TABLES = {
     "alerts": _DETECTIONS,
@@ -186,7 +186,7 @@ def _columns(observations: Observations, object_id: np.ndarray, mask: np.ndarray
         "candid": observations.candid,
         "mjd": observations.mjd,
         "fid": observations.fid,
-        **dict(zip(features.NAMES, observations.metadata.T, strict=True)),
+        **dict(zip(ALERCE_FEATURES.names, observations.metadata.T, strict=True)),
     }
     return {name: values[mask] for name, values in columns.items()}
 

@@ -4,7 +4,8 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
+from ztfrep.data.filetypes import HEAD_BYTES, describe
+from ztfrep.errors import quote
 
 # A file of ZTF's archives holds one alert, of at most 84 kB; some users write those of an exposure
 # into one file. A larger file is hostile, or must be split.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TextIO, TypeVar
 
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
-from ztfrep.errors import InputError
+from ztfrep.data.filetypes import HEAD_BYTES, describe
+from ztfrep.errors import InputError, quote
 
 # Limits that a file cannot raise. A row of hundreds of columns has a few thousand characters.
 MAX_BYTES = 512 << 20

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ztfrep.data.filetypes import HEAD_BYTES, describe, quote
+from ztfrep.data.filetypes import HEAD_BYTES, describe
+from ztfrep.errors import quote
 
 BLOCK = 2880
 CARD = 80

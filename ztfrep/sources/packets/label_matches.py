@@ -7,8 +7,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ztfrep.data.filetypes import quote
-from ztfrep.errors import InputError
+from ztfrep.errors import InputError, quote
 from ztfrep.sources.packets.identifiers import are_rounded
 from ztfrep.sources.packets.labels import Labels
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ztfrep.data.alert_schema import CLASSES
-from ztfrep.data.filetypes import quote
-from ztfrep.errors import InputError
+from ztfrep.errors import InputError, quote
 from ztfrep.sources.packets.delimited import open_table
 from ztfrep.sources.packets.identifiers import parse_candid, parse_object_id, strip_padding
 from ztfrep.sources.packets.labels import (

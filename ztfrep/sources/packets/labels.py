@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ztfrep.data.alert_schema import CLASSES, UNLABELLED
-from ztfrep.data.filetypes import quote
+from ztfrep.errors import quote
 from ztfrep.sources.packets.keyed_rows import KeyedRows
 
 # Kinds of rows; a `labelled` one has a class and an identifier.

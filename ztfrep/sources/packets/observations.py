@@ -12,7 +12,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import BarycentricTrueEcliptic, Galactic, SkyCoord
 
-from ztfrep.data import features
+from ztfrep.data.features import ALERCE_FEATURES, SENTINEL
 from ztfrep.sources.packets.avro_program import UNREADABLE, text_code
 from ztfrep.sources.packets.avro_schemas import INTEGER, NUMBER, SCALAR, Field
 from ztfrep.sources.packets.record_decoder import FieldValues
@@ -26,7 +26,7 @@ FIRST_JD, LAST_JD = 2_457_754.5, 2_500_000.0
 _FILTERS = (1, 2, 3)
 
 _DERIVED = ("ecl_lat", "ecl_long", "gal_lat", "gal_long", "non_detections")
-_STORED = tuple(name for name in features.NAMES if name not in _DERIVED)
+_STORED = tuple(name for name in ALERCE_FEATURES.names if name not in _DERIVED)
 _TYPES = {"isdiffpos": SCALAR}
 OBSERVATION_FIELDS = (
     Field("candid", INTEGER, required=True),
@@ -84,13 +84,13 @@ def compute_observations(
     """
     numbers = values.numbers
     fid = numbers[:, _SLOT["fid"]]
-    metadata = np.full((len(numbers), len(features.NAMES)), np.nan)
+    metadata = np.full((len(numbers), len(ALERCE_FEATURES)), np.nan)
     unreadable = np.zeros(metadata.shape, dtype=bool)
     for name in _STORED:
-        column = features.NAMES.index(name)
+        column = ALERCE_FEATURES.index(name)
         metadata[:, column] = numbers[:, _SLOT[name]]
         unreadable[:, column] = values.spans[:, _SLOT[name], 1] == UNREADABLE
-    sign = features.NAMES.index("isdiffpos")
+    sign = ALERCE_FEATURES.index("isdiffpos")
     metadata[:, sign], unknown = _read_signs(values, _SLOT["isdiffpos"])
     unreadable[:, sign] |= unknown
     _mask_missing(metadata, unreadable, counts)
@@ -119,21 +119,21 @@ def _read_signs(values: FieldValues, slot: int) -> tuple[np.ndarray, np.ndarray]
         for code, sign in sign_of_code.items():
             signs[mask & (stored == code)] = sign
     # A null and a text of blanks are absent; the sentinel is counted as such later.
-    signs[~is_text & (stored == features.SENTINEL)] = features.SENTINEL
+    signs[~is_text & (stored == SENTINEL)] = SENTINEL
     absent = np.where(is_text, stored == text_code(""), np.isnan(stored))
     return signs, np.isnan(signs) & ~absent
 
 
 def _mask_missing(metadata: np.ndarray, unreadable: np.ndarray, counts: Counter[str]) -> None:
     """Set the features without a measurement to NaN, in place, and count them by reason."""
-    stored = [features.NAMES.index(name) for name in _STORED]
-    ra, dec = features.NAMES.index("ra"), features.NAMES.index("dec")
+    stored = [ALERCE_FEATURES.index(name) for name in _STORED]
+    ra, dec = ALERCE_FEATURES.index("ra"), ALERCE_FEATURES.index("dec")
     impossible = np.zeros(metadata.shape, dtype=bool)
     impossible[:, ra] = np.abs(metadata[:, ra] - 180) > 180
     impossible[:, dec] = np.abs(metadata[:, dec]) > 90
-    sentinel = metadata == features.SENTINEL
-    for column, name in enumerate(features.NAMES):
-        impossible[:, column] |= features.is_impossible(name, metadata[:, column])
+    sentinel = metadata == SENTINEL
+    for column, name in enumerate(ALERCE_FEATURES.names):
+        impossible[:, column] |= ALERCE_FEATURES.is_impossible(name, metadata[:, column])
     absent = np.isnan(metadata) & ~unreadable
     masks = (sentinel, absent, unreadable, impossible & ~sentinel)
     for reason, mask in zip(MISSING_REASONS, masks, strict=True):
@@ -143,7 +143,7 @@ def _mask_missing(metadata: np.ndarray, unreadable: np.ndarray, counts: Counter[
 
 def _compute_derived_features(metadata: np.ndarray) -> None:
     """Compute the features that follow from the others, in place."""
-    column = {name: metadata[:, features.NAMES.index(name)] for name in features.NAMES}
+    column = {name: metadata[:, ALERCE_FEATURES.index(name)] for name in ALERCE_FEATURES.names}
     column["non_detections"][:] = column["ncovhist"] - column["ndethist"]
     finite = np.isfinite(column["ra"]) & np.isfinite(column["dec"])
     sky = SkyCoord(column["ra"][finite] * u.deg, column["dec"][finite] * u.deg, frame="icrs")

@@ -11,8 +11,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from ztfrep.data import features
 from ztfrep.data.alerts import Alerts
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.data.frames import to_frame
 from ztfrep.errors import InputError
 from ztfrep.sources.packets.archives import make_readers
@@ -28,7 +28,7 @@ from ztfrep.sources.packets.observation_queries import create_observations
 from ztfrep.sources.packets.unread import query_unread
 
 _ALERTS = f"""
-SELECT batch, row, object_id, candid, mjd, fid, {", ".join(features.NAMES)}
+SELECT batch, row, object_id, candid, mjd, fid, {", ".join(ALERCE_FEATURES.names)}
 FROM unique_alerts ORDER BY batch, row
 """
 # The order within an object is that of the series table.
@@ -46,8 +46,8 @@ class PacketContents(NamedTuple):
 
     `alerts` has `object_id`, `candid` (int64), `mjd` (days) and `fid`, a row per alert in the order
     of reading. `stamps` is float32 `(n, 3, 63, 63)`, science, template and difference, in counts,
-    NaN where not observed. `features` is float64 `(n, features)` in the order of `features.NAMES`
-    and in their physical units, NaN where missing.
+    NaN where not observed. `features` is float64 `(n, features)` in the order of `ALERCE_FEATURES`
+    and in physical units, NaN where missing.
 
     `observations` has `object_id`, `candid` (Int64, null for an upper limit), `mjd` (days), `fid`,
     `magpsf`, `sigmapsf` and `diffmaglim` (mag), and `alert` (int64): the row in `alerts`, -1 for a
@@ -78,7 +78,7 @@ def read_packets(paths: str | Path | Sequence[str | Path], *, threads: int = 1) 
         identity=contents.alerts,
         stamps=contents.stamps,
         metadata=contents.features,
-        feature_unit=features.PHYSICAL,
+        feature_unit=PHYSICAL,
         history=contents.observations,
     )
 
@@ -107,7 +107,7 @@ def read_packet_contents(
     return PacketContents(
         alerts=table[["object_id", "candid", "mjd", "fid"]],
         stamps=stamps,
-        features=table[list(features.NAMES)].to_numpy(np.float64),
+        features=table[list(ALERCE_FEATURES.names)].to_numpy(np.float64),
         observations=observations.astype({"candid": "Int64"}),
         unread=unread,
     )

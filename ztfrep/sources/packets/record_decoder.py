@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ztfrep.sources.packets import avro_program as program
-from ztfrep.sources.packets.avro_program import Program
+from ztfrep.sources.packets import avro_program
 
 # The richest packet has 180 prior observations and takes 22,000 steps: bytes that need far more are
 # hostile. The first limit is that of a record, the others are those of a file.
@@ -56,14 +55,14 @@ class RecordDecoder:
     @property
     def n_rows(self) -> int:
         """Number of rows decoded."""
-        return int(self._counters[program.N_ROWS])
+        return int(self._counters[avro_program.N_ROWS])
 
     def begin_file(self) -> None:
         """Begin a file: its limits count from this point."""
         self._max_rows = self.n_rows + _MAX_ROWS_OF_FILE
-        self._counters[program.STEPS_LEFT] = _MAX_STEPS_OF_FILE
+        self._counters[avro_program.STEPS_LEFT] = _MAX_STEPS_OF_FILE
 
-    def decode(self, compiled: Program, block: bytes, start: int) -> int:
+    def decode(self, program: avro_program.Program, block: bytes, start: int) -> int:
         """Decode the record that starts at byte `start` of a block; return where it ends.
 
         Raises ValueError if the bytes do not follow the schema or need far more than a packet does,
@@ -75,21 +74,21 @@ class RecordDecoder:
         if record == len(self.records.numbers):
             self.records = self.records.with_double_capacity()
         counters = self._counters
-        counters[program.MAX_ROWS] = min(n_rows + _MAX_ROWS_OF_RECORD, self._max_rows)
-        steps = compiled.steps
+        counters[avro_program.MAX_ROWS] = min(n_rows + _MAX_ROWS_OF_RECORD, self._max_rows)
+        steps = program.steps
         while True:
-            counters[program.N_ROWS] = n_rows
-            end: int = program.run_program(
+            counters[avro_program.N_ROWS] = n_rows
+            end: int = avro_program.run_program(
                 steps, data, start, *self.records, record, *self.rows, counters
             )
-            if end != program.ROW_TABLE_FULL:
+            if end != avro_program.ROW_TABLE_FULL:
                 break
             self.rows = self.rows.with_double_capacity()
         if end < 0:
             self.truncate(record, n_rows)
-            if end == program.REFUSED:
-                raise RefusedError(compiled.refusals[counters[program.REFUSAL]])
-            if end == program.TOO_LARGE:
+            if end == avro_program.REFUSED:
+                raise RefusedError(program.refusals[counters[avro_program.REFUSAL]])
+            if end == avro_program.TOO_LARGE:
                 raise ValueError("far more observations or values than any packet has")
             raise ValueError("bytes that do not follow the schema")
         self.n_records += 1
@@ -97,4 +96,4 @@ class RecordDecoder:
 
     def truncate(self, records: int, rows: int) -> None:
         """Remove all but the first `records` records and `rows` rows."""
-        self.n_records, self._counters[program.N_ROWS] = records, rows
+        self.n_records, self._counters[avro_program.N_ROWS] = records, rows

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ztfrep.data.filetypes import quote
+from ztfrep.errors import quote
 from ztfrep.sources.packets.streams import Budget, CorruptDataError, PartStream, Stream
 
 _BLOCK_BYTES = 512

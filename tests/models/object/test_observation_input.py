@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from ztfrep.models.object.base import MAGNITUDE, MAGNITUDE_MASK
-from ztfrep.models.object.preprocessing import MAGNITUDE_SCALE, object_input
+from ztfrep.models.object.observation_input import MAGNITUDE_SCALE, object_input
 
 # Two objects: four observations, two of which have vectors, and one observation with a vector.
 OBSERVATIONS = pd.DataFrame(

@@ -1,0 +1,12 @@
+"""Vectors of classes that are any distance apart."""
+
+import numpy as np
+
+
+def blobs(n, distance, seed=0, d=3):
+    """Vectors `(n, d)` and labels of three classes on a triangle, `distance` deviations apart."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    centres = np.zeros((3, d))
+    centres[[0, 1, 2], [0, 1, 2]] = distance / np.sqrt(2)
+    return rng.normal(size=(n, d)) + centres[labels], labels

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from tests.evaluation.blobs import blobs
+from ztfrep.evaluation.anomaly_detection import anomaly_detection
+from ztfrep.evaluation.bootstrap import Bootstrap
+
+CLASSES = ("a", "b", "c")
+
+
+def detect(distance, n):
+    vectors, labels = blobs(n, distance, 1)
+    bootstrap = Bootstrap.within_classes(labels, seed=0, repeats=100)
+    return anomaly_detection(*blobs(300, distance), vectors, labels, CLASSES, bootstrap)
+
+
+def test_a_class_without_train_rows_is_detected_where_classes_are_separate():
+    scores = detect(20, 60)
+    assert scores["auroc_mean"] == scores["auroc_mean_low"] == scores["auroc_a"] == 1
+
+
+def test_a_class_like_the_others_is_not_detected():
+    scores = detect(0, 90)
+    assert scores["auroc_mean"] == pytest.approx(0.5, abs=0.1)
+    assert scores["auroc_a_low"] < scores["auroc_a"] < scores["auroc_a_high"]
+    assert scores["auroc_mean_low"] < scores["auroc_mean"] < scores["auroc_mean_high"]
+
+
+def test_one_class_alone_is_no_anomaly():
+    vectors, labels = np.ones((4, 2)), np.zeros(4, int)
+    bootstrap = Bootstrap.within_classes(labels, seed=0, repeats=3)
+    assert anomaly_detection(vectors, labels, vectors, labels, CLASSES, bootstrap) == {}

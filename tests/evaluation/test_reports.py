@@ -1,0 +1,99 @@
+"""The files of a report, and what they hold."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ztfrep.evaluation.alert_protocol import AlertEvaluation, AlertSplitEvaluation
+from ztfrep.evaluation.object_protocol import ObjectEvaluation, ObjectSplitEvaluation
+from ztfrep.evaluation.projection import Projection
+from ztfrep.evaluation.reports import count_rows, write_alert_report, write_object_report
+
+CLASSES = ("AGN", "SN", "VS")
+LABELS = np.array([0, 1, 2, -1, 1])
+PREDICTED = {"classifier_head": np.array([0, 1, 1, 2, 1]), "svm": np.zeros(5, int)}
+SCORE = {"balanced_accuracy": 0.5, "balanced_accuracy_low": 0.4, "balanced_accuracy_high": 0.6}
+F1 = {key.replace("balanced_accuracy", "macro_f1"): value for key, value in SCORE.items()}
+HISTORY = [{"epoch": 0, "validation_loss": 1.0}, {"epoch": 1, "validation_loss": 0.5}]
+PLANE = np.arange(10.0).reshape(5, 2)
+PROJECTIONS = [Projection(method, PLANE, LABELS) for method in ("pca", "tsne")]
+
+
+def alert_evaluation(**changes):
+    pixels = np.random.default_rng(0).random((5, 3, 21, 21))
+    part = AlertSplitEvaluation(
+        metrics={"alerts": 4, "svm": SCORE},
+        labels=LABELS,
+        predicted=PREDICTED,
+        pixels=pixels,
+        pixel_mask=pixels > 0.1,
+        reconstructions={"reconstruction": pixels},
+    )
+    test = replace(part, **changes)
+    return AlertEvaluation(CLASSES, {"validation": part, "test": test}, PROJECTIONS, HISTORY, 1)
+
+
+def object_evaluation(early):
+    part = ObjectSplitEvaluation({"objects": 4}, LABELS, {"network": PREDICTED["svm"]}, early)
+    return ObjectEvaluation(CLASSES, {"validation": part, "test": part}, PROJECTIONS, HISTORY, 1)
+
+
+def files_of(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_report_of_alerts_has_metrics_plots_and_figures(tmp_path):
+    metrics, figures = tmp_path / "metrics", tmp_path / "figures"
+    write_alert_report(alert_evaluation(metrics={"alerts": 1, "svm": SCORE}), metrics, figures)
+    assert files_of(metrics) == {
+        "stamps.json",
+        "stamps_validation.json",
+        "plots/classifier_head.csv",
+        "plots/alerts_pca.csv",
+        "plots/alerts_tsne.csv",
+    }
+    assert files_of(figures) == {
+        f"{name}.png" for name in ("confusion", "methods", "pca", "tsne", "reconstruction", "loss")
+    }
+    assert json.loads((metrics / "stamps.json").read_text())["alerts"] == 1
+    assert json.loads((metrics / "stamps_validation.json").read_text())["alerts"] == 4
+    confusion = pd.read_csv(metrics / "plots/classifier_head.csv")
+    # The unlabelled alert is left out.
+    assert confusion["actual"].tolist() == ["AGN", "SN", "VS", "SN"]
+    assert confusion["predicted"].tolist() == ["AGN", "SN", "SN", "SN"]
+    plane = pd.read_csv(metrics / "plots/alerts_pca.csv")
+    assert plane["label"].tolist() == ["AGN", "SN", "VS", "unlabelled", "SN"]
+    assert plane[["x", "y"]].to_numpy().tolist() == PLANE.tolist()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"labels": np.full(5, -1)}, {"predicted": {}}], ids=["no labels", "no classifier"]
+)
+def test_a_confusion_of_nothing_is_a_table_without_rows(tmp_path, changes):
+    metrics, figures = tmp_path / "metrics", tmp_path / "figures"
+    write_alert_report(alert_evaluation(metrics={"alerts": 0}, **changes), metrics, figures)
+    assert (metrics / "plots/classifier_head.csv").read_text() == "actual,predicted\n"
+    assert not {"confusion.png", "methods.png"} & files_of(figures)
+
+
+@pytest.mark.parametrize("early", [{}, {1: SCORE | F1, 3: SCORE | F1}], ids=["none", "some"])
+def test_a_report_of_objects_has_early_classification_if_there_is_any(tmp_path, early):
+    metrics, figures = tmp_path / "metrics", tmp_path / "figures"
+    write_object_report(object_evaluation(early), metrics, figures)
+    assert files_of(metrics) == {
+        "series.json",
+        "series_validation.json",
+        *(f"plots/{name}.csv" for name in ("recurrent", "early", "objects_pca", "objects_tsne")),
+    }
+    content = pd.read_csv(metrics / "plots/early.csv")
+    assert list(content) == ["detections", "balanced_accuracy", "macro_f1"]
+    assert content["detections"].tolist() == list(early)
+    assert ("early.png" in files_of(figures)) == bool(early)
+
+
+def test_a_title_states_the_number_of_labelled_rows():
+    assert count_rows(np.array([0, 2, 1]), "alerts") == "3 test alerts"
+    assert count_rows(np.array([0, -1, 1]), "objects") == "2 labelled test objects"

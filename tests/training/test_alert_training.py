@@ -1,0 +1,148 @@
+"""Training of an autoencoder of alerts on a stamps table."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.alert_tables import alert_rows, write_table
+from tests.models.networks import ALERT_ARCHITECTURES, alert_config, alert_network, random_alerts
+from ztfrep.data.features import PHYSICAL
+from ztfrep.encoders.model_folder import CARD, WEIGHTS, load_alert_network
+from ztfrep.models.alert.preprocessing import FeatureScaling
+from ztfrep.training.alert_training import loss_of_rows, rows_of_an_epoch, train_autoencoder
+from ztfrep.training.training_run import RunSettings
+
+pytestmark = pytest.mark.usefixtures("restored_torch_settings", "outside_a_repository")
+SPLITS = ["train"] * 24 + ["validation"] * 6 + ["test"] * 6
+every_architecture = pytest.mark.parametrize("architecture", ALERT_ARCHITECTURES)
+
+
+@pytest.fixture
+def table(tmp_path):
+    rows = alert_rows(36, split=SPLITS)
+    rows["label"][[3, 4]] = -1
+    return write_table(tmp_path / "stamps.parquet", rows)
+
+
+def train(table, folder, architecture="invariant", *, start_weights=None, seed=7, **changes):
+    config = alert_config(architecture, **{"latent_dim": 8, "batch_size": 8} | changes)
+    settings = RunSettings(
+        epochs=1, seed=seed, threads=1, precision="float32",
+        start_weights=start_weights, checkpoints=folder.parent / "checkpoints",
+    )  # fmt: skip
+    train_autoencoder(
+        table.path, architecture, config, settings,
+        model=folder, metrics=folder.parent / f"{folder.name}-metrics",
+    )  # fmt: skip
+    return load_alert_network(folder)
+
+
+def bytes_of(folder):
+    return [(folder / name).read_bytes() for name in (CARD, WEIGHTS)]
+
+
+@every_architecture
+def test_the_same_seed_trains_the_same_bytes_and_another_seed_others(tmp_path, table, architecture):
+    _, card = train(table, tmp_path / "one", architecture)
+    train(table, tmp_path / "same", architecture)
+    train(table, tmp_path / "other", architecture, seed=8)
+    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "same")
+    assert bytes_of(tmp_path / "one")[1] != bytes_of(tmp_path / "other")[1]
+    assert card.architecture == architecture
+    assert card.epochs == 1
+
+
+@every_architecture
+def test_the_features_are_scaled_by_the_train_split_alone(tmp_path, table, architecture):
+    network, card = train(table, tmp_path / "model", architecture)
+    metadata = table.features()[np.array(SPLITS) == "train"]
+    expected = FeatureScaling.fit(metadata, PHYSICAL, card.config.masked_features)
+    assert card.features == network.preprocessing.feature_scaling == expected
+
+
+def test_statistics_of_the_network_are_those_of_the_train_split(tmp_path, table):
+    network, card = train(table, tmp_path / "model", drop_stamps=0.0)
+    alerts = next(iter(table.batches(36)))
+    train_rows = np.array(SPLITS) == "train"
+    inputs = card.build().preprocess(
+        alerts.stamps[train_rows], alerts.metadata[train_rows], PHYSICAL
+    )
+    fresh = card.build()
+    fresh.fit_statistics(inputs)
+    for name in ("bin_edges", "mean_pixels", "morphology_mean", "morphology_std"):
+        torch.testing.assert_close(network.state_dict()[name], fresh.state_dict()[name])
+
+
+def test_weights_of_a_model_folder_keep_the_scaling_that_they_were_trained_with(tmp_path, table):
+    first, card = train(table, tmp_path / "first", excluded_features=["ra"])
+    rows = alert_rows(36, seed=1, split=SPLITS)
+    other_table = write_table(tmp_path / "other.parquet", rows)
+    weights = tmp_path / "first" / WEIGHTS
+    network, second = train(
+        other_table, tmp_path / "second", start_weights=weights, learning_rate=1e-9
+    )
+    assert second.features == card.features
+    assert second.start_weights == str(weights)
+    # It started from these weights: with so small a learning rate they have not changed.
+    for name, parameter in first.named_parameters():
+        torch.testing.assert_close(network.get_parameter(name), parameter, atol=1e-6, rtol=0)
+
+
+def test_published_weights_get_the_scaling_of_the_train_split(tmp_path, table):
+    donor = alert_network("published", latent_dim=8)
+    torch.save(donor.state_dict(), tmp_path / "checkpoint.pth")
+    network, card = train(
+        table, tmp_path / "model", "published",
+        start_weights=tmp_path / "checkpoint.pth", learning_rate=1e-9,
+    )  # fmt: skip
+    metadata = table.features()[np.array(SPLITS) == "train"]
+    assert card.features == FeatureScaling.fit(metadata, PHYSICAL)
+    for name, parameter in donor.named_parameters():
+        torch.testing.assert_close(network.get_parameter(name), parameter, atol=1e-6, rtol=0)
+
+
+class Spy(torch.nn.Module):
+    """A network that notes what its loss is computed of."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.seen = None
+
+    def loss(self, alerts, original, labels):
+        self.seen = alerts, original, labels
+        return {}
+
+
+def test_alerts_are_augmented_in_training_alone_and_the_original_stays():
+    spy = Spy(alert_config("invariant", noise=1.0, drop_features=0.9))
+    labels = torch.arange(20) % 5
+    loss_of_rows(spy.train(), (*random_alerts(20), labels))
+    alerts, original, seen_labels = spy.seen
+    assert not torch.equal(alerts.crop_and_context, original.crop_and_context)
+    assert not torch.equal(alerts.feature_mask, original.feature_mask)
+    for part, expected in zip(original, random_alerts(20), strict=True):
+        assert torch.equal(part, expected)
+    assert torch.equal(seen_labels, labels)
+    loss_of_rows(spy.eval(), (*random_alerts(20), labels))
+    alerts, original, _ = spy.seen
+    for part, expected in zip(alerts, original, strict=True):
+        assert torch.equal(part, expected)
+
+
+def test_a_network_without_augmentation_is_trained_on_the_alerts_as_they_are():
+    spy = Spy(alert_config("published"))
+    state = torch.get_rng_state()
+    loss_of_rows(spy.train(), (*random_alerts(20), torch.arange(20) % 5))
+    alerts, original, _ = spy.seen
+    assert alerts is original
+    # Nor is a random number drawn, as none was in the published training.
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_an_epoch_visits_each_row_once_as_often_as_copied_or_by_class():
+    rows = pd.DataFrame({"n_copies": [1, 3, 1, 1, 2], "label": [0, 0, 0, 1, -1]})
+    assert rows_of_an_epoch(rows, "distinct").tolist() == [0, 1, 2, 3, 4]
+    assert rows_of_an_epoch(rows, "copies").tolist() == [0, 1, 1, 1, 2, 3, 4, 4]
+    assert rows_of_an_epoch(rows, "balanced").tolist() == [0, 1, 2, 3, 3, 3, 4]
