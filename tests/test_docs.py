@@ -29,6 +29,7 @@ from ztfrep.encoders.vectors_of_tables import (
     encode_object_series,
     encode_series_table,
 )
+from ztfrep.evaluation import alert_protocol, object_protocol
 from ztfrep.params import read_params
 from ztfrep.sources import get_source
 from ztfrep.sources.base import TablePaths
@@ -109,7 +110,9 @@ def test_a_code_block_says_what_is_tested_of_it(page):
     assert len(fences) == 2 * len(blocks(page))
     for block in blocks(page):
         assert block.language in LANGUAGES, f"line {block.line}: {block.info!r}"
-        assert block.file is None or block.language in ("python", "yaml"), f"line {block.line}"
+        if block.file:
+            assert page == DEVELOPMENT, f"line {block.line}"
+            assert block.language in ("python", "yaml"), f"line {block.line}"
         if block.language.startswith("console"):
             assert block.commands(), f"line {block.line}: no command begins with '$ '"
 
@@ -137,6 +140,25 @@ def test_standard_words_are_used(page):
 def test_the_readme_links_to_every_page():
     links = re.findall(r"\]\((docs/\w+\.md)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert {ROOT / link for link in links} == set((ROOT / "docs").glob("*.md"))
+
+
+def test_the_readme_has_the_rows_that_a_summary_prints():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"^<!-- summary -->\n```text\n([^`]*)```\n<!-- summary end -->$", text, re.M)[
+        1
+    ]
+    alerts, objects = shown.split("\n\n")
+    assert " test alerts " in alerts.splitlines()[0]
+    assert " test objects " in objects.splitlines()[0]
+    methods = [alert_protocol.CLASSIFIER_HEAD, *alert_protocol.PROBES]
+    reconstructions = [alert_protocol.RECONSTRUCTION, alert_protocol.PCA_RECONSTRUCTION]
+    names = {
+        alerts: [*methods, *reconstructions],
+        objects: [object_protocol.NETWORK, *object_protocol.PROBES, "network_balanced"],
+    }
+    for part, expected in names.items():
+        rows = [re.match(r"  (\S.*?)   ", line)[1] for line in part.splitlines()[1:]]
+        assert rows == [name.replace("_", " ") for name in expected]
 
 
 def run_pipeline(folder):

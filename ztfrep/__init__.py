@@ -6,7 +6,7 @@
     alerts = ztfrep.read_packets("ztf_public_20200101.tar.gz")
     vectors = encoder.encode(alerts)
 
-What is imported from here is loaded when it is first used: `import ztfrep` alone is fast.
+Each name is imported when it is first used, so `import ztfrep` is fast.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""What a user does beside `dvc repro`."""
+"""The command line: the simulated survey, and a summary of the metrics."""
 
 import json
 from pathlib import Path
@@ -14,11 +14,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-
-
-@app.callback()
-def _commands() -> None:
-    pass
 
 
 @app.command()
@@ -38,18 +33,18 @@ def sample(
 def summary(
     metrics: Annotated[Path, typer.Option(help="The folder of the metrics.")] = Path("metrics"),
 ) -> None:
-    """Print the metrics of the last run as a table: what dvc metrics show has, to be read."""
+    """Print the main metrics of the last run as a table."""
     for name, rows in (("stamps", "alerts"), ("series", "objects")):
         content = _read_metrics(metrics / f"{name}.json")
         head = f"{content[rows]:,} test {rows}"
         typer.echo(f"\n{head:<30}accuracy  balanced   95 % interval  macro-F1")
-        for method, part in content.items():
-            if isinstance(part, dict) and "balanced_accuracy" in part:
+        for method, scores in content.items():
+            if isinstance(scores, dict) and "balanced_accuracy" in scores:
                 interval = "{balanced_accuracy_low:.3f} - {balanced_accuracy_high:.3f}"
                 typer.echo(
-                    f"  {method.replace('_', ' '):<28}{part['accuracy']:>8.3f}"
-                    f"{part['balanced_accuracy']:>10.3f}   {interval.format(**part)}"
-                    f"{part['macro_f1']:>10.3f}"
+                    f"  {method.replace('_', ' '):<28}{scores['accuracy']:>8.3f}"
+                    f"{scores['balanced_accuracy']:>10.3f}   {interval.format(**scores)}"
+                    f"{scores['macro_f1']:>10.3f}"
                 )
         for method in ("reconstruction", "pca_reconstruction"):
             if method in content:
@@ -68,6 +63,6 @@ def _read_metrics(path: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the command line; an input error is one line and status 1, Ctrl-C one and 130."""
+    """Run the command line: one line and status 1 for an input error, status 130 for Ctrl-C."""
     with exiting_in_one_line():
         app()

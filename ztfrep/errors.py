@@ -1,10 +1,13 @@
-"""The one error that is the user's to correct, and how it shows text that a file holds."""
+"""The error that a user can correct, and quoted text for its messages."""
 
 from pathlib import Path
 
 
 class InputError(Exception):
-    """Input that cannot be used; its text is one line, fit to be shown without a traceback."""
+    """Input that cannot be used: a file, a parameter or an argument.
+
+    The message is one line and needs no traceback: `WHERE: found FOUND; expected EXPECTED; REMEDY`.
+    """
 
     def __init__(self, where: str | Path, *, found: str, expected: str, remedy: str) -> None:
         parts = (str(where), found, expected, remedy)
@@ -13,9 +16,10 @@ class InputError(Exception):
 
 
 def quote(text: str | bytes, maximum: int = 40) -> str:
-    """Return the first `maximum` characters of a text from a file in quotes, printable, one line.
+    """Return the first `maximum` characters of an untrusted text, in quotes, as one printable line.
 
-    What would steer a terminal is escaped; the text is cut before anything else is done with it.
+    Other characters are escaped, since they could control a terminal. The text is cut first, so
+    that a long one costs nothing.
     """
     cut = text[:maximum].decode("utf-8", "replace") if isinstance(text, bytes) else text[:maximum]
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)

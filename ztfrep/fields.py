@@ -1,4 +1,4 @@
-"""Types of the fields of tables of parameters: bounded numbers, paths, and the class of a table."""
+"""Types of parameters: bounded numbers, paths, and the base class of a table of parameters."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,12 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ztfrep.errors import InputError, quote
 
-# The path that stands for "no file": DVC needs every dependency to exist.
+# The path that means "no file": DVC requires every dependency to exist.
 NO_FILE = "data/none"
-# Characters of a path that a message shows: most paths whole, none by the page.
+# Maximum of characters of a path in a message: nearly all paths are shown whole.
 _SHOWN_CHARACTERS = 300
 
-# Bounds are far beyond what is of use, and below what exhausts a machine before anything is said.
+# Bounds are far above useful values, and below values that exhaust a machine without a message.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Threads = Annotated[int, Field(ge=1, le=256)]
 Epochs = Annotated[int, Field(ge=0, le=10_000)]
@@ -27,7 +27,7 @@ FilePath = Annotated[str, Field(max_length=4096)]
 
 
 class Table(BaseModel):
-    """A table of parameters. Unknown keys are refused, and so are `"1"` and true for a number."""
+    """A table of parameters. Refuses unknown keys, and `"1"` and true in place of a number."""
 
     # Strict: 1 is a float, "1" and true are not.
     model_config = ConfigDict(
@@ -35,7 +35,7 @@ class Table(BaseModel):
         strict=True,
         frozen=True,
         allow_inf_nan=False,
-        # The text below a field describes it, here and in `params.yaml`.
+        # The docstring of a field is its description, also in `params.yaml`.
         use_attribute_docstrings=True,
     )
 
@@ -43,8 +43,8 @@ class Table(BaseModel):
 def resolve_path(key: str, path: str, *, folder: bool = False) -> Path | None:
     """Return the path of a path parameter, None for `NO_FILE`.
 
-    `key` names the parameter in an error. With `folder`, the path may be that of a folder. Raises
-    InputError for a relative path and for one where there is no file.
+    `key` is the name of the parameter for an error. With `folder`, the path may be that of a
+    folder. Raises InputError for a relative path and for a path without a file.
     """
     if path == NO_FILE:
         return None

@@ -1,4 +1,4 @@
-"""The parameters: `params.yaml`, typed, and checked before anything runs."""
+"""The parameters: the types of `params.yaml`, and its validation."""
 
 from functools import cache
 from pathlib import Path
@@ -111,7 +111,7 @@ class Params(Table):
     evaluate: Evaluate
 
     @model_validator(mode="after")
-    def _has_what_it_evaluates(self) -> "Params":
+    def _validate_encodings(self) -> "Params":
         published = self.evaluate.encodings == "published"
         if published and not (self.source == "drive" and self.sources.drive.encoded):
             raise ValueError(
@@ -130,16 +130,16 @@ class Params(Table):
     def start_weights(self, network: Network) -> Path | None:
         """Return the file of weights that training starts from, None without one.
 
-        Raises InputError for a relative path and for one where there is no file.
+        Raises InputError for a relative path and for a path without a file.
         """
         return resolve_path(f"{network}.weights", getattr(self, network).weights)
 
 
 @cache
 def params_with_networks() -> type[Params]:
-    """Return the type of `params.yaml` whole: imports the networks, whose files have their tables.
+    """Return the type of the whole `params.yaml`, with the tables of the networks.
 
-    Takes seconds, since it imports torch.
+    Takes seconds: the tables are in the files of the networks, which import torch.
     """
     networks: Any = {
         "autoencoder": _network_table(
@@ -150,8 +150,8 @@ def params_with_networks() -> type[Params]:
         ),
     }
     fields: Any = {name: (table, ...) for name, table in networks.items()}
-    whole: type[Params] = create_model("Params", __base__=Params, **fields)
-    return whole
+    params: type[Params] = create_model("Params", __base__=Params, **fields)
+    return params
 
 
 def _network_table(configs: dict[str, type[Table]]) -> type[NetworkTable]:
@@ -168,13 +168,12 @@ def _network_table(configs: dict[str, type[Table]]) -> type[NetworkTable]:
 def read_params(path: str | Path = "params.yaml", *, networks: bool = True) -> Params:
     """Read and check a parameter file.
 
-    Without `networks` the tables `autoencoder` and `recurrent` are left unchecked, which saves
-    importing torch. Raises InputError that names the first wrong key by its path, what was found
-    and what is expected.
+    Without `networks` the tables `autoencoder` and `recurrent` are not checked, and torch is not
+    imported. Raises InputError for the first wrong key.
     """
     content = read_yaml(path)
     params = _validate(path, Params, content)
-    # Second, because it is slow: torch is imported.
+    # The networks come second: importing torch takes seconds.
     return _validate(path, params_with_networks(), content) if networks else params
 
 

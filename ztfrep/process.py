@@ -1,4 +1,4 @@
-"""The process of a stage or a command: it ends with its dvc, and prints errors in one line."""
+"""The process of a stage or command: it ends when its dvc ends, and prints errors in one line."""
 
 import os
 import signal
@@ -13,21 +13,21 @@ from typing import Any, NoReturn
 from ztfrep.errors import InputError
 
 FULL_DISK = (ENOSPC, EDQUOT, EFBIG)
-# Seconds between two checks that dvc still runs; a new one takes longer to start.
+# Seconds between two checks that dvc still runs; a new dvc takes longer to start.
 _INTERVAL = 0.2
 _INTERRUPTED = 130
 _ORPHANED = "error: the dvc that started this stage has ended; its outputs are left as they were"
 
-# Processes and their parents at the start: this one, the shell that dvc may have put between, dvc.
+# Pairs of a process and its parent at the start, from this process to dvc. A shell may be between.
 _links: list[tuple[int, int]] = []
 
 
 def follow_dvc() -> None:
     """End this process soon after the dvc that started it.
 
-    A killed dvc leaves its stage running, which would write its outputs over those of the next run.
-    Does nothing in a process that dvc did not start: a stage run by hand may outlive its shell.
-    Raises SystemExit if dvc has ended already.
+    A killed dvc leaves its stage running, and the stage would overwrite the outputs of the next
+    run. Does nothing in a process that dvc did not start: a stage run by hand may outlive its
+    shell. Raises SystemExit if dvc has ended already.
     """
     stage = os.environ.get("DVC_STAGE")
     if stage is None or _links:
@@ -37,7 +37,7 @@ def follow_dvc() -> None:
 
 
 def exit_if_dvc_ended() -> None:
-    """Raise SystemExit if this process follows a dvc that has ended: call it before publishing."""
+    """Raise SystemExit if this process follows a dvc that has ended; call it before publishing."""
     if _dvc_ended():
         _exit_without_dvc()
 
@@ -47,7 +47,7 @@ def _exit_without_dvc() -> NoReturn:
 
 
 def _links_to_dvc(stage: str) -> list[tuple[int, int]]:
-    import psutil  # Slow to import, and needed below dvc alone.
+    import psutil  # Slow to import, and only needed under dvc.
 
     links = []
     try:
@@ -65,7 +65,7 @@ def _links_to_dvc(stage: str) -> list[tuple[int, int]]:
 
 
 def _belongs_to(process: Any, stage: str) -> bool:
-    """Return True if dvc started the process for this stage; it may be a shell of the command."""
+    """Return True if dvc started the process for this stage: the stage itself or a shell."""
     import psutil
 
     try:
@@ -77,14 +77,15 @@ def _belongs_to(process: Any, stage: str) -> bool:
 def _is_adopted(parent: int) -> bool:
     """Return True if init, or a process like it, adopted this process after the end of dvc.
 
-    A stage is in the session and, of a container's first process, in the group of its dvc.
+    A stage is in the session of its dvc, and in its process group if dvc is a container's first
+    process.
     """
-    group = os.getpgid(parent) == os.getpgrp()
-    return not group and (parent == 1 or os.getsid(parent) != os.getsid(0))
+    same_group = os.getpgid(parent) == os.getpgrp()
+    return not same_group and (parent == 1 or os.getsid(parent) != os.getsid(0))
 
 
 def _dvc_ended() -> bool:
-    # A process has another parent as soon as its own ends, reaped or not.
+    # The parent of a process changes as soon as the old one ends, reaped or not.
     return any(_parent(process) != parent for process, parent in _links)
 
 
@@ -112,7 +113,7 @@ def _watch() -> None:
 def exit_when_interrupted() -> None:
     """Make Ctrl-C raise SystemExit 130 after one line, and a second one end the process at once.
 
-    Changes nothing in a process that ignores it, such as one in the background of a script.
+    Does nothing in a process that ignores Ctrl-C, such as one in the background of a script.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _exit_interrupted)
@@ -128,32 +129,35 @@ def _exit_interrupted(*_: object) -> NoReturn:
 
 @contextmanager
 def exiting_in_one_line() -> Iterator[None]:
-    """Exit with one line and a status for errors that are not those of the program.
+    """Exit with a message of one line for errors that the user can correct.
 
-    1 for input that cannot be used, a file that cannot be read or written, and too little memory;
-    130 for Ctrl-C. Other exceptions are raised.
+    The status is 1 for input that cannot be used, a file that cannot be read or written, and too
+    little memory; 130 for Ctrl-C. Other exceptions are raised.
     """
-    before = signal.getsignal(signal.SIGINT)
+    previous_handler = signal.getsignal(signal.SIGINT)
     exit_when_interrupted()
     try:
         yield
     except KeyboardInterrupt:
         _exit_interrupted()
     except Exception as error:
-        if before is not signal.SIG_DFL and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-            # An interrupted call of a library raised it instead of the exit.
+        if (
+            previous_handler is not signal.SIG_DFL
+            and signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+        ):
+            # A library caught the exit in an interrupted call, and raised this error instead.
             sys.exit(_INTERRUPTED)
         text = _explain(error)
         if text is None:
             raise
         sys.exit(f"error: {' '.join(text.split())}")
     finally:
-        if before is signal.default_int_handler:
-            signal.signal(signal.SIGINT, before)
+        if previous_handler is signal.default_int_handler:
+            signal.signal(signal.SIGINT, previous_handler)
 
 
 def _explain(error: Exception) -> str | None:
-    """Return the message of an error, or None for an error of the program."""
+    """Return the message of an error that the user can correct, or None for another error."""
     if isinstance(error, InputError):
         return str(error)
     # PyTorch's own errors are RuntimeErrors.

@@ -1,4 +1,4 @@
-"""Classes named by text, so that reading the names of a registry imports none of them."""
+"""Registries of classes: mappings of names to "module:class", imported when they are asked for."""
 
 import importlib
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from typing import Any
 
 
 def get_registered(registry: Mapping[str, str], name: str, kind: str) -> Any:
-    """Return the class that `registry` has as "module:class" below a name.
+    """Import and return the class of a name in `registry`.
 
-    Raises ValueError for an unknown name; `kind` is what the names are of, for the message.
+    `kind` describes the classes in the message of the ValueError for an unknown name.
     """
     if name not in registry:
         raise ValueError(f"Unknown {kind} {name!r}. Must be one of: {', '.join(registry)}")

@@ -1,4 +1,4 @@
-"""Errors of a pydantic model as one line: what was found, what was expected, what to do."""
+"""The errors of a pydantic model as an InputError of one line."""
 
 import difflib
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from ztfrep.errors import InputError, quote
 
-# As pydantic names and words them.
+# Attributes of pydantic's bounds, and its words for them.
 _BOUNDS = {
     "ge": "greater than or equal to",
     "gt": "greater than",
@@ -19,20 +19,20 @@ _BOUNDS = {
 
 
 def explain(path: str | Path, model: type[BaseModel], error: ValidationError) -> InputError:
-    """Return an error for the first wrong key of a file: what was found and what is expected.
+    """Return the InputError for the first wrong key of the file at `path`.
 
     The message of a validator of a whole table has the form "FOUND; expected EXPECTED[; REMEDY]".
     """
     problems = error.errors(include_url=False)
-    # First an unknown key: a missing one is usually misspelt.
+    # Unknown keys come first: a missing key is usually a misspelt one.
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     location = first["loc"]
     key = ".".join(str(part) for part in location)
     where = f"{path}: {key}" if key else str(path)
     if first["type"] == "extra_forbidden":
         siblings = _keys_at(model, location[:-1])
-        near = difflib.get_close_matches(str(location[-1]), siblings, n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else "remove it or correct its name"
+        similar = difflib.get_close_matches(str(location[-1]), siblings, n=1)
+        remedy = f"did you mean {similar[0]!r}?" if similar else "remove it or correct its name"
         return InputError(
             where, found="an unknown key", expected=f"one of {', '.join(siblings)}", remedy=remedy
         )
@@ -61,7 +61,7 @@ def _remedy(problem: Any) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return a value for a message, cut before it is formatted."""
+    """Return a value as text for a message; a long one is cut before it is formatted."""
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, list):
@@ -71,18 +71,18 @@ def _shown(value: object) -> str:
     kind = type(value).__name__
     if isinstance(value, str):
         return f"{quote(value, 80)} ({kind})"
-    # Strict YAML has no such number, but a caller of pydantic may.
+    # `strict_yaml` reads no such number, but other callers may pass one.
     if isinstance(value, int) and value.bit_length() > 256:
         return f"an integer of {value.bit_length():,} bits"
     return f"{value!r} ({kind})"
 
 
 def _expected(model: type[BaseModel], location: tuple[Any, ...]) -> str:
-    """Return what a field says is expected, else the bounds of a number, else nothing."""
+    """Return the `expected` text of a field, or else the bounds of a number, or else nothing."""
     table: Any = model
     fields: list[FieldInfo] = []
     for part in location:
-        # The items of a list are no fields: pydantic's message has what is expected.
+        # The items of a list are no fields: the message of pydantic is used for them.
         if part not in getattr(table, "model_fields", {}):
             return ""
         field = table.model_fields[part]
@@ -92,21 +92,21 @@ def _expected(model: type[BaseModel], location: tuple[Any, ...]) -> str:
         extra = field.json_schema_extra
         if isinstance(extra, dict) and "expected" in extra:
             return str(extra["expected"])
-    words = [
+    bounds = [
         f"{words} {getattr(limit, name)}"
         for field in fields
         for limit in field.metadata
         for name, words in _BOUNDS.items()
         if hasattr(limit, name)
     ]
-    if not words:
+    if not bounds:
         return ""
     kind = "a valid integer" if "int" in str(fields[0].annotation) else "a valid number"
-    return f"{kind} {' and '.join(words)}"
+    return f"{kind} {' and '.join(bounds)}"
 
 
 def _inner(field: FieldInfo) -> list[FieldInfo]:
-    """Return the descriptions of the alternatives of a field, as of `number | None`."""
+    """Return the field information of the alternatives of a type such as `number | None`."""
     metadata = [getattr(part, "__metadata__", ()) for part in get_args(field.annotation)]
     return [info for parts in metadata for info in parts if isinstance(info, FieldInfo)]
 

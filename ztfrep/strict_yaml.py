@@ -1,7 +1,7 @@
-"""A small YAML file of tables, lists, numbers and text, read as DVC reads it (YAML 1.2), strictly.
+"""A strict reader of small YAML files: tables, lists, numbers and text, by YAML 1.2 as in DVC.
 
 PyYAML's own loaders follow YAML 1.1, in which `1e-05`, as DVC writes a small number, is text, `on`
-is true and `12:30` is 750; of two equal keys they take the later one, and they expand aliases.
+is true and `12:30` is 750. They also accept equal keys, and expand aliases.
 """
 
 import math
@@ -34,20 +34,20 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 def read_yaml(path: str | Path) -> Any:
     """Read a file into dicts, lists, text, integers, finite floats, booleans and None.
 
-    Raises InputError, which names the key or the line, for everything else that YAML may have:
-    aliases, tags, merge keys, equal keys, control characters; and for a file of more than 32 KiB.
+    Raises InputError for anything else: aliases, tags, merge keys, equal keys, control characters,
+    a file of more than 32 KiB. The message has the key or the line.
     """
     path = Path(path)
     text = _read_text(path)
     try:
-        node = _Nodes(text, path).get_single_node()
+        node = _NodeLoader(text, path).get_single_node()
     except yaml.YAMLError as error:
         raise _explain(path, error) from error
     # PyYAML converts the digits of a directive or an escape before it checks them.
     except (ValueError, OverflowError) as error:
         found = quote(str(error), 80)
         raise InputError(path, found=found, expected="YAML", remedy="correct the syntax") from error
-    return None if node is None else _value(path, "", node)
+    return None if node is None else _convert_node(path, "", node)
 
 
 def _read_text(path: Path) -> str:
@@ -72,8 +72,8 @@ def _read_text(path: Path) -> str:
         raise InputError(path, found=found, expected="YAML in UTF-8", remedy=remedy) from error
 
 
-class _Nodes(yaml.BaseLoader):
-    """Composes the nodes of a document, without aliases, tags and deep nesting."""
+class _NodeLoader(yaml.BaseLoader):
+    """Composes the nodes of a document; refuses aliases, tags and deep nesting."""
 
     def __init__(self, text: str, path: Path) -> None:
         super().__init__(text)
@@ -123,11 +123,11 @@ def _explain(path: Path, error: yaml.YAMLError) -> InputError:
     return InputError(path, found=problem + position, expected="YAML", remedy=remedy)
 
 
-def _value(path: Path, key: str, node: Any) -> Any:
+def _convert_node(path: Path, key: str, node: Any) -> Any:
     if isinstance(node, yaml.MappingNode):
-        return _table(path, key, node)
+        return _convert_table(path, key, node)
     if isinstance(node, yaml.SequenceNode):
-        return [_value(path, f"{key}.{i}", item) for i, item in enumerate(node.value)]
+        return [_convert_node(path, f"{key}.{i}", item) for i, item in enumerate(node.value)]
     text: str = node.value
     where = f"{path}: {key}" if key else str(path)
     if node.style is None:  # without quotes
@@ -135,11 +135,11 @@ def _value(path: Path, key: str, node: Any) -> Any:
             return None
         if text in _BOOLEAN:
             return _BOOLEAN[text]
-        return _number(where, text)
-    return _text(where, text)
+        return _convert_number(where, text)
+    return _check_text(where, text)
 
 
-def _table(path: Path, key: str, node: yaml.MappingNode) -> dict[str, Any]:
+def _convert_table(path: Path, key: str, node: yaml.MappingNode) -> dict[str, Any]:
     table: dict[str, Any] = {}
     lines: dict[str, int] = {}
     for name_node, value_node in node.value:
@@ -161,12 +161,12 @@ def _table(path: Path, key: str, node: yaml.MappingNode) -> dict[str, Any]:
                 remedy="remove one of them",
             )
         lines[name] = line
-        table[name] = _value(path, inner, value_node)
+        table[name] = _convert_node(path, inner, value_node)
     return table
 
 
-def _number(where: str, text: str) -> int | float | str:
-    """Convert the text of a scalar without quotes."""
+def _convert_number(where: str, text: str) -> int | float | str:
+    """Convert the text of a scalar without quotes to a number, or else check it as text."""
     number = _FLOAT.fullmatch(text)
     if number and len(text) > _MAX_DIGITS:
         found = f"a number of {len(text):,} characters"
@@ -178,10 +178,10 @@ def _number(where: str, text: str) -> int | float | str:
     if _NOT_FINITE.fullmatch(text) or not math.isfinite(value):
         remedy = "correct this value"
         raise InputError(where, found=text, expected="a finite number", remedy=remedy)
-    return value if number else _text(where, text)
+    return value if number else _check_text(where, text)
 
 
-def _text(where: str, text: str) -> str:
+def _check_text(where: str, text: str) -> str:
     for character in text:
         # No path or name has them, and a message of one line cannot show them.
         if unicodedata.category(character) in ("Cc", "Cs"):

@@ -18,7 +18,7 @@ def test_identical_rows_and_only_they_share_a_digest():
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40))
 def test_groups_start_at_their_first_member_and_count_all(values):
     keys = np.array(values)
-    first, count, group = duplicates.first_of_each(keys)
+    first, count, group = duplicates.group_equal(keys)
     assert (np.diff(first) > 0).all()
     np.testing.assert_array_equal(keys[first][group], keys)
     assert [values.index(keys[row]) for row in first] == first.tolist()
@@ -28,7 +28,7 @@ def test_groups_start_at_their_first_member_and_count_all(values):
 def test_two_labels_for_one_stamp_are_a_contradiction():
     group = np.array([0, 1, 1, 2, 0])
     labels = np.array([4, 1, 2, 3, 4])
-    assert duplicates.contradictory(labels, group, 3).tolist() == [False, True, False]
+    assert duplicates.is_contradictory(labels, group, 3).tolist() == [False, True, False]
 
 
 def test_a_stamp_without_two_observed_values_is_constant():

@@ -11,6 +11,7 @@ import pytest
 
 from tests.data.test_wrong_tables import save, written
 from ztfrep.data import alert_table, checksums, parquet_layout
+from ztfrep.data.alert_checks import RowChecks
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.checksums import Checksum
 from ztfrep.errors import InputError
@@ -160,13 +161,13 @@ def test_a_table_of_ours_is_not_decoded_on_opening_and_others_are(tmp_path, monk
     entries = pq.read_metadata(path).metadata
     assert checksums.KEY.encode() in entries
     copy = save(table.replace_schema_metadata(entries), tmp_path / "copy.parquet")
-    assert checksums.verify(path) is Checksum.RIGHT
+    assert checksums.verify(path) is Checksum.VALID
     assert checksums.verify(copy) is Checksum.ABSENT
 
     def refuse(*_):
         raise AssertionError
 
-    monkeypatch.setattr(alert_table.RowChecks, "rows", refuse)
+    monkeypatch.setattr(RowChecks, "check_rows", refuse)
     assert AlertTable(path).rows == 12
     with pytest.raises(AssertionError):
         AlertTable(copy)
@@ -239,7 +240,7 @@ def test_pixels_that_a_few_bytes_stand_for_are_not_decoded(tmp_path, monkeypatch
 
 
 def test_a_page_that_expands_to_much_is_not_decompressed(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet_layout, "LARGEST_PAGE", 20_000)
+    monkeypatch.setattr(parquet_layout, "MAX_PAGE_BYTES", 20_000)
     table = pq.read_table(written(tmp_path / "t.parquet"))
     path = save(table, tmp_path / "wrong.parquet", use_dictionary=False, compression="zstd")
     with pytest.raises(InputError, match=r"a page of \d+ bytes in column 'stamps"):
@@ -255,6 +256,7 @@ def test_batches_of_large_stamps_have_few_rows(tmp_path, monkeypatch):
 
 PROGRAM = """
 import resource, sys, time
+from ztfrep.data.alert_checks import RowChecks
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.errors import InputError
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -134,10 +134,10 @@ def test_every_observation_is_in_the_table_of_observations(series, encoded):
 def two_tables(tmp_path, model):
     """Write a stamps table with its vectors, and a series table whose stamps are in it."""
     rows = series_rows()
-    stamps = {name: [column[row] for row in ALERTS] for name, column in rows.items()}
-    stamps = {name: np.array(column) for name, column in stamps.items() if name != "object_id"}
-    stamps |= {"object_id": [OBJECTS[row] for row in ALERTS], "n_copies": np.ones(4, np.int64)}
-    stamps["split"] = [SERIES_SPLITS[row] for row in ALERTS]
+    # In another order than in the series.
+    order = [3, 1, 2, 4]
+    stamps = {name: np.array(column)[order] for name, column in rows.items()}
+    stamps |= {name: stamps[name].tolist() for name in ("object_id", "split")}
     table = write_table(tmp_path / "stamps.parquet", stamps)
     alert_vectors = tmp_path / "base.npy"
     encode_alert_table(table.path, model, alert_vectors, **OPTIONS)
@@ -166,12 +166,19 @@ def test_a_series_whose_stamps_are_in_another_table_has_their_vectors(
     assert read_frame(observations).equals(read_frame(encoded[1]))
 
 
-def test_a_series_of_an_alert_that_has_no_vector_is_refused(tmp_path, model, two_tables):
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"candid": CANDID + np.array([0, 1, 2, 3, 99, 5])},
+        {"split": ["train"] * 4 + ["validation"] * 2},
+    ],
+    ids=["of no such candid", "in another split"],
+)
+def test_a_series_of_an_alert_that_has_no_vector_is_refused(tmp_path, model, two_tables, columns):
     alert_vectors, write_series = two_tables
-    candids = CANDID + np.array([0, 1, 2, 3, 99, 5])
     with pytest.raises(InputError, match="candid"):
         encode_series_table(
-            write_series(candid=candids).path, model, alert_vectors,
+            write_series(**columns).path, model, alert_vectors,
             tmp_path / "other.npy", tmp_path / "observations.parquet", **OPTIONS,
         )  # fmt: skip
     assert not (tmp_path / "other.npy").exists()

@@ -29,7 +29,7 @@ def test_an_interval_covers_the_true_accuracy_about_as_often_as_it_states():
     for seed in range(200):
         correct = rng.random(120) < 0.8
         predicted = np.where(correct, labels, (labels + 1) % 3)
-        scores = score(labels, predicted, seed=seed, repeats=300)
+        scores = score(labels, predicted, seed=seed, repeats=200)
         low, high = scores["balanced_accuracy_low"], scores["balanced_accuracy_high"]
         assert low <= correct.mean() <= high
         covered += low <= 0.8 <= high
@@ -44,7 +44,7 @@ def test_a_paired_interval_covers_the_true_difference_about_as_often_as_it_state
         ours, baseline = (
             np.where(rng.random(120) < share, labels, (labels + 1) % 3) for share in (0.85, 0.75)
         )
-        pair = difference(labels, ours, baseline, seed=seed, repeats=300)
+        pair = difference(labels, ours, baseline, seed=seed, repeats=200)
         covered += pair["balanced_accuracy_low"] <= 0.1 <= pair["balanced_accuracy_high"]
     assert 178 <= covered <= 200
 

@@ -13,6 +13,7 @@ from ztfrep.data.frames import write_frame
 from ztfrep.data.row_index import write_row_index
 from ztfrep.encoders.vectors_of_tables import encode_object_series
 from ztfrep.errors import InputError
+from ztfrep.evaluation import vector_scores
 from ztfrep.evaluation.object_protocol import (
     PAIRS,
     PROBES,
@@ -26,6 +27,14 @@ from ztfrep.evaluation.probes import fit_probes
 OBJECTS = {"train": 36, "validation": 18, "test": 21}
 SERIES_CLASSES = CLASSES[:3]
 STEPS = 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_repeats():
+    """Slow statistics have few samples."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vector_scores, "SLOW_REPEATS", 5)
+        yield
 
 
 def lengths_of(n):

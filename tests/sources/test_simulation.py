@@ -62,11 +62,11 @@ def test_train_is_balanced_by_duplication_and_leaks_nothing(small):
     splits = read_stamps_pickle(small[0] / survey.STAMPS)
     train = splits["train"]
     keys = duplicates.digests(train.images)
-    first, copies, group = duplicates.first_of_each(keys)
+    first, copies, group = duplicates.group_equal(keys)
     counts = survey.train_counts(SCALE)
     assert np.bincount(train.labels[first]).tolist() == counts.tolist()
     assert np.bincount(train.labels).tolist() == [counts.max()] * 5
-    assert not duplicates.contradictory(train.labels, group, len(first)).any()
+    assert not duplicates.is_contradictory(train.labels, group, len(first)).any()
     # Copies carry their original's features, and no class lies in one piece.
     np.testing.assert_array_equal(train.features, train.features[first][group])
     assert (np.diff(train.labels) != 0).sum() > len(train.labels) / 2

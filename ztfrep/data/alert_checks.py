@@ -1,7 +1,7 @@
 """Checks of the rows of an alert table, batch by batch, as they are written or read.
 
-Pixels are streamed. What has to be compared across the table (an entry per object, 16 bytes per
-candid) stays in memory until `finish`.
+Memory does not grow with the pixels. Values that are compared across the table (an entry per
+object, 16 bytes per candid) stay in memory until `finish`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,18 +14,18 @@ import pyarrow.compute as pc
 from ztfrep.data.alert_schema import MJD_RANGE, UNLABELLED, TableError, TableInfo
 from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.data.splits import SPLITS
-from ztfrep.data.stamps import LARGEST_PIXEL
+from ztfrep.data.stamps import MAX_PIXEL
 from ztfrep.errors import quote
 
 _FILTERS = (1, 3)
-_LONGEST_ID = 64
+_MAX_ID_BYTES = 64
 
 
 class RowChecks:
     """Checks the rows of one table in their order.
 
-    Call `rows` for every batch, `pixels` for its stamps, and `finish` once at the end. Each raises
-    TableError for the first wrong row.
+    Call `check_rows` for every batch, `check_pixels` for its stamps, and `finish` once at the end.
+    Each raises TableError for the first wrong row.
     """
 
     def __init__(self, info: TableInfo) -> None:
@@ -41,12 +41,12 @@ class RowChecks:
         self._candids: list[np.ndarray] = []
         self._candid_rows: list[np.ndarray] = []
 
-    def rows(self, batch: pa.RecordBatch) -> None:
+    def check_rows(self, batch: pa.RecordBatch) -> None:
         """Check the columns of a batch other than `stamps`."""
         if not len(batch):
             return
-        objects = self._text(batch, "object_id")
-        split = self._text(batch, "split")
+        objects = self._short_text(batch, "object_id")
+        split = self._short_text(batch, "split")
         batch = batch.set_column(batch.schema.get_field_index("object_id"), "object_id", objects)
         split_index = pc.index_in(split, pa.array(SPLITS)).fill_null(-1).to_numpy()
         self._refuse(
@@ -57,19 +57,19 @@ class RowChecks:
         self._check_order(batch, objects, split_index)
         self._row += len(batch)
 
-    def pixels(self, stamps: np.ndarray, rows: np.ndarray) -> None:
+    def check_pixels(self, stamps: np.ndarray, rows: np.ndarray) -> None:
         """Check the stamps, float32 `(m, 3 H W)`, of the table's rows `(m,)`."""
         if not len(stamps):
             return
-        # Both ignore NaN, and are NaN where every pixel is.
+        # Both ignore NaN, and are NaN for stamps of NaN alone.
         high, low = np.fmax.reduce(stamps, axis=1), np.fmin.reduce(stamps, axis=1)
-        wrong = (high >= LARGEST_PIXEL) | (low <= -LARGEST_PIXEL)
+        wrong = (high >= MAX_PIXEL) | (low <= -MAX_PIXEL)
         if wrong.any():
             row = wrong.argmax()
-            pixel = low[row] if low[row] <= -LARGEST_PIXEL else high[row]
+            pixel = low[row] if low[row] <= -MAX_PIXEL else high[row]
             raise TableError(
                 f"a pixel of {pixel:g} in row {rows[row]}",
-                f"counts below {LARGEST_PIXEL:g}, NaN where not observed",
+                f"counts below {MAX_PIXEL:g}, NaN where not observed",
             )
         empty = np.isnan(high)
         if empty.any():
@@ -102,15 +102,16 @@ class RowChecks:
             found = f"candid {candids[pair[0]]} in row {rows[pair[0]]} and row {rows[pair[1]]}"
             raise TableError(found, "every candid once")
 
-    def _text(self, batch: pa.RecordBatch, name: str) -> pa.Array:
-        """Return a column of short text, valid UTF-8."""
+    def _short_text(self, batch: pa.RecordBatch, name: str) -> pa.Array:
+        """Return a column of short text; raises TableError if it is long or not valid UTF-8."""
         column = batch.column(name)
         is_dictionary = isinstance(column, pa.DictionaryArray)
-        # The values of a dictionary are checked first: a long one would be copied to every row.
+        # The values of a dictionary are checked before it is decoded: a long one would be copied to
+        # every row.
         values = column.dictionary if is_dictionary else column
         longest = pc.max(pc.binary_length(values)).as_py() or 0
-        if longest > _LONGEST_ID:
-            raise TableError(f"{name} of {longest} bytes", f"at most {_LONGEST_ID}")
+        if longest > _MAX_ID_BYTES:
+            raise TableError(f"{name} of {longest} bytes", f"at most {_MAX_ID_BYTES}")
         try:
             values.validate(full=True)
         except pa.ArrowInvalid:
@@ -120,11 +121,11 @@ class RowChecks:
     def _check_values(self, batch: pa.RecordBatch) -> None:
         """Check the identity columns, each by itself."""
         classes = self._info.classes
-        self._in_range(batch, "label", 0, len(classes) - 1, f" ({', '.join(classes)})")
-        self._in_range(batch, "fid", *_FILTERS)
-        self._in_range(batch, "mjd", *MJD_RANGE, " days")
-        for name, least in (("n_copies", 1), ("detection", 0), ("candid", 0)):
-            self._in_range(batch, name, least)
+        self._check_range(batch, "label", 0, len(classes) - 1, f" ({', '.join(classes)})")
+        self._check_range(batch, "fid", *_FILTERS)
+        self._check_range(batch, "mjd", *MJD_RANGE, " days")
+        for name, minimum in (("n_copies", 1), ("detection", 0), ("candid", 0)):
+            self._check_range(batch, name, minimum)
         candid = batch.column("candid")
         rows = np.flatnonzero(candid.is_valid().to_numpy(zero_copy_only=False))
         self._candids.append(candid.drop_null().to_numpy())
@@ -135,7 +136,7 @@ class RowChecks:
             expected = "the candid by which its stamps are looked up"
             self._refuse(batch, wrong, lambda i: "has_stamps, and no candid,", expected)
 
-    def _in_range(
+    def _check_range(
         self, batch: pa.RecordBatch, name: str, low: float, high: float = np.inf, unit: str = ""
     ) -> None:
         column = batch.column(name)
@@ -144,7 +145,7 @@ class RowChecks:
         expected = f"{low:g} or more{unit}" if high == np.inf else f"{low:g} to {high:g}{unit}"
         # NaN is not in range.
         wrong = ~((values >= low) & (values <= high))
-        self._refuse(batch, wrong, partial(_show, name, values), f"{name} {expected}")
+        self._refuse(batch, wrong, partial(_format_value, name, values), f"{name} {expected}")
 
     def _check_features(self, batch: pa.RecordBatch) -> None:
         unit = self._info.feature_unit
@@ -156,7 +157,7 @@ class RowChecks:
             if unit == "none":
                 wrong, expected = np.ones(len(values), bool), "null with feature_unit none"
             elif not (np.isfinite(values.min()) and np.isfinite(values.max())):
-                wrong, expected = ~np.isfinite(values), "finite numbers, null where there is none"
+                wrong, expected = ~np.isfinite(values), "finite numbers, null where missing"
             elif unit == PHYSICAL:
                 wrong = ALERCE_FEATURES.is_impossible(name, values)
                 expected = ALERCE_FEATURES.describe_valid(name)
@@ -167,17 +168,18 @@ class RowChecks:
                 self._refuse(
                     batch,
                     np.isin(np.arange(len(batch)), rows[wrong]),
-                    partial(_show, name, column),
+                    partial(_format_value, name, column),
                     expected,
                 )
 
     def _check_order(self, batch: pa.RecordBatch, objects: pa.Array, split: np.ndarray) -> None:
-        new = np.empty(len(batch), dtype=bool)
-        new[0] = not self._starts or objects[0].as_py() != self._object
-        new[1:] = pc.not_equal(objects[1:], objects[:-1]).to_numpy(zero_copy_only=False)
+        # The first row of an object.
+        is_first = np.empty(len(batch), dtype=bool)
+        is_first[0] = not self._starts or objects[0].as_py() != self._object
+        is_first[1:] = pc.not_equal(objects[1:], objects[:-1]).to_numpy(zero_copy_only=False)
         previous = np.concatenate([[self._split], split[:-1]])
         self._refuse(
-            batch, ~new & (split != previous),
+            batch, ~is_first & (split != previous),
             lambda i: f"split {SPLITS[split[i]]} after {SPLITS[previous[i]]} of the same object",
             "every object in one split",
         )  # fmt: skip
@@ -189,22 +191,22 @@ class RowChecks:
         detection = batch.column("detection").to_numpy()
         previous = np.concatenate([[self._detection], detection[:-1]])
         self._refuse(
-            batch, ~new & (detection <= previous),
+            batch, ~is_first & (detection <= previous),
             lambda i: f"detection {detection[i]} after {previous[i]}",
             "the detections of an object in ascending order, each once",
         )  # fmt: skip
-        self._check_times(batch, new)
+        self._check_times(batch, is_first)
         if self._info.stamp_location == "by_candid":
             # The label is the object's; in the stamps table it is the alert's.
             label = batch.column("label").fill_null(UNLABELLED).to_numpy()
             previous = np.concatenate([[self._label], label[:-1]])
             self._refuse(
-                batch, ~new & (label != previous),
+                batch, ~is_first & (label != previous),
                 lambda i: f"label {label[i]} after {previous[i]} of the same object",
                 "one label for every object",
             )  # fmt: skip
             self._label = int(label[-1])
-        starts = np.flatnonzero(new)
+        starts = np.flatnonzero(is_first)
         first = objects.take(pa.array(starts))
         printable = pc.and_(pc.utf8_is_printable(first), pc.greater(pc.binary_length(first), 0))
         unprintable = np.zeros(len(batch), dtype=bool)
@@ -216,10 +218,10 @@ class RowChecks:
         self._split, self._detection = int(split[-1]), int(detection[-1])
         self._object = objects[-1].as_py()
 
-    def _check_times(self, batch: pa.RecordBatch, new: np.ndarray) -> None:
+    def _check_times(self, batch: pa.RecordBatch, is_first: np.ndarray) -> None:
         column = batch.column("mjd")
         rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
-        run = np.cumsum(new)
+        run = np.cumsum(is_first)
         values = column.drop_null().to_numpy()
         # Run 0 is that of the last object of the previous batch.
         previous = np.concatenate([[self._mjd], values[:-1]])[: len(values)]
@@ -249,7 +251,7 @@ class RowChecks:
             raise TableError(f"{describe(row)} in row {self._row + row} (object {name})", expected)
 
 
-def _show(name: str, values: Sequence[object], row: int) -> str:
+def _format_value(name: str, values: Sequence[object], row: int) -> str:
     return f"{name} {values[row]}"
 
 

@@ -1,8 +1,8 @@
-"""The schema of the alert tables: columns, types, and the metadata that says what they hold.
+"""The schema of the alert tables: columns, types and schema metadata.
 
 A row is an alert: one detection with its three stamps and its metadata. Rows are ordered by split
 (train, validation, test), then by object (an object's rows are adjacent), then by `detection`, so
-that a reader may stream.
+that a table can be streamed.
 """
 
 from dataclasses import dataclass
@@ -15,23 +15,25 @@ from ztfrep.data.stamps import CROP
 from ztfrep.errors import quote
 
 CLASSES = ("AGN", "SN", "VS", "asteroid", "bogus")
-# The published series hold these three, and their network has as many outputs.
+# The classes of the published series.
 SERIES_CLASSES = CLASSES[:3]
 CHANNELS = ("science", "template", "difference")
 UNLABELLED = -1
 
-# How the pixels of a table relate to counts; each is an affine scaling of them.
+# Units of the pixels of a table; each is an affine scaling of counts.
 SCALINGS = ("counts", "minmax", "unknown")
 FEATURE_UNITS = (PHYSICAL, ZSCORED_UNKNOWN, "none")
-# Where the stamps of a table's rows are: in the rows, or in the stamps table under their candid.
+# Location of the stamps: in the rows of the table, or in the rows of the stamps table of the same
+# candid.
 STAMP_LOCATIONS = ("inline", "by_candid")
 FORMAT = "ztfrep-alerts-4"
+# Rows of a row group of a table.
 ROW_GROUP = 1000
-# Of `mjd`, days: 1858 to 2132. A Julian date is beyond.
+# Valid `mjd`, days: 1858 to 2132. A Julian date is outside.
 MJD_RANGE = (0.0, 100_000.0)
-# Height and width of a stamp in pixels: no smaller than the crop of a network, no larger than
-# memory allows for some rows together.
-SMALLEST_STAMP, LARGEST_STAMP = CROP, 1024
+# Bounds of the height and width of a stamp in pixels: the crop of a network, and what memory holds
+# for several rows.
+MIN_STAMP_SIDE, MAX_STAMP_SIDE = CROP, 1024
 
 IDENTITY: tuple[tuple[str, pa.DataType, bool], ...] = (
     # name, type, nullable; mjd in days
@@ -55,14 +57,8 @@ SCALAR_COLUMNS = tuple(name for name, _, _ in (*IDENTITY, *METADATA))
 _NAMES = tuple(name for name, _, _ in (*IDENTITY, ("stamps", None, None), *METADATA))
 
 
-def is_time(mjd: np.ndarray) -> np.ndarray:
-    """Return True for dates `(n,)`, days, within `MJD_RANGE`; False for NaN."""
-    inside: np.ndarray = (mjd >= MJD_RANGE[0]) & (mjd <= MJD_RANGE[1])
-    return inside
-
-
 class TableError(ValueError):
-    """Rows or a schema that an alert table must not have: what was found, what was expected."""
+    """A row or a schema that is not valid in an alert table; has `found` and `expected`."""
 
     def __init__(self, found: str, expected: str) -> None:
         super().__init__(f"found {found}; expected {expected}")
@@ -72,10 +68,10 @@ class TableError(ValueError):
 
 @dataclass(frozen=True)
 class TableInfo:
-    """What a table holds: stamp size in pixels, their scaling, the features' unit, the classes.
+    """The size of stamps in pixels, their scaling, the unit of the features, and the classes.
 
     With `stamp_location` "by_candid" the column `stamps` is null: the stamps are in the stamps
-    table, under the candid of the row.
+    table, in the row of the same candid.
     """
 
     height: int
@@ -100,9 +96,13 @@ class TableInfo:
         return pa.schema([pa.field(n, t, nullable=null) for n, t, null in columns], metadata)
 
     @property
-    def pixels(self) -> int:
-        """Number of pixels of a row, over all channels."""
+    def pixels_per_row(self) -> int:
+        """Number of pixels of a row, all channels together."""
         return len(CHANNELS) * self.height * self.width
+
+    def rows_per_batch(self, max_bytes: int) -> int:
+        """Return the number of rows whose stamps have at most `max_bytes`; at least 1."""
+        return max(1, max_bytes // (4 * self.pixels_per_row))
 
     def validate(self) -> None:
         """Raise TableError for a value that no table may have."""
@@ -119,15 +119,28 @@ class TableInfo:
                 f"{','.join(CLASSES)}, or the first of these",
             )
         for side in (self.height, self.width):
-            if not SMALLEST_STAMP <= side <= LARGEST_STAMP:
+            if not MIN_STAMP_SIDE <= side <= MAX_STAMP_SIDE:
                 raise TableError(
                     f"stamps of {self.height} x {self.width} pixels",
-                    f"{SMALLEST_STAMP} to {LARGEST_STAMP} pixels a side",
+                    f"{MIN_STAMP_SIDE} to {MAX_STAMP_SIDE} pixels a side",
                 )
 
 
+def stamps_to_numpy(column: pa.Array, info: TableInfo) -> np.ndarray:
+    """Return the stamps of a column that are not null: float32 `(m, 3, H, W)`."""
+    storage = column.storage
+    size = info.pixels_per_row
+    # `flatten` would drop null rows, and `values` ignores the offset of a slice.
+    values = storage.values.slice(storage.offset * size, len(storage) * size)
+    stamps = values.to_numpy(zero_copy_only=False)
+    stamps = stamps.reshape(-1, len(CHANNELS), info.height, info.width)
+    if storage.null_count:
+        stamps = stamps[storage.is_valid().to_numpy(zero_copy_only=False)]
+    return stamps
+
+
 def parse_schema(schema: pa.Schema) -> TableInfo:
-    """Return what a table of this schema holds; raises TableError if it is not an alert table."""
+    """Return the TableInfo of a schema; raises TableError if it is not that of an alert table."""
     metadata = {
         key.decode("utf-8", "replace"): value.decode("utf-8", "replace")
         for key, value in (schema.metadata or {}).items()
@@ -152,7 +165,7 @@ def parse_schema(schema: pa.Schema) -> TableInfo:
         tensor.shape[2],
         metadata["scaling"],
         metadata["feature_unit"],
-        # No right value is as long.
+        # A valid value is shorter.
         tuple(metadata["classes"][:100].split(",")),
         metadata["stamp_location"],
     )

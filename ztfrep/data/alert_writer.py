@@ -1,4 +1,4 @@
-"""Writing of alert tables in the schema of `alert_schema`; `alert_table` reads them."""
+"""A writer of alert tables in the schema of `alert_schema`; `alert_table` reads them."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,15 +30,15 @@ class AlertWriter:
         self._rows = 0
         self._path = path
         self._schema = info.schema()
-        # One is filled while the other is being written.
-        self._buffers = [np.empty((0, info.pixels), np.float32) for _ in range(2)]
+        # The next rows fill one while the other is being written.
+        self._buffers = [np.empty((0, info.pixels_per_row), np.float32) for _ in range(2)]
         self._writing: Future[None] | None = None
 
     def __enter__(self) -> "AlertWriter":
         with ExitStack() as stack:
             self._temporary = stack.enter_context(replacing(self._path))
-            self._file = stack.enter_context(checksums.SummedFile(self._temporary))
-            stack.push(self._fill_in)
+            self._file = stack.enter_context(checksums.ChecksummedFile(self._temporary))
+            stack.push(self._write_checksum)
             self._writer = stack.enter_context(
                 # Pixels are seldom equal: a dictionary of them costs time, and gains nothing.
                 pq.ParquetWriter(
@@ -53,15 +53,15 @@ class AlertWriter:
                 )
             )
             self._pool = stack.enter_context(ThreadPoolExecutor(1))
-            stack.push(self._end)
-            self._open = stack.pop_all()
+            stack.push(self._finish_table)
+            self._exit_stack = stack.pop_all()
         return self
 
     def write(self, columns: Mapping[str, np.ndarray | pa.Array | Sequence[object]]) -> None:
         """Append rows.
 
-        `stamps` is float32 `(n, 3, H, W)` with NaN where a pixel is not observed; a stamp of NaN
-        alone becomes null. With `has_stamps`, bool `(n,)`, it has only the stamps of the rows that
+        `stamps` is float32 `(n, 3, H, W)`, NaN where not observed; a stamp of NaN alone becomes
+        null. With `has_stamps`, bool `(n,)`, it has only the stamps of the rows that
         are True; none with `stamp_location` "by_candid". `label` -1 becomes null, and so does NaN
         in a feature or `mjd`. A nullable column that is missing is null. The arrays are still read
         after this returns: do not change them. Raises ValueError for a required column that is
@@ -100,39 +100,40 @@ class AlertWriter:
             else:
                 arrays.append(pa.array(values, field.type, from_pandas=field.nullable))
         batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
-        self._finish()
-        flat = np.ascontiguousarray(stamps).reshape(len(stamps), self.info.pixels)
+        self._wait()
+        flat = np.ascontiguousarray(stamps).reshape(len(stamps), self.info.pixels_per_row)
         self._writing = self._pool.submit(
             self._write, batch, flat, np.flatnonzero(present) + self._rows
         )
         self._rows += rows
 
     def _write(self, batch: pa.RecordBatch, stamps: np.ndarray, rows: np.ndarray) -> None:
-        self._checks.rows(batch)
-        self._checks.pixels(stamps, rows[: len(stamps)])
+        self._checks.check_rows(batch)
+        self._checks.check_pixels(stamps, rows[: len(stamps)])
         self._writer.write_table(pa.Table.from_batches([batch]), row_group_size=ROW_GROUP)
 
-    def _end(
+    def _finish_table(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._finish()
+        self._wait()
         if kind is None:
             self._checks.finish()
             self._writer.add_key_value_metadata({checksums.KEY: checksums.BLANK})
 
-    def _fill_in(
+    def _write_checksum(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         if kind is None:
-            self._file.fill_in(self._temporary)
+            self._file.write_checksum(self._temporary)
 
-    def _finish(self) -> None:
+    def _wait(self) -> None:
+        """Wait until the previous rows are written; raise the error of writing them."""
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.result()
@@ -143,10 +144,10 @@ class AlertWriter:
         expected = (int(present.sum()), *kind.shape)
         if stamps.shape != expected or stamps.dtype != np.float32:
             raise ValueError(f"stamps {stamps.shape} {stamps.dtype}, expected {expected} float32")
-        flat = np.ascontiguousarray(stamps).reshape(len(stamps), self.info.pixels)
+        flat = np.ascontiguousarray(stamps).reshape(len(stamps), self.info.pixels_per_row)
         if not present.all():
-            # A null row takes room among the pixels too. Its pixels are not written, so that the
-            # buffer of earlier rows need not be cleared.
+            # In memory a null row has pixels too. They are not written to the file, so the values
+            # of earlier rows may stay in the buffer.
             self._buffers.reverse()
             if len(self._buffers[0]) < len(present):
                 self._buffers[0] = np.zeros((len(present), flat.shape[1]), np.float32)
@@ -166,7 +167,7 @@ class AlertWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
-        return self._open.__exit__(kind, error, trace)
+        return self._exit_stack.__exit__(kind, error, trace)
 
 
 def _has_pixels(stamps: np.ndarray, rows: int) -> np.ndarray:

@@ -23,7 +23,7 @@ class AlertBatch(NamedTuple):
 
 
 class AlertSource(Protocol):
-    """What can be encoded: `Alerts` in memory, or an `AlertTable` on disk."""
+    """Alerts that an encoder can read: `Alerts` in memory, or an `AlertTable` on disk."""
 
     @property
     def feature_unit(self) -> str:
@@ -69,12 +69,13 @@ class Alerts:
     def from_arrays(
         cls, stamps: np.ndarray, metadata: Mapping[str, np.ndarray] | pd.DataFrame | None = None
     ) -> "Alerts":
-        """Return alerts of raw arrays, each of an object of its own.
+        """Return alerts from raw arrays; every alert has its own object.
 
-        `stamps` `(n, 3, H, W)` of any number type: science, template, difference; H and W are 21 at
-        least; NaN, infinite and -3.4e38 pixels are masked. `metadata` has columns `(n,)` by their
-        ZTF names, in physical units, such as {"magpsf": ...}; the sentinel -999, impossible values
-        and missing columns are unknown. Raises ValueError for other shapes and unknown columns.
+        `stamps` `(n, 3, H, W)` of any number type: science, template, difference; H and W are at
+        least 21; NaN, infinite and -3.4e38 pixels are masked. `metadata` has columns `(n,)` by
+        their ZTF names, in physical units, such as {"magpsf": ...}; the sentinel -999, impossible
+        values and missing columns are unknown. Raises ValueError for other shapes and unknown
+        columns.
         """
         pixels = np.asarray(stamps)
         if pixels.ndim != 4 or pixels.shape[1] != len(CHANNELS) or min(pixels.shape[2:]) < CROP:
@@ -129,8 +130,8 @@ def _metadata_array(
     columns = {} if metadata is None else dict(metadata.items())
     unknown = [name for name in columns if name not in ALERCE_FEATURES.names]
     if unknown:
-        known = ", ".join(ALERCE_FEATURES.names)
-        raise ValueError(f"metadata with a column {unknown[0]!r}; expected some of {known}")
+        names = ", ".join(ALERCE_FEATURES.names)
+        raise ValueError(f"metadata with a column {unknown[0]!r}; expected some of {names}")
     for name, column in columns.items():
         array = np.asarray(column, dtype=np.float64)
         if array.shape != (rows,):

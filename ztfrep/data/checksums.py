@@ -1,8 +1,8 @@
-"""A checksum of a Parquet file, inside it: CRC-32 over every byte, its own digits as zeros.
+"""A checksum inside a Parquet file: the CRC-32 of all its bytes, with zeros for its own digits.
 
-It is in the footer's metadata, with the size of the file. A file that another program made of this
-one may copy the entry, but has another size; a file of the same size with another checksum was
-changed in place. It guards against damage and rewriting, not against forgery.
+The metadata in the footer has the checksum and the size of the file. If another program rewrites
+the file, it may copy the entry, but the size is another one. A file of the same size and another
+checksum was changed in place. The checksum detects damage and rewriting, but not forgery.
 """
 
 import io
@@ -14,7 +14,7 @@ from pathlib import Path
 from ztfrep.data.parquet_files import find_footer
 
 KEY = "checksum"
-# The number is raised when the checks that a checksum stands for change.
+# The number is increased when the checks of `alert_checks` change.
 _MARK = b"ztfrep-checked-1"
 _BLANK = _MARK + b" crc32 %08x of %016x bytes" % (0, 0)
 _FILLED = re.compile(_MARK + rb" crc32 ([0-9a-f]{8}) of ([0-9a-f]{16}) bytes")
@@ -28,11 +28,11 @@ class Checksum(Enum):
     """The result of comparing a file with its checksum."""
 
     ABSENT = "no checksum, or that of another file"
-    RIGHT = "the bytes that were written"
-    WRONG = "other bytes than were written"
+    VALID = "the bytes that were written"
+    INVALID = "other bytes than were written"
 
 
-class SummedFile(io.BufferedWriter):
+class ChecksummedFile(io.BufferedWriter):
     """A new file that computes the checksum of the bytes appended to it."""
 
     def __init__(self, path: Path) -> None:
@@ -44,8 +44,8 @@ class SummedFile(io.BufferedWriter):
         self._crc = zlib.crc32(data, self._crc)  # type: ignore[arg-type]
         return super().write(data)  # type: ignore[arg-type]
 
-    def fill_in(self, path: Path) -> None:
-        """Close the file, and write the checksum in place of `BLANK` in its footer."""
+    def write_checksum(self, path: Path) -> None:
+        """Close the file; replace `BLANK` in the footer of `path`, its name, by the checksum."""
         self.close()
         footer = find_footer(path)
         size = path.stat().st_size
@@ -57,7 +57,7 @@ class SummedFile(io.BufferedWriter):
 
 
 def verify(path: Path) -> Checksum:
-    """Compare a Parquet file with its checksum, at some 2.5 GB/s of one core.
+    """Compare a Parquet file with its checksum, at some 2.5 GB/s on one core.
 
     Raises InputError if the file has no footer.
     """
@@ -69,12 +69,12 @@ def verify(path: Path) -> Checksum:
         entries = [entry for entry in _FILLED.finditer(rest) if int(entry[2], 16) == size]
         if len(entries) != 1:
             return Checksum.ABSENT
-        crc, left = 0, footer.start
+        crc, bytes_left = 0, footer.start
         file.seek(0)
-        while block := file.read(min(left, _BLOCK_BYTES)):
+        while block := file.read(min(bytes_left, _BLOCK_BYTES)):
             crc = zlib.crc32(block, crc)
-            left -= len(block)
+            bytes_left -= len(block)
     start, end = entries[0].span()
     for part in (rest[:start], _BLANK, rest[end:]):
         crc = zlib.crc32(part, crc)
-    return Checksum.RIGHT if crc == int(entries[0][1], 16) else Checksum.WRONG
+    return Checksum.VALID if crc == int(entries[0][1], 16) else Checksum.INVALID

@@ -11,9 +11,9 @@ _LEVELS, _NOT_OBSERVED = 32, 255
 
 
 def is_constant(stamps: np.ndarray) -> np.ndarray:
-    """Return True for stamps `(n, c, H, W)` with a channel that lacks two different pixels.
+    """Return True for stamps `(n, c, H, W)` with a channel whose observed pixels are all equal.
 
-    Pixels that are NaN are ignored.
+    NaN is not observed.
     """
     flat = stamps.reshape(*stamps.shape[:2], -1)
     highest = np.fmax.reduce(flat, axis=2)
@@ -37,8 +37,8 @@ def canonical_digests(science: np.ndarray) -> np.ndarray:
     """Compute digests of science crops `(n, H, W)` that an affine scaling does not change.
 
     A crop is min-max scaled and rounded to 32 levels: coarse enough that float32 rounding seldom
-    moves a pixel to another level, and fine enough, with hundreds of pixels, that two alerts do not
-    have one digest by chance.
+    changes the level of a pixel, and fine enough, with hundreds of pixels, that two alerts do not
+    have the same digest by chance.
     """
     flat = science.reshape(len(science), -1).astype(np.float64)
     lowest = np.fmin.reduce(flat, axis=1)[:, None]
@@ -48,7 +48,7 @@ def canonical_digests(science: np.ndarray) -> np.ndarray:
     return digests(rounded.astype(np.uint8))
 
 
-def first_of_each(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def group_equal(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Group equal keys `(n,)`.
 
     Returns the row of each group's first member in ascending order `(g,)`, the members per
@@ -63,10 +63,10 @@ def first_of_each(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return first[order], count[order], rank[group]
 
 
-def contradictory(labels: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+def is_contradictory(labels: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
     """Return True for groups of identical stamps with more than one label: bool `(groups,)`.
 
-    `labels` and `group` are `(n,)`, as `first_of_each` returns the latter.
+    `labels` are `(n,)`, and `group` is that of `group_equal`.
     """
     lowest = np.full(groups, np.iinfo(np.int64).max)
     highest = np.full(groups, np.iinfo(np.int64).min)

@@ -18,8 +18,8 @@ ZSCORED_UNKNOWN = "zscored-unknown"
 SENTINEL = -999.0
 
 _INF = float("inf")
-_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-# Of a feature in physical units that was a z-score in float32.
+_MAX_FLOAT32 = float(np.finfo(np.float32).max)
+# Rounding error of a feature in physical units that was stored as a z-score in float32.
 _ROUNDING = 0.01
 
 
@@ -87,13 +87,13 @@ class FeatureSet:
     def is_measured(self, values: np.ndarray) -> np.ndarray:
         """Return True for clipped physical values `(n, k)` that were measured.
 
-        NaN was not, and neither was -1 in a nonnegative feature: the clipping makes it of -999.
+        NaN was not, and neither was -1 in a nonnegative feature: the clipping turns -999 into -1.
         """
         columns = self.columns(self.nonnegative)
         measured: np.ndarray = np.isfinite(values)
         measured[:, columns] &= ~(values[:, columns] < -0.5)
-        for name, other in self.measured_with.items():
-            measured[:, self.index(name)] &= measured[:, self.index(other)]
+        for name, companion in self.measured_with.items():
+            measured[:, self.index(name)] &= measured[:, self.index(companion)]
         return measured
 
     def is_impossible(self, name: str, values: np.ndarray) -> np.ndarray:
@@ -102,7 +102,7 @@ class FeatureSet:
         These are infinite, beyond float32, outside the feature's valid range, or -999. NaN is not
         impossible.
         """
-        low, high = self.valid_ranges.get(name, (-_LARGEST_FLOAT32, _LARGEST_FLOAT32))
+        low, high = self.valid_ranges.get(name, (-_MAX_FLOAT32, _MAX_FLOAT32))
         outside = (values < low - _ROUNDING) | (values > high + _ROUNDING)
         impossible: np.ndarray = outside | (values == SENTINEL)
         return impossible
@@ -110,9 +110,9 @@ class FeatureSet:
     def describe_valid(self, name: str) -> str:
         """Return in words the values for which `is_impossible` is False."""
         if name not in self.valid_ranges:
-            return f"a number other than {SENTINEL:g}, null where there is none"
+            return f"a number other than {SENTINEL:g}, null where missing"
         low, high = self.valid_ranges[name]
-        return f"{low:g} to {high:g}, null where there is none"
+        return f"{low:g} to {high:g}, null where missing"
 
     def mask_impossible(self, values: np.ndarray, unit: str) -> np.ndarray:
         """Return values `(n, k)` with NaN in place of those that no alert table may hold.
@@ -120,7 +120,7 @@ class FeatureSet:
         In physical units these are the impossible ones; in other units those beyond float32.
         """
         if unit != PHYSICAL:
-            return np.where(np.abs(values) > _LARGEST_FLOAT32, np.nan, values)
+            return np.where(np.abs(values) > _MAX_FLOAT32, np.nan, values)
         impossible = [
             self.is_impossible(name, column)
             for name, column in zip(self.names, values.T, strict=True)
@@ -191,7 +191,7 @@ ALERCE_FEATURES = FeatureSet(
 def statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute mean and standard deviation of features `(n, k)`: `(k,)` each, NaN ignored.
 
-    A feature without two different values has a deviation of 1; one without any has a mean of 0.
+    A constant feature has a standard deviation of 1; a feature without values has a mean of 0.
     """
     finite = np.isfinite(values)
     counts = np.maximum(finite.sum(axis=0), 1)
@@ -201,7 +201,7 @@ def statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def standardise(values: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Scale features `(n, k)` by mean and deviation `(k,)`; a missing value becomes 0."""
+    """Subtract the mean `(k,)` of features `(n, k)`, divide by the std `(k,)`; NaN becomes 0."""
     return np.nan_to_num((values - mean) / std, nan=0.0)
 
 

@@ -17,7 +17,7 @@ from ztfrep.process import FULL_DISK, exit_if_dvc_ended
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-# The second is DuckDB's.
+# Words of a library's error for a full disk. The second are DuckDB's.
 _FULL_DISK_WORDS = (os.strerror(ENOSPC), "failed to offload data block")
 
 
@@ -25,9 +25,10 @@ _FULL_DISK_WORDS = (os.strerror(ENOSPC), "failed to offload data block")
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path to write to, which replaces `path` when the block ends without error.
 
-    There is no file yet. Its name, and so the suffix by which numpy and matplotlib choose a format,
-    is that of `path`. The bytes are synced to the disk before the file is renamed. Raises OSError
-    with `path` as its filename, and SystemExit if the dvc of this stage has ended.
+    The temporary file does not exist yet. It has the name of `path`, and so the suffix by which
+    numpy and matplotlib select a format. The bytes are synced to the disk before the file is
+    renamed. Raises OSError with `path` as its filename, and SystemExit if the dvc of this stage has
+    ended.
     """
     path = Path(path)
     with scratch_folder(path) as folder:
@@ -41,7 +42,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: str | Path) -> Iterator[Path]:
-    """Yield the path of a folder to make, which replaces `path` after the block."""
+    """Yield the path of a folder to make; it replaces `path` when the block ends without error."""
     path = Path(path)
     with scratch_folder(path) as folder:
         temporary = folder / path.name
@@ -60,16 +61,16 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 def scratch_folder(path: str | Path) -> Iterator[Path]:
     """Yield an empty folder beside `path`, private to this user; remove it at the end.
 
-    Its name is not predictable. Folders that killed runs left of the same `path` are removed first,
-    but for those that another process uses. A full disk raises OSError with `path` as its filename.
+    Its name is not predictable. Folders of the same `path` that killed runs left are removed first,
+    unless another process uses them. A full disk raises OSError with `path` as its filename.
     """
     path = Path(path)
-    with _errors_as_those_of(path, path.parent):
+    with _as_write_errors(path, path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
         folder, lock = _make_folder(path)
     try:
-        with _errors_as_those_of(path, folder):
+        with _as_write_errors(path, folder):
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -89,7 +90,7 @@ def _make_folder(path: Path) -> tuple[Path, "BaseFileLock"]:
     while True:
         # Made by this call, never followed through a link, and open to its owner alone.
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-        lock = _lock_of(folder, path)
+        lock = _folder_lock(folder, path)
         try:
             lock.acquire(timeout=0)
         except (Timeout, FileNotFoundError):
@@ -117,11 +118,11 @@ def _remove_leftovers(path: Path) -> None:
                 status = entry.stat(follow_symlinks=False)
                 if status.st_uid != os.getuid() or status.st_mode & 0o077:
                     continue
-                with _lock_of(Path(entry.path), path).acquire(timeout=0):
+                with _folder_lock(Path(entry.path), path).acquire(timeout=0):
                     shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def _lock_of(folder: Path, path: Path) -> "BaseFileLock":
+def _folder_lock(folder: Path, path: Path) -> "BaseFileLock":
     from filelock import FileLock  # Slow to import.
 
     return FileLock(folder / f"{path.name}.lock", thread_local=False)
@@ -145,7 +146,7 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _errors_as_those_of(path: Path, folder: Path) -> Iterator[None]:
+def _as_write_errors(path: Path, folder: Path) -> Iterator[None]:
     """Raise errors of files in `folder`, and those of a full disk, as errors of writing `path`."""
     try:
         yield

@@ -30,7 +30,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"/annex/objects/", "a git-annex pointer, in place of the file; run git annex get"),
 )
 
-# Answers of Google Drive in place of a file: a pattern of the page, and its meaning.
+# Pages that Google Drive sends in place of a file: a pattern of the page, and the reason.
 _DRIVE_PAGES: tuple[tuple[bytes, str], ...] = (
     (b"quota exceeded|too many users", "its download quota is used up"),
     (b"virus", "it asks to confirm a file that is too large for its virus scan"),
@@ -49,7 +49,7 @@ def describe(head: bytes) -> str:
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
             return name
-    # A length in 8 bytes, then JSON; before pickles, since its length may begin as they do.
+    # A length in 8 bytes, then JSON. Tested before pickles: the length may have their first bytes.
     if head[4:8] == bytes(4) and head[8:10] == b'{"':
         return "a safetensors file"
     # The second byte of a pickle of protocol 2 and later is the number of the protocol.
@@ -72,8 +72,8 @@ def describe(head: bytes) -> str:
 def _describe_page(page: bytes) -> str:
     title = re.search(rb"<title[^>]*>([^<]{1,200})", page, re.I)
     if re.search(rb"google|drive", page, re.I):
-        for pattern, meaning in _DRIVE_PAGES:
+        for pattern, reason in _DRIVE_PAGES:
             if re.search(pattern, page, re.I):
-                return f"an HTML page: Google Drive refused the download, {meaning}"
+                return f"an HTML page: Google Drive refused the download, {reason}"
         return "an HTML page: Google Drive refused the download"
     return f"an HTML page titled {quote(title[1])}" if title else "an HTML page"

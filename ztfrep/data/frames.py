@@ -1,7 +1,7 @@
 """Data frames with exact identifiers: Parquet to pandas and back, and rows joined by key.
 
-A ZTF `candid` has 19 digits. A float64 holds 16, so that a column of them which meets a null must
-not become float64, pandas' default: it becomes pandas' nullable Int64.
+A ZTF `candid` has 19 digits, and a float64 holds 16. So a column of candids with nulls becomes
+pandas' nullable Int64, and not float64, which is pandas' default.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     Columns with nulls become Int64 (null is NA); those without stay int64. Raises ValueError if an
     identifier is a float.
     """
-    # The types are those of the table: pandas' own part of the metadata may restore float64.
+    # The metadata that pandas adds to a table is ignored: it may restore float64.
     frame: pd.DataFrame = table.to_pandas(types_mapper=_NULLABLE.get, ignore_metadata=True)
     for name in frame.columns:
         if isinstance(frame[name].dtype, pd.Int64Dtype) and not frame[name].isna().any():
@@ -48,7 +48,7 @@ def write_frame(path: str | Path, frame: pd.DataFrame) -> None:
 
 
 def refuse_float_identifiers(frame: pd.DataFrame) -> None:
-    """Raise ValueError if an identifier, column or level of the index, is a float."""
+    """Raise ValueError if a column or index level of IDENTIFIERS is a float."""
     types = [*frame.index.to_frame().dtypes.items(), *frame.dtypes.items()]
     for name, kind in types:
         if name in IDENTIFIERS and pd.api.types.is_float_dtype(kind):
@@ -82,11 +82,11 @@ def look_up(
     index = pd.Index(table[key])
     if not index.is_unique:
         raise error(f"{key} {index[index.duplicated()][0]} more than once")
-    position = index.get_indexer(pd.Index(rows[key]))
-    if (position < 0).any():
-        missing = rows[key].to_numpy()[position < 0]
+    indices = index.get_indexer(pd.Index(rows[key]))
+    if (indices < 0).any():
+        missing = rows[key].to_numpy()[indices < 0]
         raise error(f"no row for {len(missing)} of them, the first {missing[0]}")
-    matched = table.iloc[position].reset_index(drop=True)
+    matched = table.iloc[indices].reset_index(drop=True)
     for name in (key, *same):
         differs = matched[name].to_numpy() != rows[name].to_numpy()
         if differs.any():

@@ -1,10 +1,10 @@
-"""Untrusted Parquet files: finding their footer, and opening them to stream their content.
+"""Untrusted Parquet files: their footer, and streams of their content.
 
 The sizes that a file claims are compared with its bytes first: see `parquet_layout`.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from ztfrep.data.filetypes import HEAD_BYTES, describe
 from ztfrep.errors import InputError, quote
 
 MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
-_TAIL = 8
-_LONGEST_TEXT = 1 << 20
+_TAIL_BYTES = 8
+_MAX_TEXT_BYTES = 1 << 20
 # Memory for reading, per column.
-_BUFFER = 1 << 16
-# Unless the file is large; a footer is parsed at 1 MB/s.
-_LARGEST_FOOTER = 1 << 20
+_BUFFER_BYTES = 1 << 16
+# Of a file of up to 4 MiB; the footer of a larger one has at most a quarter of its bytes. A footer
+# is parsed at 1 MB/s.
+_MAX_FOOTER_BYTES = 1 << 20
 _REMEDY = "make the table again with dvc repro"
 
 
@@ -54,17 +55,17 @@ def find_footer(path: Path) -> range:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         head = file.read(HEAD_BYTES)
-        file.seek(max(size - _TAIL, 0))
-        tail = file.read(_TAIL)
+        file.seek(max(size - _TAIL_BYTES, 0))
+        tail = file.read(_TAIL_BYTES)
     if head.startswith(_ENCRYPTED) or (head.startswith(MAGIC) and tail.endswith(_ENCRYPTED)):
         raise parquet_error(path, "an encrypted Parquet file", "one without encryption")
     if not head.startswith(MAGIC):
         raise parquet_error(path, describe(head), expected)
-    if not tail.endswith(MAGIC) or size < len(MAGIC) + _TAIL:
+    if not tail.endswith(MAGIC) or size < len(MAGIC) + _TAIL_BYTES:
         raise parquet_error(path, f"{size} bytes of a Parquet file without its end", expected)
     length = int.from_bytes(tail[:4], "little")
-    end = size - _TAIL
-    maximum = min(end - len(MAGIC), max(_LARGEST_FOOTER, size // 4))
+    end = size - _TAIL_BYTES
+    maximum = min(end - len(MAGIC), max(_MAX_FOOTER_BYTES, size // 4))
     if not 0 < length <= maximum:
         raise parquet_error(path, f"a footer of {length} bytes in a file of {size}", expected)
     return range(end - length, end)
@@ -81,15 +82,37 @@ def open_parquet(path: Path, *, dictionaries: tuple[str, ...] = ()) -> Iterator[
     with as_input_errors(path, "a Parquet file"):
         file = pq.ParquetFile(
             path,
-            # It would read whole columns in advance.
+            # True would read whole columns in advance.
             pre_buffer=False,
-            buffer_size=_BUFFER,
+            buffer_size=_BUFFER_BYTES,
             page_checksum_verification=True,
             read_dictionary=list(dictionaries),
-            thrift_string_size_limit=_LONGEST_TEXT,
+            thrift_string_size_limit=_MAX_TEXT_BYTES,
             # Memory is allocated for as many entries as a list claims. A row group of some 36
             # columns takes over 1,000 bytes.
             thrift_container_size_limit=256 + len(footer) // 1000,
         )
     with file:
         yield file
+
+
+def iterate_batches(
+    path: Path,
+    file: pq.ParquetFile,
+    columns: Sequence[str],
+    rows: int,
+    groups: list[int] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Iterate over batches of at most `rows` rows of an open file, or of its row groups `groups`.
+
+    Raises InputError if they cannot be read.
+    """
+    with as_input_errors(path):
+        batches = file.iter_batches(rows, row_groups=groups, columns=list(columns))
+    while True:
+        # Not around the yield: an error of the caller is not one of the file.
+        with as_input_errors(path):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch

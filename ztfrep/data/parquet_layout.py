@@ -12,25 +12,26 @@ from ztfrep.data.parquet_files import MAGIC, find_footer, parquet_error
 from ztfrep.data.thrift import BINARY, I32, I64, LIST, STRUCT, Struct, read_struct
 from ztfrep.errors import quote
 
-# Of one page, decompressed. Other writers' pages are of 1 MiB too, unless a row is larger.
-LARGEST_PAGE = 32 << 20
-# Pixels and features compress to a half: a file that expands so much more has no observations. As
-# many bytes as the second are always allowed: they take half a second, and less memory.
+# Bytes of a page, decompressed. The usual size is 1 MiB, unless a row is larger.
+MAX_PAGE_BYTES = 32 << 20
+# Maximum ratio of the decompressed bytes to the size of the file: pixels and features compress to a
+# half. ALWAYS_ALLOWED bytes are read from any file: that takes half a second.
 MAX_EXPANSION, ALWAYS_ALLOWED = 256, 256 << 20
-# Bytes of a page header that are read; text of statistics may make it longer.
-_HEADER, _LONGEST_HEADER = 128, 1 << 16
+# Bytes of a page header that are read first, and at most: statistics of text may be long.
+_HEADER_BYTES, _MAX_HEADER_BYTES = 128, 1 << 16
 _MAX_COLUMNS = 256
 
 # Numbers of the fields in Parquet's definition. Of a footer:
 _SCHEMA, _ROWS, _GROUPS = 2, 3, 4
-# Of a schema's element, of a row group, of a column of it:
+# Of an element of the schema, of a row group, of a column of a row group:
 _CHILDREN = 5
 _COLUMNS = 1
 _FILE, _META, _CRYPTO, _SECRET = 1, 3, 8, 9
 _PATH, _VALUES, _LENGTH, _DATA_PAGE, _DICTIONARY_PAGE = 3, 5, 7, 9, 11
-# Of a page header, and of that of each kind of page:
+# Of a page header, and of the header of a kind of page:
 _EXPANDED, _COMPRESSED, _DATA, _DICTIONARY, _DATA_V2 = 2, 3, 5, 7, 8
 _PAGE_VALUES = 1
+# Fields of a column that is encrypted or in another file.
 _ELSEWHERE = {(_FILE, BINARY), (_CRYPTO, STRUCT), (_SECRET, BINARY)}
 
 
@@ -93,16 +94,16 @@ def check_layout(path: Path) -> Layout:
 
 
 def check_expansion(path: Path, size: int, expanded: int) -> None:
-    """Raise InputError if a file of `size` bytes expands out of all proportion."""
+    """Raise InputError if a file of `size` bytes expands to too many, `expanded`."""
     if expanded > max(MAX_EXPANSION * size, ALWAYS_ALLOWED):
         found = f"{size} bytes that expand to {expanded}"
         raise parquet_error(path, found, f"at most {MAX_EXPANSION} times as many")
 
 
 def _parse_footer(content: Struct) -> tuple[Layout, list[_Chunk]]:
-    """Raises KeyError, TypeError, AttributeError or ValueError for a footer that is none."""
+    """Raise KeyError, TypeError, AttributeError or ValueError for an invalid footer."""
     schema: Any = content[_SCHEMA, LIST]
-    # pyarrow reads them in a recursion.
+    # pyarrow reads the columns recursively.
     if len(schema) > _MAX_COLUMNS:
         raise ValueError(f"{len(schema)} columns")
     leaves = sum(not element.get((_CHILDREN, I32)) for element in schema)
@@ -115,29 +116,31 @@ def _parse_footer(content: Struct) -> tuple[Layout, list[_Chunk]]:
             raise ValueError(f"{len(columns)} columns of {leaves}")
         if any(column.keys() & _ELSEWHERE for column in columns):
             raise ValueError("columns that are encrypted or in another file")
-        metas = [column[_META, STRUCT] for column in columns]
-        names = [b".".join(meta[_PATH, LIST]).decode() for meta in metas]
+        entries = [column[_META, STRUCT] for column in columns]
+        names = [b".".join(entry[_PATH, LIST]).decode() for entry in entries]
         if layout.columns and names != layout.columns:
             raise ValueError("other columns in another row group")
         layout = layout._replace(columns=names)
         layout.rows.append(group[_ROWS, I64])
-        layout.values.append([meta[_VALUES, I64] for meta in metas])
-        for name, meta in zip(names, metas, strict=True):
-            start, dictionary = meta[_DATA_PAGE, I64], meta.get((_DICTIONARY_PAGE, I64), 0)
+        layout.values.append([entry[_VALUES, I64] for entry in entries])
+        for name, entry in zip(names, entries, strict=True):
+            start, dictionary = entry[_DATA_PAGE, I64], entry.get((_DICTIONARY_PAGE, I64), 0)
             start = dictionary if 0 < dictionary < start else start
             where = f"column {quote(name)} of row group {number}"
-            chunks.append(_Chunk(where, start, meta[_LENGTH, I64], meta[_VALUES, I64]))
+            chunks.append(_Chunk(where, start, entry[_LENGTH, I64], entry[_VALUES, I64]))
     return layout, chunks
 
 
 def _check_pages(path: Path, file: int, chunk: _Chunk) -> int:
-    """Return the bytes of a column's pages once they are decompressed."""
-    at, stop = chunk.start, chunk.start + chunk.length
+    """Return the number of bytes of a column's pages, decompressed."""
+    position, stop = chunk.start, chunk.start + chunk.length
     values = expanded = 0
-    while at < stop:
-        for length_limit in (_HEADER, _LONGEST_HEADER):
+    while position < stop:
+        for length_limit in (_HEADER_BYTES, _MAX_HEADER_BYTES):
             try:
-                header, length = read_struct(os.pread(file, min(length_limit, stop - at), at), 0)
+                header, length = read_struct(
+                    os.pread(file, min(length_limit, stop - position), position), 0
+                )
                 size: Any = header[_EXPANDED, I32]
                 compressed: Any = header[_COMPRESSED, I32]
                 break
@@ -145,15 +148,15 @@ def _check_pages(path: Path, file: int, chunk: _Chunk) -> int:
                 continue
             except (ValueError, KeyError):
                 raise parquet_error(
-                    path, f"no page header at byte {at}, {chunk.where}", "one"
+                    path, f"no page header at byte {position}, {chunk.where}", "one"
                 ) from None
         else:
-            raise parquet_error(path, f"no page header at byte {at}, {chunk.where}", "one")
-        if not 0 <= size <= LARGEST_PAGE:
+            raise parquet_error(path, f"no page header at byte {position}, {chunk.where}", "one")
+        if not 0 <= size <= MAX_PAGE_BYTES:
             found = f"a page of {size} bytes in {chunk.where}"
-            raise parquet_error(path, found, f"at most {LARGEST_PAGE} bytes a page")
-        at += length + compressed
-        if compressed < 0 or at > stop:
+            raise parquet_error(path, found, f"at most {MAX_PAGE_BYTES} bytes a page")
+        position += length + compressed
+        if compressed < 0 or position > stop:
             found = f"a page of {compressed} bytes, compressed, beyond the end of {chunk.where}"
             raise parquet_error(path, found, "pages within their column")
         for kind in (_DATA, _DICTIONARY, _DATA_V2):

@@ -24,7 +24,7 @@ def read_row_index(path: str | Path) -> pd.DataFrame:
     """Read the row index of the vector file `path`.
 
     For series and objects, `attrs["classes"]` are the names of the labels. Raises InputError for a
-    table that is missing or broken, or that has other numbers of rows than the file.
+    table that is missing or broken, or whose numbers of rows are not those of the file.
     """
     table, remedy = row_index_path(path), "make both again with dvc repro"
     try:

@@ -1,4 +1,4 @@
-"""The splits of a data set, and how objects are split."""
+"""The splits of a data set, and the splitting of objects."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,13 @@ import numpy as np
 
 # In the order of the rows of every table and file.
 SPLITS = ("train", "validation", "test")
-# Of a class, so that there is one for each split.
+# Minimum of objects of a class: one for each split.
 _MIN_OBJECTS = 3
 
 
 @dataclass(frozen=True)
 class Splitting:
-    """How objects are split: the arguments of `split_objects`."""
+    """Parameters of the splitting of objects: arguments of `split_objects`."""
 
     test_fraction: float
     min_test_objects: int

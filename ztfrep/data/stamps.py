@@ -1,20 +1,20 @@
-"""Stamps as a network takes them: cropped around the alert, masked, scaled."""
+"""Preparation of stamps for a network: cropping around the alert, masking and scaling."""
 
 import numpy as np
 
-# Height and width in pixels of the part of a stamp that a network takes.
+# Height and width in pixels of the crop of a stamp, the input of a network.
 CROP = 21
 # Channels of `crop_and_context`: those of the crop, of the context, and the observed fractions.
 CROP_CHANNELS, CONTEXT_CHANNELS, FRACTION_CHANNELS = slice(0, 3), slice(3, 6), slice(6, 8)
 SCALING_METHODS = ("none", "minmax", "asinh")
-# A larger magnitude is no count of photons: templates hold -3.4e38 where they have no data.
-LARGEST_PIXEL = 1e30
+# Pixels beyond this absolute value are no counts: templates hold -3.4e38 where they have no data.
+MAX_PIXEL = 1e30
 
 
 def is_usable(pixels: np.ndarray) -> np.ndarray:
-    """Return True for pixels that count photons: not NaN, infinite or beyond any count."""
+    """Return True for pixels that are counts: finite, and below MAX_PIXEL in absolute value."""
     # The comparison is False for NaN, so one test covers all three.
-    usable: np.ndarray = np.abs(pixels) < LARGEST_PIXEL
+    usable: np.ndarray = np.abs(pixels) < MAX_PIXEL
     return usable
 
 
@@ -38,8 +38,8 @@ def crop(stamps: np.ndarray, size: int = CROP) -> np.ndarray:
 def downsample_context(stamps: np.ndarray) -> np.ndarray:
     """Average stamps `(n, c, H, W)` by a whole factor around their centre: `(n, c, CROP, CROP)`.
 
-    A mean is that of the observed pixels. Stamps with a side of less than two crops have no wider
-    context: the result is NaN.
+    NaN is not observed: the mean is that of the other pixels. The result is NaN for stamps with a
+    side of less than two crops, which have no wider context.
     """
     factor = min(stamps.shape[-2:]) // CROP
     if factor < 2:
@@ -93,7 +93,8 @@ def scale(stamps: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
         masked = np.ma.masked_invalid(flat) if not observed.all() else flat
         median = _median(masked)
         mad = _median(np.abs(masked - median))
-        # Where most pixels are equal the MAD is 0; the largest deviation scales with the counts.
+        # If more than half of the pixels are equal, the MAD is 0. The largest deviation is used
+        # then: it scales with the counts too.
         largest = np.fmax.reduce(np.abs(flat - median), axis=2)[..., None]
         width = np.where(mad > 0, mad, np.where(largest > 0, largest, 1))
         scaled = np.arcsinh((flat - median) / width)

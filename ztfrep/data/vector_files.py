@@ -1,6 +1,6 @@
-"""Reading of vector files: six numpy arrays, vectors and labels of train, validation and test.
+"""A reader of vector files: six numpy arrays, vectors and labels of train, validation and test.
 
-The published encodings have this format, and so have ours; `vector_writer` writes them.
+The published encodings and ours have this format; `vector_writer` writes it.
 """
 
 import math
@@ -22,7 +22,7 @@ from ztfrep.errors import InputError, quote
 
 _READERS = {b"\x01\x00": npy.read_array_header_1_0, b"\x02\x00": npy.read_array_header_2_0}
 _MAX_HEADER_BYTES = 10_000
-# Rows that are checked for NaN at a time.
+# Rows that are checked for NaN in one step.
 _CHUNK_ROWS = 1 << 14
 
 
@@ -120,13 +120,13 @@ def _read_headers(
         headers[split] = vectors, labels
     if rest := size - file.tell():
         _refuse(path, f"{rest:,} bytes after the {labels.name}")
-    first, *others = (vectors for vectors, _ in headers.values())
-    for other in others:
-        if (other.shape[1:], other.dtype) != (first.shape[1:], first.dtype):
+    train, *others = (vectors for vectors, _ in headers.values())
+    for vectors in others:
+        if (vectors.shape[1:], vectors.dtype) != (train.shape[1:], train.dtype):
             _refuse(
                 path,
-                f"{other.name} of shape {other.shape} and {other.dtype}",
-                f"those of the {first.name}: {('n', *first.shape[1:])} and {first.dtype}",
+                f"{vectors.name} of shape {vectors.shape} and {vectors.dtype}",
+                f"those of the {train.name}: {('n', *train.shape[1:])} and {train.dtype}",
             )
     return headers
 
@@ -136,8 +136,8 @@ def _read_header(path: str | Path, file: BinaryIO, size: int, count: int) -> _Ar
     start, name = file.tell(), f"{SPLITS[count // 2]} {('vectors', 'labels')[count % 2]}"
     head = file.read(HEAD_BYTES)
     if not head.startswith(npy.MAGIC_PREFIX):
-        instead = describe(head) if head else "the end of the file"
-        _refuse(path, f"{count} arrays, then {instead} in place of the {name}")
+        content = describe(head) if head else "the end of the file"
+        _refuse(path, f"{count} arrays, then {content} in place of the {name}")
     version = head[6:8]
     reader = _READERS.get(version)
     length = int.from_bytes(head[8 : 10 if version[:1] == b"\x01" else 12], "little")

@@ -1,4 +1,4 @@
-"""Writing of vector files: six consecutive numpy arrays in one file, in the published order.
+"""A writer of vector files: six consecutive numpy arrays in one file, in the published order.
 
 Train vectors, train labels, validation vectors, validation labels, test vectors, test labels;
 `vector_files` reads them.
@@ -29,9 +29,9 @@ def open_vectors_for_writing(
     """Yield the arrays of a new vector file by split: labels as in `rows`, vectors of zeros.
 
     `rows` has a row per vector, in order, with its `split` and `label`; `shape` is that of one
-    vector. The arrays are memory maps, to be assigned to. The file appears when the block ends
+    vector. The arrays are memory maps: assign to them. The file appears when the block ends
     without an error, byte for byte what six calls of `numpy.save` would write. Raises InputError if
-    its disk has no room for it.
+    the disk has too little space.
     """
     labels = {split: rows["label"].to_numpy()[rows["split"] == split] for split in SPLITS}
     layout = [
@@ -49,8 +49,8 @@ def open_vectors_for_writing(
         ]
         pairs = zip(arrays[::2], arrays[1::2], strict=True)
         splits = {split: SplitVectors(*pair) for split, pair in zip(SPLITS, pairs, strict=True)}
-        for split, arrays_of_split in splits.items():
-            arrays_of_split.labels[:] = labels[split]
+        for split, split_arrays in splits.items():
+            split_arrays.labels[:] = labels[split]
         yield splits
         for array in arrays:
             if isinstance(array, np.memmap):
@@ -104,10 +104,10 @@ def _allocate(path: str | Path, file: BinaryIO, size: int) -> None:
                 expected=f"room for {size:,} bytes",
                 remedy="make room, then run it again",
             ) from error
-        # Not every system or file system can allocate; elsewhere quotas are errors too.
+        # Not every system or file system can allocate. Where they can, a quota is an error too.
         if code not in (None, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
             raise
-        # Written again, the same bytes are no holes.
+        # Writing the same bytes again allocates their blocks.
         for start in range(0, size, 1 << 20):
             file.seek(start)
             content = file.read(1 << 20)
@@ -116,7 +116,7 @@ def _allocate(path: str | Path, file: BinaryIO, size: int) -> None:
 
 
 def _map(path: Path, offset: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    # No bytes cannot be mapped.
+    # An empty range of a file cannot be mapped.
     if 0 in shape:
         return np.empty(shape, dtype)
     return np.memmap(path, dtype, "r+", offset, shape)

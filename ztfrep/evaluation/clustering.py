@@ -1,4 +1,4 @@
-"""Clustering: how far clusters of vectors are the classes."""
+"""Clustering: the agreement of clusters of vectors with the classes."""
 
 import numpy as np
 from sklearn.cluster import HDBSCAN, KMeans

@@ -62,9 +62,9 @@ def test_accuracy_is_the_fraction_of_the_labelled_rows_whose_class_is_predicted(
 
 
 def test_terms_of_nothing_are_0():
-    nothing = torch.zeros(2, 3, dtype=torch.bool)
-    values = torch.randn(2, 3)
-    unlabelled = torch.tensor([-1, -1])
+    nothing = torch.zeros(4, 3, dtype=torch.bool)
+    values = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    unlabelled = torch.full((4,), -1)
     for value, count in (
         losses.reconstruction_loss(values, values + 1, nothing),
         losses.regression_loss(values, values + 1, nothing),

@@ -84,6 +84,13 @@ def test_the_scaling_of_a_network_without_metadata_masks_all_of_it():
     assert not scaled.any()
 
 
+def test_metadata_without_a_unit_is_masked_by_every_scaling():
+    for scaling in (FeatureScaling.none(), FeatureScaling.fit(metadata(), PHYSICAL)):
+        scaled, mask = scaling.transform(metadata(), "none")
+        assert not mask.any()
+        assert not scaled.any()
+
+
 def test_the_metadata_that_is_scaled_stays_as_it_was():
     values = metadata(distpsnr1=-999.0)
     before = values.copy()

@@ -48,6 +48,14 @@ def test_the_first_layers_pad_as_same_does():
     torch.testing.assert_close(network.encoder[:2](pixels), same(pixels))
 
 
+def test_logits_are_those_before_the_softmax_of_the_classifier():
+    network = alert_network("published").eval()
+    vectors = network.encode(random_alerts())
+    probabilities = network.classifier(vectors)
+    torch.testing.assert_close(network.classify(vectors).softmax(dim=1), probabilities)
+    assert not torch.allclose(network.classify(vectors), probabilities)
+
+
 def loss_of(output, alerts, labels, **changes):
     """Return the loss of a network that computes this output."""
     network = alert_network("published", **changes)

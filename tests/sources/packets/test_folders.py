@@ -148,3 +148,5 @@ def test_behind_links_returns_the_files_in_linked_folders(tmp_path):
     for start in (tmp_path / "folder", tmp_path / "start"):
         linked = behind_links(start, find_files(start).packets)
         assert linked == [start / "more" / "2.avro"]
+    file = tmp_path / "folder" / "1.avro"
+    assert behind_links(file, find_files(file).packets) == []

@@ -56,7 +56,12 @@ def find_files(path: Path) -> Files:
 
 
 def behind_links(path: Path, files: list[Path]) -> list[Path]:
-    """Return the files of the folder `path` that are in other folders, which it links to."""
+    """Return the files of the folder `path` that are in other folders, which it links to.
+
+    None for the path of a file: it is its own dependency, through a link too.
+    """
+    if not path.is_dir():
+        return []
     root = path.resolve()
     return [file for file in files if not file.parent.resolve().is_relative_to(root)]
 

@@ -119,8 +119,8 @@ def _write_stamp_split(
     later_keys: np.ndarray,
     series_digests: np.ndarray,
 ) -> dict[str, int]:
-    first, copies, group = duplicates.first_of_each(keys)
-    contradictory = duplicates.contradictory(split.labels, group, len(first))
+    first, copies, group = duplicates.group_equal(keys)
+    contradictory = duplicates.is_contradictory(split.labels, group, len(first))
     in_later_split = np.isin(keys[first], later_keys) & ~contradictory
     count = {
         "read": len(keys),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ztfrep.data.alert_schema import CLASSES, LARGEST_STAMP, SERIES_CLASSES
+from ztfrep.data.alert_schema import CLASSES, MAX_STAMP_SIDE, SERIES_CLASSES
 from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.data.splits import SPLITS
 from ztfrep.data.stamps import CROP
@@ -79,12 +79,12 @@ class _Content:
         is_valid = value.ndim == len(shape) and all(
             length == side
             if isinstance(side, int)
-            else (CROP <= length <= LARGEST_STAMP if side in "HW" else length >= 1)
+            else (CROP <= length <= MAX_STAMP_SIDE if side in "HW" else length >= 1)
             for length, side in zip(value.shape, shape, strict=True)
         )
         if not is_valid:
             limits = (
-                f", H and W at least {CROP}, at most {LARGEST_STAMP}, no empty side"
+                f", H and W at least {CROP}, at most {MAX_STAMP_SIDE}, no empty side"
                 if "H" in shape
                 else ", not empty"
             )
