@@ -102,40 +102,40 @@ def test_published_weights_get_the_scaling_of_the_train_split(tmp_path, table):
         torch.testing.assert_close(network.get_parameter(name), parameter, atol=1e-6, rtol=0)
 
 
-class Spy(torch.nn.Module):
-    """A network that notes what its loss is computed of."""
+class Recorder(torch.nn.Module):
+    """A network that records what its loss is computed of."""
 
     def __init__(self, config):
         super().__init__()
         self.config = config
-        self.seen = None
+        self.received = None
 
     def loss(self, alerts, original, labels):
-        self.seen = alerts, original, labels
+        self.received = alerts, original, labels
         return {}
 
 
 def test_alerts_are_augmented_in_training_alone_and_the_original_stays():
-    spy = Spy(alert_config("invariant", noise=1.0, drop_features=0.9))
+    recorder = Recorder(alert_config("invariant", noise=1.0, drop_features=0.9))
     labels = torch.arange(20) % 5
-    loss_of_rows(spy.train(), (*random_alerts(20), labels))
-    alerts, original, seen_labels = spy.seen
+    loss_of_rows(recorder.train(), (*random_alerts(20), labels))
+    alerts, original, received_labels = recorder.received
     assert not torch.equal(alerts.crop_and_context, original.crop_and_context)
     assert not torch.equal(alerts.feature_mask, original.feature_mask)
     for part, expected in zip(original, random_alerts(20), strict=True):
         assert torch.equal(part, expected)
-    assert torch.equal(seen_labels, labels)
-    loss_of_rows(spy.eval(), (*random_alerts(20), labels))
-    alerts, original, _ = spy.seen
+    assert torch.equal(received_labels, labels)
+    loss_of_rows(recorder.eval(), (*random_alerts(20), labels))
+    alerts, original, _ = recorder.received
     for part, expected in zip(alerts, original, strict=True):
         assert torch.equal(part, expected)
 
 
 def test_a_network_without_augmentation_is_trained_on_the_alerts_as_they_are():
-    spy = Spy(alert_config("published"))
+    recorder = Recorder(alert_config("published"))
     state = torch.get_rng_state()
-    loss_of_rows(spy.train(), (*random_alerts(20), torch.arange(20) % 5))
-    alerts, original, _ = spy.seen
+    loss_of_rows(recorder.train(), (*random_alerts(20), torch.arange(20) % 5))
+    alerts, original, _ = recorder.received
     assert alerts is original
     # Nor is a random number drawn, as none was in the published training.
     assert torch.equal(torch.get_rng_state(), state)
