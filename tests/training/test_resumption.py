@@ -1,4 +1,4 @@
-"""A broken checkpoint is renamed with a warning, and the result is that of a new run."""
+"""A broken checkpoint is renamed with a warning, and training starts again from the beginning."""
 
 import copy
 import io
@@ -70,20 +70,21 @@ def interrupted(checkpoint, recipe=RECIPE, after=2):
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory, deterministic):
-    """Bytes and content of a checkpoint after two of four epochs, and the result without one."""
+    """Return bytes and content of a checkpoint after epoch 2 of 4, and the uninterrupted result."""
     path = tmp_path_factory.mktemp("good") / "fit.pt"
     state = interrupted(path)
     return path.read_bytes(), state, run()
 
 
-def saved(state):
+def torch_bytes(state):
+    """Return the bytes that torch.save writes."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
 
 
-def bomb():
-    """A small zip that unpacks to more than any checkpoint of this network has."""
+def zip_bomb():
+    """Return a small zip archive that unpacks to more bytes than a checkpoint may have."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for number in range(2):
@@ -106,14 +107,16 @@ BYTES = {
     "a page": lambda b: b"<!DOCTYPE html>",
     "another pickle": lambda b: pickle.dumps({"model": 1}),
     "a harmful pickle": lambda b: pickle.dumps(Harmful()),
-    "a harmful checkpoint": lambda b: saved({"model": Harmful()}),
-    "a list": lambda b: saved([1, 2]),
-    "a tensor": lambda b: saved(torch.zeros(3)),
-    "a bomb": lambda b: bomb(),
+    "a harmful checkpoint": lambda b: torch_bytes({"model": Harmful()}),
+    "a list": lambda b: torch_bytes([1, 2]),
+    "a tensor": lambda b: torch_bytes(torch.zeros(3)),
+    "a bomb": lambda b: zip_bomb(),
 }
 
 
 def change(*path, value):
+    """Return a function that sets the value at a path of keys, or applies `value` to it."""
+
     def apply(state):
         *inner, last = path
         for key in inner:
@@ -124,6 +127,8 @@ def change(*path, value):
 
 
 def remove(*path):
+    """Return a function that removes the last key of a path of keys."""
+
     def apply(state):
         *inner, last = path
         for key in inner:
@@ -189,7 +194,7 @@ def check_renamed(tmp_path, monkeypatch, caplog, content, expected):
 
 
 @pytest.mark.parametrize("damage", BYTES)
-def test_broken_bytes_are_renamed_with_a_warning_and_training_starts_anew(
+def test_a_broken_file_is_renamed_with_a_warning_and_training_starts_again(
     tmp_path, monkeypatch, caplog, good, damage
 ):
     content, _, expected = good
@@ -203,7 +208,7 @@ def test_the_checkpoint_of_another_training_is_renamed_with_a_warning(
     _, state, expected = good
     state = copy.deepcopy(state)
     CONTENTS[damage](state)
-    check_renamed(tmp_path, monkeypatch, caplog, saved(state), expected)
+    check_renamed(tmp_path, monkeypatch, caplog, torch_bytes(state), expected)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -213,8 +218,9 @@ def test_a_whole_checkpoint_is_resumed_without_a_warning(tmp_path, caplog, optim
     checkpoint = tmp_path / "fit.pt"
     interrupted(checkpoint, recipe, after)
     model = network()
-    fresh = OPTIMIZERS[optimizer](model.parameters(), lr=0.05)
-    assert len(load_progress(checkpoint, model, fresh, EPOCHS).history) == after + 1
+    new_optimizer = OPTIMIZERS[optimizer](model.parameters(), lr=0.05)
+    progress = load_progress(checkpoint, model, new_optimizer, EPOCHS)
+    assert len(progress.history) == after + 1
     weights, progress = run(recipe, checkpoint=checkpoint)
     expected, uninterrupted = run(recipe)
     assert all(torch.equal(weights[name], value) for name, value in expected.items())
@@ -222,8 +228,8 @@ def test_a_whole_checkpoint_is_resumed_without_a_warning(tmp_path, caplog, optim
     assert not caplog.messages
 
 
-def test_a_run_that_was_killed_after_its_last_epoch_trains_no_further(tmp_path):
-    # A rate that spoils the weights: the best is epoch 0 or 1, and patience ends the run.
+def test_a_run_that_was_killed_after_its_last_epoch_does_not_train_again(tmp_path):
+    # This rate makes the loss rise: the best epoch is 0 or 1, and patience ends the run.
     recipe = RECIPE.model_copy(update={"learning_rate": 30.0, "patience": 2})
     checkpoint = tmp_path / "fit.pt"
     _, uninterrupted = run(recipe, epochs=50, checkpoint=checkpoint)

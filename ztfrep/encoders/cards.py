@@ -1,6 +1,6 @@
-"""The card of a trained network: what `model.json` says, typed, with a bound for every number.
+"""The card of a trained network: the content of `model.json`, with a bound for every number.
 
-A card holds all that is needed to build the network and to prepare its input.
+A card has all that is needed to build the network and to preprocess its input.
 """
 
 import json
@@ -24,7 +24,7 @@ from ztfrep.models.object.base import ObjectConfig, ObjectNetwork
 
 FORMAT: Literal["ztfrep-model-3"] = "ztfrep-model-3"
 
-# A longer history would not fit in a card's file.
+# The file of a card has a maximum size, and with it the history.
 _MAX_EPOCHS = 10_000
 
 _Text = Annotated[str, Field(min_length=1, max_length=100)]
@@ -34,10 +34,24 @@ _Epochs = Annotated[int, Field(ge=0, le=_MAX_EPOCHS)]
 
 
 class ModelCard(Table):
-    """What every card says: architecture, its parameters, classes, history, versions.
+    """The fields of every card.
 
-    `history` has a record per epoch, the untrained network's first; `best` is that of `best_epoch`.
-    `start_weights` is the file that training started from, or "data/none".
+    Attributes
+    ----------
+    network : str
+        `autoencoder` or `recurrent`.
+    architecture : str
+        A name in `ARCHITECTURES`.
+    config : Table
+        The parameters of the network and of its training.
+    start_weights : str
+        The file of weights that training started from, or `data/none`.
+    best_epoch, epochs : int
+        The epoch of the saved weights, and the number of epochs trained.
+    best : dict
+        The record of `best_epoch` in `history`, without its `epoch`.
+    history : list of dict
+        A record of metrics per epoch. The first, of epoch 0, is that of the start weights.
     """
 
     ARCHITECTURES: ClassVar[Mapping[str, str]]
@@ -62,24 +76,24 @@ class ModelCard(Table):
 
     @classmethod
     def for_architecture(cls, name: str) -> type[Self]:
-        """Return the type of the cards of an architecture: `config` is of its own type."""
+        """Return the class of cards whose `config` is of the architecture's own class."""
         raise NotImplementedError
 
     @model_validator(mode="after")
-    def _history_is_that_of_the_epochs(self) -> Self:
+    def _check_history(self) -> Self:
         if len(self.history) != self.epochs + 1:
-            raise _differ("history", f"{len(self.history)} records", f"{self.epochs + 1}")
+            raise _mismatch("history", f"{len(self.history)} records", f"{self.epochs + 1}")
         for epoch, record in enumerate(self.history):
             if record.get("epoch") != epoch or "validation_loss" not in record:
                 expected = f"the number {epoch} and a validation_loss"
-                raise _differ(f"history.{epoch}", "a record of another kind", expected)
+                raise _mismatch(f"history.{epoch}", "a record of another kind", expected)
         losses = [record["validation_loss"] for record in self.history]
         if self.best_epoch != losses.index(min(losses)):
             expected = f"{losses.index(min(losses))}, the first of the lowest validation loss"
-            raise _differ("best_epoch", str(self.best_epoch), expected)
-        best = {n: v for n, v in self.history[self.best_epoch].items() if n != "epoch"}
-        if self.best != best:
-            raise _differ("best", "another record", f"that of epoch {self.best_epoch}")
+            raise _mismatch("best_epoch", str(self.best_epoch), expected)
+        record = self.history[self.best_epoch]
+        if self.best != {name: value for name, value in record.items() if name != "epoch"}:
+            raise _mismatch("best", "another record", f"that of epoch {self.best_epoch}")
         return self
 
 
@@ -95,8 +109,8 @@ class AlertCard(ModelCard):
 
     @classmethod
     def for_architecture(cls, name: str) -> type[Self]:
-        """Return the type of the cards of an architecture: `config` is of its own type."""
-        return _typed(cls, name, get_alert_network(name).Config)
+        """Return the class of cards whose `config` is of the architecture's own class."""
+        return _specialise(cls, name, get_alert_network(name).Config)
 
     def build(self) -> AlertNetwork:
         """Return the network, untrained."""
@@ -108,31 +122,34 @@ class AlertCard(ModelCard):
 
     @field_validator("crop")
     @classmethod
-    def _is_the_crop(cls, crop: int) -> int:
-        return _equal(crop, CROP)
+    def _check_crop(cls, crop: int) -> int:
+        return _require_equal(crop, CROP)
 
     @field_validator("channels")
     @classmethod
-    def _are_the_channels(cls, channels: list[str]) -> list[str]:
-        return _equal(channels, list(CHANNELS))
+    def _check_channels(cls, channels: list[str]) -> list[str]:
+        return _require_equal(channels, list(CHANNELS))
 
     @field_validator("classes")
     @classmethod
-    def _are_the_classes(cls, classes: list[str]) -> list[str]:
-        return _equal(classes, list(CLASSES))
+    def _check_classes(cls, classes: list[str]) -> list[str]:
+        return _require_equal(classes, list(CLASSES))
 
     @model_validator(mode="after")
-    def _excludes_the_features_of_its_config(self) -> Self:
+    def _check_excluded_features(self) -> Self:
         excluded, expected = self.features.excluded, self.config.masked_features
-        # A network that started from another's weights has the scale of that one.
+        # A network that started from another's weights has the feature scaling of that network.
         if self.start_weights == NO_FILE and excluded != expected:
-            found = shown(excluded)
-            raise _differ("features.excluded", found, f"{shown(expected)}, as config has it")
+            raise _mismatch(
+                "features.excluded",
+                format_value(excluded),
+                f"{format_value(expected)}, as in config",
+            )
         return self
 
 
 class ObjectCard(ModelCard):
-    """The card of a recurrent network of objects, which reads vectors of `input_dim` numbers."""
+    """The card of a recurrent network of objects; its input is vectors of length `input_dim`."""
 
     ARCHITECTURES = OBJECT_ARCHITECTURES
     network: Literal["recurrent"] = "recurrent"
@@ -141,8 +158,8 @@ class ObjectCard(ModelCard):
 
     @classmethod
     def for_architecture(cls, name: str) -> type[Self]:
-        """Return the type of the cards of an architecture: `config` is of its own type."""
-        return _typed(cls, name, get_object_network(name).Config)
+        """Return the class of cards whose `config` is of the architecture's own class."""
+        return _specialise(cls, name, get_object_network(name).Config)
 
     def build(self) -> ObjectNetwork:
         """Return the network, untrained."""
@@ -157,28 +174,29 @@ Card = TypeVar("Card", AlertCard, ObjectCard)
 
 
 @cache
-def _typed(kind: Any, architecture: str, config: type[Table]) -> Any:
+def _specialise(card_class: Any, architecture: str, config: type[Table]) -> Any:
+    """Return a subclass of a card's class for one architecture and the class of its `config`."""
     return create_model(
-        kind.__name__,
-        __base__=kind,
+        card_class.__name__,
+        __base__=card_class,
         architecture=(Literal[architecture], ...),  # type: ignore[arg-type]
         config=(config, ...),
     )
 
 
-def _equal(found: Any, expected: Any) -> Any:
-    if found != expected:
+def _require_equal(value: Any, expected: Any) -> Any:
+    if value != expected:
         text = expected if isinstance(expected, int) else ", ".join(expected)
         raise ValueError(f"; expected {text}")
-    return found
+    return value
 
 
-def _differ(key: str, found: str, expected: str) -> ValueError:
+def _mismatch(key: str, found: str, expected: str) -> ValueError:
     return ValueError(f"{key}; found {found}; expected {expected}")
 
 
-def shown(value: Any) -> str:
-    """Return a JSON value for a message, cut."""
+def format_value(value: Any) -> str:
+    """Return a short description of a JSON value for an error message."""
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Trained networks on disk: safetensors and a readable card; reading them runs nothing.
+"""Model folders: the weights of a trained network as safetensors, and its card as JSON.
 
-The weights carry a checksum of the card and one of themselves: two files of different runs, or one
-that was changed by hand, are refused.
+Reading a folder runs no code from it. The file of weights has checksums of the card and of the
+tensors, so that two files of different runs, or a file that was edited, are refused.
 """
 
 import hashlib
@@ -15,7 +15,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ztfrep.data.files import replacing, write_json
-from ztfrep.encoders.card_files import AGAIN, MISSING, read_content, validate
+from ztfrep.encoders.card_files import (
+    REMEDY_CHANGED,
+    REMEDY_MISSING,
+    read_card_content,
+    validate_card,
+)
 from ztfrep.encoders.cards import AlertCard, Card, ModelCard, ObjectCard
 from ztfrep.encoders.state_dicts import file_size, read_metadata, read_state, tensor_specs
 from ztfrep.errors import InputError
@@ -24,12 +29,12 @@ from ztfrep.models.object.base import ObjectNetwork
 
 WEIGHTS = "weights.safetensors"
 CARD = "model.json"
-# One entry for both checksums: safetensors writes several in an order that differs from run to run.
+# One entry for both checksums: safetensors writes several entries in an order that varies.
 _CHECKSUMS = "sha256 of card and tensors"
 
 
 def save_model(directory: str | Path, model: nn.Module, card: ModelCard) -> None:
-    """Write a network's weights and its card."""
+    """Write a network's weights and its card into a folder."""
     directory = Path(directory)
     state = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     content = card.model_dump()
@@ -40,13 +45,16 @@ def save_model(directory: str | Path, model: nn.Module, card: ModelCard) -> None
 
 
 def load_alert_network(directory: str | Path) -> tuple[AlertNetwork, AlertCard]:
-    """Load an autoencoder of alerts and its card; raises InputError as `load_model` does."""
+    """Load an autoencoder of alerts and its card.
+
+    Raises InputError if a file is missing or broken, or if card and weights are of different runs.
+    """
     card = read_card(directory, AlertCard)
     return _load(directory, card), card
 
 
 def load_object_network(directory: str | Path) -> tuple[ObjectNetwork, ObjectCard]:
-    """Load a recurrent network of objects and its card; raises InputError as `load_model` does."""
+    """Load a recurrent network of objects and its card; raises InputError as for alerts."""
     card = read_card(directory, ObjectCard)
     return _load(directory, card), card
 
@@ -54,70 +62,69 @@ def load_object_network(directory: str | Path) -> tuple[ObjectNetwork, ObjectCar
 def _load(directory: str | Path, card: Any) -> Any:
     """Build the network of a card, and load its weights.
 
-    Raises InputError if a file is missing, broken, or not what the other one was written with.
-    Nothing is allocated before the names, shapes and dtypes of the weights are those of the card.
+    Memory is allocated only after names, shapes and dtypes of the weights are checked.
     """
     path = Path(directory) / WEIGHTS
     with torch.device("meta"):
-        shapes = card.build()
-    state = read_state(path, tensor_specs(shapes.state_dict()), type(shapes).__name__)
+        unallocated = card.build()
+    state = read_state(path, tensor_specs(unallocated.state_dict()), type(unallocated).__name__)
     if _checksums(path)[1] != _sha256_of_tensors(state):
         raise InputError(
             path,
             found="weights that were changed after they were written",
-            expected="those of its checksum",
-            remedy=AGAIN,
+            expected="tensors that match their checksum",
+            remedy=REMEDY_CHANGED,
         )
     model = card.build()
     model.load_state_dict(state, strict=True)
     return model.eval()
 
 
-def read_card(directory: str | Path, kind: type[Card]) -> Card:
+def read_card(directory: str | Path, card_class: type[Card]) -> Card:
     """Read the card of a saved network, an `AlertCard` or an `ObjectCard`.
 
-    Raises InputError, by the name of the key, for a value that is not of its type or range, or that
-    was changed after the weights were written.
+    Raises InputError if a file is missing or broken, if a value has another type or is out of
+    range, or if the card was changed after the weights were written.
     """
     path = Path(directory) / CARD
-    file_size(path, expected="a model", remedy=MISSING)
-    content = read_content(path)
-    card = validate(path, content, kind)
+    file_size(path, expected="a model", remedy=REMEDY_MISSING)
+    content = read_card_content(path)
+    card = validate_card(path, content, card_class)
     if _checksums(Path(directory) / WEIGHTS)[0] != _sha256_of_card(content):
         raise InputError(
             path,
             found="a card that was changed, or of another model",
-            expected=f"the one that was written with {WEIGHTS}",
-            remedy=AGAIN,
+            expected=f"the card that was written with {WEIGHTS}",
+            remedy=REMEDY_CHANGED,
         )
     return card
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Load a file of weights into a network, every parameter by name, shape and dtype.
+    """Load a file of weights into a network, by name, shape and dtype of each tensor.
 
-    Reads `.safetensors`, and the state dicts that `torch.save` writes, without running what they
-    hold. Raises InputError for another network's file, naming the first parameter that differs, and
-    for weights that are not finite.
+    Reads `.safetensors` files and state dicts of `torch.save` without running code from them.
+    Raises InputError for a file that is missing or broken, for the first tensor that differs from
+    the network's, and for weights that are not finite.
     """
     state = read_state(Path(path), tensor_specs(model.state_dict()), type(model).__name__)
     model.load_state_dict(state, strict=True)
 
 
 def is_model_file(path: Path) -> bool:
-    """Return whether a file of weights stands in a model folder of ours, with its card."""
+    """Return True if a path is the file of weights of a model folder, with a card beside it."""
     return path.name == WEIGHTS and (path.parent / CARD).is_file()
 
 
 def _checksums(path: Path) -> tuple[str, str]:
-    """Return the checksums of card and tensors that a file of weights carries."""
+    """Return the checksums of card and tensors in the metadata of a file of weights."""
     card, _, tensors = read_metadata(path).get(_CHECKSUMS, "").partition(" ")
     if not tensors:
         raise InputError(
             path,
             found="no checksum of the card",
             expected=f"weights that were written with a {CARD}",
-            remedy=AGAIN,
+            remedy=REMEDY_CHANGED,
         )
     return card, tensors
 

@@ -1,4 +1,4 @@
-"""Files of weights: read only if they are a network's own, by name, shape and dtype."""
+"""State dicts in files: read if names, shapes and dtypes of the tensors are those expected."""
 
 import io
 import math
@@ -18,15 +18,16 @@ from ztfrep.errors import InputError, quote
 
 SAFETENSORS = ".safetensors"
 _EXPECTED = "a state dict of tensors"
-_REMEDY = "give a file written by torch.save(model.state_dict(), ...) or a .safetensors file"
+_REMEDY = "use a file written by torch.save(model.state_dict(), ...) or a .safetensors file"
+_REMEDY_OTHER_NETWORK = "use weights of this architecture, or set the sizes that they have"
 # A network of 1,000 tensors has a header of some 100 kB.
-_MAX_HEADER = 1 << 22
+_MAX_HEADER_BYTES = 1 << 22
 # Beside the numbers, a file of torch.save has a pickle, and some 200 bytes for each of its records.
 _MAX_OVERHEAD_BYTES = 1 << 22
-
+# Number of axes above which a message has no shape.
 _MAX_AXES = 8
 
-# The names that safetensors has for torch's dtypes; others are shown as they are.
+# Names of torch's dtypes by those of safetensors.
 _DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -42,17 +43,17 @@ _DTYPES = {
 
 
 def tensor_specs(state: Mapping[str, Tensor]) -> dict[str, TensorSpec]:
-    """Return dtype and shape of every tensor of a state dict; on torch's meta device it is free."""
+    """Return the specs of the tensors of a state dict, which may be on torch's meta device."""
     return {name: tensor_spec(value.dtype, value.shape) for name, value in state.items()}
 
 
 def read_state(path: Path, expected: Mapping[str, TensorSpec], network: str) -> dict[str, Tensor]:
-    """Read the tensors of a `.safetensors` file or of one that `torch.save` wrote.
+    """Read a state dict from a `.safetensors` file or a file of `torch.save`.
 
-    `expected` are the tensors of a network whose class is named `network`. Nothing that the file
-    holds is run, and nothing is allocated for a file of other tensors. Raises InputError for a file
-    that is missing, broken or another network's, and for numbers that are not finite, by the name
-    of the first tensor that is at fault.
+    `expected` has the specs of the tensors by name, and `network` is the class name of their
+    network, for messages. No code of the file is run, and no tensor is allocated before all specs
+    are checked. Raises InputError for a file that is missing or broken, and for the first tensor
+    that is not as expected or not finite.
     """
     size = file_size(path)
     if path.suffix == SAFETENSORS:
@@ -66,38 +67,38 @@ def read_state(path: Path, expected: Mapping[str, TensorSpec], network: str) -> 
                 path,
                 found=f"{name} with {int((~finite).sum()):,} numbers that are not finite ({first})",
                 expected="finite weights",
-                remedy="give the weights of a training that did not diverge",
+                remedy="use the weights of a training that did not diverge",
             )
     return state
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Read the texts in the header of a `.safetensors` file; raises InputError as `read_state`."""
+    """Read the metadata in the header of a `.safetensors` file; raises InputError if broken."""
     _check_header(path)
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}
-    except Exception as error:  # The library raises several kinds.
+    except Exception as error:  # safetensors raises exceptions of several classes.
         raise _broken(path, error) from error
 
 
 def file_size(path: Path, expected: str = _EXPECTED, remedy: str = _REMEDY) -> int:
     """Return the size of a regular file in bytes.
 
-    Raises InputError for anything else: to open a pipe waits for ever, a device has no end.
+    Raises InputError for anything else: opening a pipe may block, and a device may have no end.
     """
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError as error:
         raise InputError(path, found="no such file", expected=expected, remedy=remedy) from error
     except OSError as error:
-        # A folder without permission, or links in a circle.
-        text = error.strerror or str(error)
-        raise InputError(path, found=text, expected=expected, remedy=remedy) from error
-    if not stat.S_ISREG(found.st_mode):
-        what = "a folder" if stat.S_ISDIR(found.st_mode) else "a device or a pipe"
-        raise InputError(path, found=what, expected="a file", remedy=remedy)
-    return found.st_size
+        # A folder without permission, or a cycle of symbolic links.
+        reason = error.strerror or str(error)
+        raise InputError(path, found=reason, expected=expected, remedy=remedy) from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
+        raise InputError(path, found=kind, expected="a file", remedy=remedy)
+    return status.st_size
 
 
 def _read_safetensors(
@@ -107,33 +108,33 @@ def _read_safetensors(
     try:
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            found = {
+            specs = {
                 name: TensorSpec(
                     _DTYPES.get(part.get_dtype(), str(part.get_dtype())), tuple(part.get_shape())
                 )
                 for name, part in slices.items()
             }
-            _check_tensors(path, found, expected, network)
+            _check_specs(path, specs, expected, network)
             return {name: file.get_tensor(name) for name in expected}
     except InputError:
         raise
-    except Exception as error:  # The library raises several kinds.
+    except Exception as error:  # safetensors raises exceptions of several classes.
         raise _broken(path, error) from error
 
 
 def _check_header(path: Path) -> None:
-    """Refuse what is no safetensors file, or has a header that would take long to parse."""
+    """Raise InputError for a file of another format, or with a header that is long to parse."""
     file_size(path)
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    announced = int.from_bytes(head[:8], "little")
+    header_bytes = int.from_bytes(head[:8], "little")
     if len(head) < 8 or head[8:9] != b"{":
         raise InputError(path, found=describe(head), expected=_EXPECTED, remedy=_REMEDY)
-    if announced > _MAX_HEADER:
+    if header_bytes > _MAX_HEADER_BYTES:
         raise InputError(
             path,
-            found=f"a header of {announced:,} bytes",
-            expected=f"at most {_MAX_HEADER:,}",
+            found=f"a header of {header_bytes:,} bytes",
+            expected=f"at most {_MAX_HEADER_BYTES:,}",
             remedy=_REMEDY,
         )
 
@@ -150,23 +151,23 @@ def _broken(path: Path, error: Exception) -> InputError:
 def _read_torch(
     path: Path, size: int, expected: Mapping[str, TensorSpec], network: str
 ) -> dict[str, Tensor]:
-    numbers = sum(
-        getattr(torch, claim.dtype).itemsize * math.prod(claim.shape) for claim in expected.values()
+    weight_bytes = sum(
+        getattr(torch, spec.dtype).itemsize * math.prod(spec.shape) for spec in expected.values()
     )
-    # Weights in float64 are twice as large, and are refused by their dtype.
-    most = 2 * numbers + _MAX_OVERHEAD_BYTES
-    if size > most:
+    # Twice the size admits weights in float64, for which the error about the dtype is clearer.
+    maximum = 2 * weight_bytes + _MAX_OVERHEAD_BYTES
+    if size > maximum:
         raise InputError(
             path,
             found=f"{size:,} bytes",
-            expected=f"at most {most:,}: the weights of {network} take {numbers:,}",
-            remedy="give weights of this architecture, or set the sizes that they have",
+            expected=f"at most {maximum:,}: the weights of {network} take {weight_bytes:,}",
+            remedy=_REMEDY_OTHER_NETWORK,
         )
     try:
         content = path.read_bytes()
     except OSError as error:
-        found = error.strerror or str(error)
-        raise InputError(path, found=found, expected=_EXPECTED, remedy=_REMEDY) from error
+        reason = error.strerror or str(error)
+        raise InputError(path, found=reason, expected=_EXPECTED, remedy=_REMEDY) from error
     if not content.startswith(b"PK\x03\x04"):
         raise InputError(
             path,
@@ -178,50 +179,54 @@ def _read_torch(
         specs = read_tensor_specs(content, len(expected))
     except UnsafeFileError as error:
         raise InputError(path, found=str(error), expected=_EXPECTED, remedy=_REMEDY) from error
-    _check_tensors(path, specs, expected, network)
+    _check_specs(path, specs, expected, network)
     try:
         with warnings.catch_warnings(action="ignore"):
             state: dict[str, Tensor] = torch.load(
-                _rewritten(content), map_location="cpu", weights_only=True
+                _rewrite_archive(content), map_location="cpu", weights_only=True
             )
-    except Exception as error:  # torch's own text is a page about switching the protection off.
-        text = f"a file that cannot be read safely ({type(error).__name__})"
-        raise InputError(path, found=text, expected=_EXPECTED, remedy=_REMEDY) from error
+    except Exception as error:  # The message of torch explains how to disable the protection.
+        reason = f"a file that cannot be read safely ({type(error).__name__})"
+        raise InputError(path, found=reason, expected=_EXPECTED, remedy=_REMEDY) from error
     return {name: state[name].detach() for name in expected}
 
 
-def _rewritten(content: bytes) -> io.BytesIO:
-    """Return the archive as Python's module reads it, so that torch reads no other one in it."""
-    written = io.BytesIO()
+def _rewrite_archive(content: bytes) -> io.BytesIO:
+    """Return a new archive of the entries that `zipfile` reads.
+
+    torch has its own reader, which could read other entries from the same bytes.
+    """
+    rewritten = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(content)) as source,
-        zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as target,
+        zipfile.ZipFile(rewritten, "w", zipfile.ZIP_STORED) as target,
     ):
         for entry in source.infolist():
             target.writestr(entry.filename, source.read(entry))
-    written.seek(0)
-    return written
+    rewritten.seek(0)
+    return rewritten
 
 
-def _check_tensors(
-    path: Path, found: Mapping[str, TensorSpec], expected: Mapping[str, TensorSpec], network: str
+def _check_specs(
+    path: Path, specs: Mapping[str, TensorSpec], expected: Mapping[str, TensorSpec], network: str
 ) -> None:
-    if found == expected:
+    """Raise InputError for the first tensor whose spec is not the expected one."""
+    if specs == expected:
         return
-    name = next(n for n in [*expected, *found] if found.get(n) != expected.get(n))
-    one, other = found.get(name), expected.get(name)
-    shown = quote(name, 80).strip("'")
+    name = next(n for n in [*expected, *specs] if specs.get(n) != expected.get(n))
+    actual_spec, expected_spec = specs.get(name), expected.get(name)
+    label = quote(name, 80).strip("'")
     raise InputError(
         path,
-        found=f"{shown} {_shown(one, other)}",
-        expected=f"{shown} {_shown(other, one)} ({network})",
-        remedy="give weights of this architecture, or set the sizes that they have",
+        found=f"{label} {_format_spec(actual_spec, expected_spec)}",
+        expected=f"{label} {_format_spec(expected_spec, actual_spec)} ({network})",
+        remedy=_REMEDY_OTHER_NETWORK,
     )
 
 
-def _shown(claim: TensorSpec | None, other: TensorSpec | None) -> str:
-    """Return a shape, and the dtype if it is what differs."""
-    if claim is None:
+def _format_spec(spec: TensorSpec | None, compared: TensorSpec | None) -> str:
+    """Return the shape of a spec, and its dtype if that of `compared` is another."""
+    if spec is None:
         return "absent"
-    shape = str(claim.shape) if len(claim.shape) <= _MAX_AXES else f"of {len(claim.shape)} axes"
-    return shape if other is None or claim.dtype == other.dtype else f"{shape} {claim.dtype}"
+    shape = str(spec.shape) if len(spec.shape) <= _MAX_AXES else f"of {len(spec.shape)} axes"
+    return shape if compared is None or spec.dtype == compared.dtype else f"{shape} {spec.dtype}"

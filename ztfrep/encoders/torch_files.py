@@ -1,8 +1,9 @@
-"""Files of `torch.save`: checked before torch reads them, so that their bytes cannot cost more.
+"""Checks of files of `torch.save`, so that `torch.load` allocates no more than their size.
 
-Such a file is a zip archive of a pickle and of one record of numbers per tensor. `torch.load` with
-`weights_only` runs nothing that it holds, but allocates whatever the pickle or the archive claims.
-Here the pickle may hold nothing but tensors in containers, and its claims are those of the records.
+Such a file is a zip archive with a pickle, `data.pkl`, and one record of numbers per storage.
+`torch.load(weights_only=True)` runs no code of the file, but allocates memory for the sizes that
+the pickle and the archive declare. The functions of this module refuse a pickle of anything but
+tensors in containers, and declared sizes that differ from those of the records.
 """
 
 import io
@@ -16,10 +17,10 @@ import torch
 
 from ztfrep.errors import quote
 
-# Of a state dict torch writes some 30 opcodes and 250 bytes per tensor.
+# The pickle of a state dict has some 30 opcodes and 250 bytes per tensor.
 _MAX_RECORDS = 20_000
-_PICKLE_BYTES = 1 << 16
-_PICKLE_BYTES_PER_TENSOR = 1 << 10
+_MAX_PICKLE_BYTES = 1 << 16
+_MAX_PICKLE_BYTES_PER_TENSOR = 1 << 10
 _MAX_OPCODES = 500_000
 
 _DTYPES = {
@@ -34,7 +35,8 @@ _DTYPES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-# What a state dict is written with; nothing that makes a number of any size, nor anything twice.
+# The opcodes that torch writes for a state dict. None builds an integer of unlimited size or
+# duplicates a value.
 _OPCODES = {
     *("PROTO", "STOP", "MARK", "GLOBAL", "REDUCE", "BUILD", "BINPERSID"),
     *("BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET"),
@@ -42,22 +44,22 @@ _OPCODES = {
     *("APPEND", "APPENDS", "SETITEM", "SETITEMS"),
     *("BINUNICODE", "BININT", "BININT1", "BININT2", "BINFLOAT", "NONE", "NEWTRUE", "NEWFALSE"),
 }
-_LEAVES = ("GLOBAL", "BINUNICODE")
+_LEAF_OPCODES = ("GLOBAL", "BINUNICODE")
 
 
 class UnsafeFileError(Exception):
-    """A file that torch is not to read; its text says what the file holds."""
+    """A file that `torch.load` must not read; the text describes the content of the file."""
 
 
 class TensorSpec(NamedTuple):
-    """A tensor as a file claims it: the name of its dtype, and its shape."""
+    """The dtype, by its name in torch, and the shape of a tensor."""
 
     dtype: str
     shape: tuple[int, ...]
 
 
 def tensor_spec(dtype: torch.dtype, shape: Iterable[int]) -> TensorSpec:
-    """Return the claim of a tensor."""
+    """Return the spec of a tensor of this dtype and shape."""
     return TensorSpec(str(dtype).removeprefix("torch."), tuple(shape))
 
 
@@ -67,22 +69,23 @@ class _Storage(NamedTuple):
     numel: int
 
 
-class _Dict(dict[Any, Any]):
-    """Stands for an OrderedDict, which takes attributes."""
+class _OrderedDict(dict[Any, Any]):
+    """Replaces OrderedDict, on which the pickle sets attributes; a dict cannot have them."""
 
 
-def read_tensor_specs(content: bytes, tensors: int) -> dict[str, TensorSpec]:
-    """Return the tensors that a file of `torch.save` claims, by name; nothing is allocated.
+def read_tensor_specs(content: bytes, n_expected: int) -> dict[str, TensorSpec]:
+    """Return the specs of the tensors in a file of `torch.save`, by name, without allocating them.
 
-    `tensors` is the number of them that is expected, about. Raises UnsafeFileError for a file that is
-    no state dict, whose records are compressed, or that claims numbers which its records lack.
+    The maximum size of the pickle is proportional to `n_expected`, the expected number of tensors.
+    Raises UnsafeFileError for a file that is no state dict, whose records are compressed, or whose
+    tensors are larger than their records.
     """
-    # Every entry of a zip's directory begins so, and each of them costs Python half a kilobyte.
+    # These bytes start each entry of a zip directory. Python uses half a kilobyte per entry.
     if content.count(b"PK\x01\x02") > _MAX_RECORDS:
         raise UnsafeFileError(f"a zip archive of more than {_MAX_RECORDS:,} files")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            sizes, stream = _directory(archive, len(content), tensors)
+            sizes, stream = _read_archive(archive, len(content), n_expected)
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, RuntimeError) as error:
         raise UnsafeFileError(f"a broken zip archive ({quote(str(error), 80)})") from error
     _check_opcodes(stream)
@@ -90,29 +93,32 @@ def read_tensor_specs(content: bytes, tensors: int) -> dict[str, TensorSpec]:
         state = _Unpickler(io.BytesIO(stream), sizes).load()
     except UnsafeFileError:
         raise
-    except Exception as error:  # Hostile bytes make a reader raise almost anything.
+    except Exception as error:  # Unpickling hostile bytes may raise almost any exception.
         raise UnsafeFileError(
             f"a file that cannot be read safely ({type(error).__name__})"
         ) from error
-    return _tensor_specs_of(state)
+    return _require_tensor_specs(state)
 
 
-def _directory(archive: zipfile.ZipFile, length: int, tensors: int) -> tuple[dict[str, int], bytes]:
-    """Return the size of every record by its key, and the pickle."""
+def _read_archive(
+    archive: zipfile.ZipFile, length: int, n_expected: int
+) -> tuple[dict[str, int], bytes]:
+    """Return the size in bytes of each record by its key, and the pickle."""
     entries = archive.infolist()
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise UnsafeFileError("a zip archive of compressed files, which torch.save does not write")
-    # Entries that share bytes claim more than there is.
+    # Entries that overlap have a larger total size than the file.
     if sum(entry.file_size for entry in entries) > length:
-        raise UnsafeFileError("a zip archive that claims more bytes than it has")
+        raise UnsafeFileError("a zip archive whose entries declare more bytes than it has")
     if len({entry.filename for entry in entries}) < len(entries):
-        raise UnsafeFileError("a zip archive that holds a name twice")
+        raise UnsafeFileError("a zip archive with a repeated name")
     pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise UnsafeFileError(f"a zip archive with {len(pickles)} files data.pkl")
-    most = _PICKLE_BYTES + tensors * _PICKLE_BYTES_PER_TENSOR
-    if pickles[0].file_size > most:
-        raise UnsafeFileError(f"a data.pkl of {pickles[0].file_size:,} bytes, more than {most:,}")
+    maximum = _MAX_PICKLE_BYTES + n_expected * _MAX_PICKLE_BYTES_PER_TENSOR
+    size = pickles[0].file_size
+    if size > maximum:
+        raise UnsafeFileError(f"a data.pkl of {size:,} bytes, more than {maximum:,}")
     folder = pickles[0].filename.removesuffix("data.pkl") + "data/"
     sizes = {
         entry.filename.removeprefix(folder): entry.file_size
@@ -123,11 +129,12 @@ def _directory(archive: zipfile.ZipFile, length: int, tensors: int) -> tuple[dic
 
 
 def _check_opcodes(stream: bytes) -> None:
-    """Raise UnsafeFileError unless a pickle holds a tree of what a state dict is made of.
+    """Raise UnsafeFileError unless a pickle has only opcodes of a state dict, and is a tree.
 
-    What is not a tree can take for ever to compare or to hash: a container is never recalled.
+    A container that is used several times could make hashing or comparison take exponential time,
+    so the memo may only return names and strings.
     """
-    before = ""
+    previous = ""
     leaves: set[int] = set()
     try:
         value: Any
@@ -136,27 +143,27 @@ def _check_opcodes(stream: bytes) -> None:
             if count > _MAX_OPCODES or name not in _OPCODES:
                 raise UnsafeFileError(f"a file that cannot be read safely (opcode {name})")
             if name == "GLOBAL":
-                _named(*value.split(" ", 1))
+                _resolve(*value.split(" ", 1))
             elif name in ("BINPUT", "LONG_BINPUT"):
                 if value > _MAX_OPCODES:
                     raise UnsafeFileError("a file that cannot be read safely (a memo of that size)")
-                # An index that is used anew is what was put there last.
-                (leaves.add if before in _LEAVES else leaves.discard)(value)
+                # An index of the memo that is used again has the last value that was stored.
+                (leaves.add if previous in _LEAF_OPCODES else leaves.discard)(value)
             elif name in ("BINGET", "LONG_BINGET") and value not in leaves:
                 raise UnsafeFileError("a file that cannot be read safely (one container twice)")
-            before = name
+            previous = name
     except ValueError as error:
         raise UnsafeFileError("a broken pickle in a zip archive") from error
 
 
-def _named(module: str, name: str) -> Any:
-    """Return what stands for a name in the pickle."""
+def _resolve(module: str, name: str) -> Any:
+    """Return the replacement of a global name of the pickle; raises UnsafeFileError for others."""
     if (module, name) == ("collections", "OrderedDict"):
-        return _Dict
+        return _OrderedDict
     if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-        return _tensor
+        return _rebuild_tensor
     if (module, name) == ("torch._utils", "_rebuild_parameter"):
-        return _parameter
+        return _rebuild_parameter
     if module == "torch" and name in _DTYPES:
         return _DTYPES[name]
     raise UnsafeFileError(
@@ -165,33 +172,31 @@ def _named(module: str, name: str) -> Any:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads a pickle whose opcodes were checked; every name stands for one of ours."""
+    """Unpickler of a stream whose opcodes were checked; resolves names by `_resolve` alone."""
 
     def __init__(self, file: io.BytesIO, sizes: dict[str, int]) -> None:
         super().__init__(file)
         self._sizes = sizes
 
     def find_class(self, module: str, name: str) -> Any:
-        return _named(module, name)
+        return _resolve(module, name)
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _, numel = pid
         if kind != "storage" or not isinstance(dtype, torch.dtype) or type(numel) is not int:
             raise UnsafeFileError("a file that cannot be read safely (a storage of no known kind)")
-        found = self._sizes.get(key)
-        if found is None or found != numel * dtype.itemsize:
-            raise UnsafeFileError(
-                f"a tensor that claims {numel:,} numbers, of which {found or 0:,} bytes are there"
-            )
+        size = self._sizes.get(key)
+        if size is None or size != numel * dtype.itemsize:
+            raise UnsafeFileError(f"{numel:,} numbers in a record of {size or 0:,} bytes")
         return _Storage(dtype, key, numel)
 
 
-def _tensor(storage: _Storage, offset: int, shape: Any, stride: Any, *_: Any) -> TensorSpec:
+def _rebuild_tensor(storage: _Storage, offset: int, shape: Any, stride: Any, *_: Any) -> TensorSpec:
     numbers = (offset, *shape, *stride)
     if not isinstance(storage, _Storage) or any(type(n) is not int or n < 0 for n in numbers):
         raise UnsafeFileError("a file that cannot be read safely (a tensor of no known kind)")
     if len(shape) != len(stride):
-        raise UnsafeFileError("a tensor with another number of strides than of axes")
+        raise UnsafeFileError("a tensor with unequal numbers of strides and axes")
     last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
     if 0 not in shape and last >= storage.numel:
         raise UnsafeFileError(
@@ -200,15 +205,21 @@ def _tensor(storage: _Storage, offset: int, shape: Any, stride: Any, *_: Any) ->
     return tensor_spec(storage.dtype, shape)
 
 
-def _parameter(data: TensorSpec, *_: Any) -> TensorSpec:
+def _rebuild_parameter(data: TensorSpec, *_: Any) -> TensorSpec:
     return data
 
 
-def _tensor_specs_of(state: Any) -> dict[str, TensorSpec]:
+def _require_tensor_specs(state: Any) -> dict[str, TensorSpec]:
+    """Return an unpickled state dict; raises UnsafeFileError for anything else."""
     if not isinstance(state, dict):
-        raise UnsafeFileError(f"a {type(state).__name__}")
+        raise UnsafeFileError(f"a {_type_name(state)}")
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, TensorSpec):
-            kind = "tensor" if isinstance(value, TensorSpec) else type(value).__name__.lstrip("_").lower()
-            raise UnsafeFileError(f"a dict that holds {quote(str(name))}: {kind}")
+            raise UnsafeFileError(f"a dict with {quote(str(name))}: {_type_name(value)}")
     return dict(state)
+
+
+def _type_name(value: Any) -> str:
+    """Return the name of the type that the pickle declares for a value."""
+    names = {TensorSpec: "tensor", _OrderedDict: "dict", _Storage: "storage"}
+    return names.get(type(value), type(value).__name__)
