@@ -9,6 +9,7 @@ from tests.alert_tables import alert_rows, write_table
 from tests.models.networks import ALERT_ARCHITECTURES, alert_config, alert_network, random_alerts
 from ztfrep.data.features import PHYSICAL
 from ztfrep.encoders.model_folder import CARD, WEIGHTS, load_alert_network
+from ztfrep.errors import InputError
 from ztfrep.models.alert.preprocessing import FeatureScaling
 from ztfrep.training.alert_training import loss_of_rows, rows_of_an_epoch, train_autoencoder
 from ztfrep.training.training_run import RunSettings
@@ -80,13 +81,22 @@ def test_weights_of_a_model_folder_keep_the_scaling_that_they_were_trained_with(
     other_table = write_table(tmp_path / "other.parquet", rows)
     weights = tmp_path / "first" / WEIGHTS
     network, second = train(
-        other_table, tmp_path / "second", start_weights=weights, learning_rate=1e-9
-    )
+        other_table, tmp_path / "second", start_weights=weights, learning_rate=1e-9,
+        excluded_features=["ra"],
+    )  # fmt: skip
     assert second.features == card.features
     assert second.start_weights == str(weights)
     # It started from these weights: with so small a learning rate they have not changed.
     for name, parameter in first.named_parameters():
         torch.testing.assert_close(network.get_parameter(name), parameter, atol=1e-6, rtol=0)
+
+
+def test_start_weights_that_exclude_other_features_are_refused(tmp_path, table):
+    train(table, tmp_path / "first", excluded_features=["ra"])
+    weights = tmp_path / "first" / WEIGHTS
+    with pytest.raises(InputError, match="excludes ra; expected one that excludes no feature"):
+        train(table, tmp_path / "second", start_weights=weights, excluded_features=[])
+    assert not (tmp_path / "second").exists()
 
 
 def test_published_weights_get_the_scaling_of_the_train_split(tmp_path, table):

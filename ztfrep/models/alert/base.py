@@ -140,6 +140,16 @@ class AlertNetwork(nn.Module, ABC):
         """Return the network's input of raw stamps and metadata; see `AlertPreprocessing`."""
         return AlertInput(*map(torch.from_numpy, self.preprocessing(stamps, metadata, unit)))
 
+    def forward(self, alerts: AlertInput) -> AlertOutput:
+        """Encode, reconstruct and classify alerts, and predict their metadata."""
+        vectors = self.encode(alerts)
+        return AlertOutput(
+            vectors,
+            self.decode(vectors, self.orientation(alerts)),
+            self.classify(vectors),
+            self.predict_features(vectors),
+        )
+
     def fit_statistics(self, train: AlertInput) -> None:
         """Set what is computed from the train rows before training; nothing by default."""
 

@@ -52,8 +52,8 @@ class FeatureScaling(Table):
     def transform(self, metadata: np.ndarray, unit: str) -> tuple[np.ndarray, np.ndarray]:
         """Return standardised metadata float32 `(n, features)`, and the mask of what is known.
 
-        Missing and excluded features are 0 and masked; all are if `unit` is "none" or not that of the
-        scale.
+        Missing and excluded features are 0 and masked; all are if `unit` is "none" or differs from
+        that of the scale.
         """
         values = _measured(metadata, unit)
         values[:, ALERCE_FEATURES.columns(self.excluded)] = np.nan
