@@ -1,1 +1,1 @@
-"""Speed and memory of the pipeline, each measured against a plain way in one run."""
+"""Benchmarks of speed and memory, each with a baseline in the same run; and the study."""

@@ -1,4 +1,4 @@
-"""Memory and time of `convert` on pickles of full size, against loading them with pickle.
+"""Memory and time of `convert` on pickles of full size, with pickle.load as the baseline.
 
 ztfrep sample /absolute/folder --scale 1.0
 python -m benchmarks.convert /absolute/folder
@@ -16,7 +16,7 @@ from benchmarks.measuring import measure, save
 from ztfrep.sources.simulation.survey import SERIES, STAMPS
 
 ROOT = Path(__file__).parents[1]
-PLAIN = "import pickle, sys; [pickle.load(open(path, 'rb')) for path in sys.argv[1:]]"
+BASELINE = "import pickle, sys; [pickle.load(open(path, 'rb')) for path in sys.argv[1:]]"
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         ours = measure([sys.executable, "-m", "stages.convert"], cwd=folder, env=environment)
         tables = sum(path.stat().st_size for path in (folder / "data/parquet").iterdir())
-    plain = measure([sys.executable, "-c", PLAIN, *map(str, paths)])
+    baseline = measure([sys.executable, "-c", BASELINE, *map(str, paths)])
     save(
         "convert",
         {
@@ -44,9 +44,9 @@ def main() -> None:
             "tables_mib": round(tables / 2**20),
             "convert_seconds": ours.seconds,
             "convert_peak_anonymous_mib": ours.peak_mib,
-            "pickle_load_seconds": plain.seconds,
-            "pickle_load_peak_anonymous_mib": plain.peak_mib,
-            "memory_ratio": round(ours.peak_mib / plain.peak_mib, 3),
+            "pickle_load_seconds": baseline.seconds,
+            "pickle_load_peak_anonymous_mib": baseline.peak_mib,
+            "memory_ratio": round(ours.peak_mib / baseline.peak_mib, 3),
         },
     )
 

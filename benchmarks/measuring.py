@@ -1,4 +1,4 @@
-"""What every benchmark needs: a child's peak memory, and a result on disk beside its machine."""
+"""Measurement of a command's time and peak memory, and the result files of the benchmarks."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ class Measured(NamedTuple):
 
 
 def measure(command: Sequence[str], **options: Any) -> Measured:
-    """Run a command; pages of a mapped file do not count as its memory.
+    """Run a command; return its time and its memory, without pages of mapped files.
 
     Raises CalledProcessError if it fails.
     """
@@ -36,7 +36,7 @@ def measure(command: Sequence[str], **options: Any) -> Measured:
 
 
 def _anonymous_kib(pid: int) -> int:
-    """Sum the memory of a process and of all that it started."""
+    """Return the memory of a process and of all processes that it started."""
     process = Path(f"/proc/{pid}")
     try:
         lines = (process / "status").read_text(encoding="ascii").splitlines()
@@ -48,7 +48,7 @@ def _anonymous_kib(pid: int) -> int:
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine."""
+    """Return a description of the machine."""
     return {
         "cores": os.cpu_count(),
         "processor": _processor(),
@@ -57,7 +57,7 @@ def machine() -> dict[str, Any]:
 
 
 def save(name: str, result: Mapping[str, Any], shown: Sequence[str] | None = None) -> None:
-    """Write a result, and print it, or what is to be `shown` of it."""
+    """Write a result with its machine; print it, or only the keys `shown`."""
     content = {"machine": machine(), **result}
     write_json(RESULTS / f"{name}.json", content)
     for key, value in content.items():

@@ -1,10 +1,10 @@
-"""Archives of alert packets to Parquet, beside the usual loop of fastavro and astropy.
+"""Conversion of archives of alert packets, with the usual loop of fastavro and astropy as baseline.
 
 python -m benchmarks.packets /absolute/folder/of/archives --copies 4
 
 The packets are repeated under new names, so that the run is long enough to be measured. The usual
-loop reads the same archives, one packet after the other: schema, metadata and stamps, no more. It
-computes no feature, looks for no duplicate and writes nothing.
+loop reads the same archives, one packet after the other: only schema, metadata and stamps. It
+computes no features, finds no duplicates and writes nothing.
 """
 
 import argparse
@@ -40,7 +40,7 @@ counts = write_packet_tables(
 )
 assert counts["packets"]["bad"] == 0, counts["packets"]
 """
-# What most notebooks do: every packet's schema is parsed anew, and astropy opens every stamp.
+# The usual loop of notebooks: it parses the schema of every packet, and astropy opens every stamp.
 USUAL = """
 import gzip, io, sys, tarfile
 from pathlib import Path
@@ -71,42 +71,42 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        packets = _repeat(options.archives, folder / "many", options.copies)
-        few = _repeat(options.archives, folder / "few", options.threads)
+        n_large = _repeat(options.archives, folder / "large", options.copies)
+        n_small = _repeat(options.archives, folder / "small", options.threads)
         threads = str(options.threads)
         seconds: dict[tuple[str, str], float] = {}
         peaks: dict[str, float] = {}
-        for which in ("few", "many"):
+        for size in ("small", "large"):
             for method, program in (("ours", OURS), ("usual", USUAL)):
-                command = [sys.executable, "-c", program, str(folder / which), name, threads]
+                command = [sys.executable, "-c", program, str(folder / size), name, threads]
                 runs = [measure(command) for _ in range(options.repeats)]
                 # The first run compiles, and brings the files into memory.
-                seconds[method, which] = min(run.seconds for run in runs)
+                seconds[method, size] = min(run.seconds for run in runs)
                 if method == "ours":
-                    peaks[which] = max(run.peak_mib for run in runs)
-    # Starting python takes seconds, whatever is read then; the rate of a night is that beyond it.
+                    peaks[size] = max(run.peak_mib for run in runs)
+    # Python takes seconds to start. The difference of two runs is the rate without the start.
     rate = {
-        method: (packets - few) / (seconds[method, "many"] - seconds[method, "few"])
+        method: (n_large - n_small) / (seconds[method, "large"] - seconds[method, "small"])
         for method in ("ours", "usual")
     }
     save(
         "packets",
         {
-            "packets": [few, packets],
+            "packets": [n_small, n_large],
             "threads": options.threads,
-            "seconds": [seconds["ours", "few"], seconds["ours", "many"]],
-            "usual_seconds": [seconds["usual", "few"], seconds["usual", "many"]],
+            "seconds": [seconds["ours", "small"], seconds["ours", "large"]],
+            "usual_seconds": [seconds["usual", "small"], seconds["usual", "large"]],
             "packets_per_second": round(rate["ours"]),
             "usual_packets_per_second": round(rate["usual"]),
             "ratio": round(rate["ours"] / rate["usual"], 2),
-            "ratio_with_start": round(seconds["usual", "many"] / seconds["ours", "many"], 2),
-            "peak_anonymous_mib": [peaks["few"], peaks["many"]],
+            "ratio_with_start": round(seconds["usual", "large"] / seconds["ours", "large"], 2),
+            "peak_anonymous_mib": [peaks["small"], peaks["large"]],
         },
     )
 
 
 def _repeat(archives: Path, folder: Path, copies: int) -> int:
-    """Write the packets `copies` times as tar.gz archives, under new candids and objects; count."""
+    """Write the packets `copies` times as tar.gz archives, with new ids; return their number."""
     folder.mkdir()
     written = 0
     for copy in range(copies):
@@ -124,12 +124,12 @@ def _repeat(archives: Path, folder: Path, copies: int) -> int:
 def _renamed(data: bytes, copy: int) -> bytes:
     reader = fastavro.reader(io.BytesIO(data))
     alert: Any = next(iter(reader))
-    # In front: copies side by side in a table would compress as no real alerts do.
+    # A prefix, not a suffix: adjacent copies in a table would compress better than real alerts.
     alert["objectId"] = f"{copy}_{alert['objectId']}"
-    for epoch in (alert, alert["candidate"], *(alert["prv_candidates"] or [])):
-        # A candid's last three digits number the alerts of one image: there is room above them.
-        if epoch.get("candid") is not None:
-            epoch["candid"] += 100_000_000_000_000_000 * copy
+    for record in (alert, alert["candidate"], *(alert["prv_candidates"] or [])):
+        # The leading digits of a candid are changed: the last ones number the alerts of an image.
+        if record.get("candid") is not None:
+            record["candid"] += 100_000_000_000_000_000 * copy
     file = io.BytesIO()
     fastavro.writer(file, reader.writer_schema, [alert])
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Weak classes of real stamps: linear probes of the vectors of encoders that never saw the labels.
+"""Classes of real stamps: linear probes of the vectors of encoders trained without the labels.
 
 dvc exp run -S source=alerts -S sources.alerts.path=FOLDER -S sources.alerts.labels=CSV convert
 python -m benchmarks.real_alerts MODEL [MODEL ...]
@@ -68,7 +68,7 @@ def main(
     vectors, cards = {}, {}
     for encoder, folder in folders.items():
         cards[encoder] = read_card(folder, AlertCard)
-        if _was_taught(cards[encoder], alerts):
+        if _may_have_used_labels(cards[encoder], alerts):
             sys.exit(
                 f"error: {folder}: found an encoder that may have learnt these labels; expected "
                 "one that did not; train it on another source, or on this one with "
@@ -97,11 +97,11 @@ def main(
     )
 
 
-def _was_taught(card: AlertCard, table: AlertTable) -> bool:
-    """Return whether an encoder may have been trained with the labels of a table.
+def _may_have_used_labels(card: AlertCard, table: AlertTable) -> bool:
+    """Return True if an encoder may have been trained with the labels of a table.
 
-    It was trained on the table if its features have the scale of the table's train rows. One that
-    started from other weights has the scale of those, and may have been.
+    It was trained on the table if its features have the scale of the table's train rows. An encoder
+    that started from other weights has the scale of those, and may have been trained on the table.
     """
     if not (card.epochs and card.config.uses_labels):
         return False
@@ -114,7 +114,7 @@ def _encode(folder: Path, table: AlertTable) -> np.ndarray:
     """Return the vectors float64 `(n, d)` of all alerts of a table that have stamps."""
     network, _ = load_alert_network(folder)
     if network.preprocessing.stamp_scaling == "none":
-        # Published stamps are scaled before they are cropped: these are scaled after it.
+        # The network reads scaled stamps: those of the published files are scaled, these are not.
         network.preprocessing.stamp_scaling = "minmax"
     batches = input_batches(network, table, _BATCH_ROWS, with_metadata=False)
     return np.concatenate([encode(network, batch, "float32") for batch in batches]).astype(float)
@@ -122,41 +122,44 @@ def _encode(folder: Path, table: AlertTable) -> np.ndarray:
 
 def _join_nights(objects: np.ndarray, nights: np.ndarray) -> np.ndarray:
     """Return groups `(n,)` that share neither an object nor a night."""
-    _, one = np.unique(objects, return_inverse=True)
-    _, other = np.unique(nights, return_inverse=True)
-    size = one.max() + 1
-    edges = coo_array((np.ones(len(one)), (one, size + other)), shape=(size + other.max() + 1,) * 2)
-    groups: np.ndarray = connected_components(edges, directed=False)[1][one]
+    _, object_index = np.unique(objects, return_inverse=True)
+    _, night_index = np.unique(nights, return_inverse=True)
+    # The nodes of the graph are the objects, then the nights; an alert connects two.
+    n_objects = object_index.max() + 1
+    nodes = n_objects + night_index.max() + 1
+    edges = (object_index, n_objects + night_index)
+    graph = coo_array((np.ones(len(objects)), edges), shape=(nodes, nodes))
+    groups: np.ndarray = connected_components(graph, directed=False)[1][object_index]
     return groups
 
 
 def _compare(
     vectors: Mapping[str, np.ndarray], labels: np.ndarray, objects: np.ndarray, groups: np.ndarray
 ) -> dict[str, Any]:
-    """Return the scores of every method, and the first method's difference to each other one."""
+    """Return the scores of every method, and the paired differences of the first to the others."""
     predicted = {
-        name: np.stack([_predict(each, labels, groups, seed) for seed in _SEEDS])
-        for name, each in tqdm(vectors.items(), desc="probes")
+        name: np.stack([_predict(of_method, labels, groups, seed) for seed in _SEEDS])
+        for name, of_method in tqdm(vectors.items(), desc="probes")
     }
     bootstrap = Bootstrap.of_groups(objects, seed=0)
     samples = {
-        name: resampled_confusions(labels, each, len(CLASSES), bootstrap)
-        for name, each in predicted.items()
+        name: resampled_confusions(labels, classes, len(CLASSES), bootstrap)
+        for name, classes in predicted.items()
     }
     first = next(iter(vectors))
     scores: dict[str, Any] = {}
-    for name, each in predicted.items():
+    for name, classes in predicted.items():
         scores[name] = {}
-        matrices = np.stack([confusion(labels, of_seed, len(CLASSES)) for of_seed in each])
+        matrices = np.stack([confusion(labels, of_seed, len(CLASSES)) for of_seed in classes])
         for metric in _METRICS:
             of_seeds = METRICS[metric](matrices)
-            drawn = METRICS[metric](samples[name]).mean(axis=1)
+            resampled = METRICS[metric](samples[name]).mean(axis=1)
             scores[name][metric] = {
                 "of_seeds": of_seeds.round(4).tolist(),
-                **_mean_with_interval(float(of_seeds.mean()), drawn),
+                **_mean_with_interval(float(of_seeds.mean()), resampled),
             }
             if name != first:
-                difference = METRICS[metric](samples[first]).mean(axis=1) - drawn
+                difference = METRICS[metric](samples[first]).mean(axis=1) - resampled
                 scores[name][metric][f"{first} minus {name}"] = _mean_with_interval(
                     float(difference.mean()), difference
                 )

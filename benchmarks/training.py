@@ -1,8 +1,8 @@
-"""Stamps per second of training and encoding each autoencoder, on each device at hand.
+"""Stamps per second of training and encoding each autoencoder, on each available device.
 
-Beside it, in the same run, the usual loop: a DataLoader over single stamps, the loss read at every
-batch. Where there is a GPU, its loss after an epoch is compared with the CPU's, which draws other
-random numbers.
+The baseline of the same run is the usual loop: a DataLoader over single stamps, with the loss read
+at every batch. On a GPU, the loss after an epoch is compared with that of the CPU, which draws
+other random numbers.
 
     python -m benchmarks.training
 """
@@ -77,7 +77,7 @@ def _measure(
 
 
 def _random_alerts(n: int) -> Dataset:
-    """Return the input of n alerts whose class shows in a bright pixel, and their labels."""
+    """Return the input of n alerts, whose class is the position of a bright pixel, and labels."""
     generator = torch.Generator().manual_seed(0)
     pixels = torch.rand(n, 3, 21, 21, generator=generator)
     labels = torch.randint(0, len(CLASSES), (n,), generator=generator)

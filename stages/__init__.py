@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from ztfrep.process import exit_when_interrupted, exiting_in_one_line, follow_dvc
 
-# What python -m has in place of a module's path while it imports the packages around it: a stage
-# starts, and is stopped in one line while it imports the rest, which takes seconds.
+# `python -m` sets this argument while it imports the packages of a stage. From here on the stage
+# ends with its dvc, and in one line on Ctrl-C: the other imports take seconds.
 if sys.argv[:1] == ["-m"]:
     exit_when_interrupted()
     follow_dvc()
@@ -23,13 +23,13 @@ from ztfrep.params import Params, read_params
 def run(main: Callable[[Params], None], *, networks: bool = True) -> None:
     """Run a stage's `main` on the checked parameters; see `read_params` for `networks`.
 
-    An input error is one line and status 1, Ctrl-C one line and status 130. It ends when its dvc
-    does.
+    An input error prints one line and exits with 1, Ctrl-C with 130. The stage ends when its dvc
+    ends.
     """
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
     with exiting_in_one_line():
         follow_dvc()
         params = read_params(networks=networks)
-        # Sums depend on how many threads share them.
+        # The rounding of sums depends on the number of threads.
         with threadpool_limits(limits=params.threads):
             main(params)

@@ -1,10 +1,10 @@
-"""Check params.yaml whole: a wrong key is an error even where no other stage reads it."""
+"""Check the whole params.yaml: a wrong key is an error even if no other stage reads it."""
 
 from stages import run
 
 
 def main(_: object) -> None:
-    """Do nothing more: whoever comes here has read the parameters."""
+    """Do nothing: `run` has checked the parameters."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Convert the fetched data to alert tables: no duplicates, no leaks, everything counted."""
+"""Convert the fetched data to alert tables without duplicates and leaks, and count all rows."""
 
 from stages import run
 from stages.paths import BAD_PACKETS, MANIFEST, METRICS, SERIES, STAMPS

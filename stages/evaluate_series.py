@@ -1,4 +1,4 @@
-"""Evaluate the network of objects and its vectors, beside the baselines on the same objects."""
+"""Evaluate the network of objects, its vectors and the baselines on the same objects."""
 
 from stages import run
 from stages.paths import (

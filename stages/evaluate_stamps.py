@@ -1,4 +1,4 @@
-"""Evaluate the vectors of alerts, beside the baselines on the same rows."""
+"""Evaluate the vectors of alerts and the baselines on the same alerts."""
 
 from stages import run
 from stages.paths import AUTOENCODER, ENCODED_STAMPS, FIGURES, MANIFEST, METRICS, STAMPS

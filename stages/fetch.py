@@ -1,4 +1,4 @@
-"""Make the data of the source available, and write down which bytes they are."""
+"""Fetch the data of the source, and write the manifest of their files."""
 
 from stages import run
 from stages.paths import CACHE, MANIFEST, RAW

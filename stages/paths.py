@@ -1,4 +1,4 @@
-"""Where the stages leave their outputs; dvc.yaml names the same paths."""
+"""The paths of the outputs of the stages; dvc.yaml has the same paths."""
 
 import os
 from pathlib import Path
@@ -12,12 +12,13 @@ AUTOENCODER = Path("data/models/autoencoder")
 RECURRENT = Path("data/models/recurrent")
 ENCODED_STAMPS = Path("data/encoded/base.npy")
 ENCODED_SERIES = Path("data/encoded/baseRecurrente.npy")
-# Every observation of every series, and which of its vectors is that observation's.
+# Every observation of every series, with the index of its vector in the series.
 OBSERVATIONS = Path("data/encoded/observations.parquet")
 ENCODED_OBJECTS = Path("data/encoded/objects.npy")
 FIGURES = Path("data/figures")
 METRICS = Path("metrics")
-# What outlives a run. Experiments run in folders that vanish; all share the repository's root.
+# Remains after a run. Experiments run in temporary folders, and share that of the repository's
+# root.
 CACHE = Path(os.environ.get("DVC_ROOT", ".")) / ".cache"
-# Of trainings that were interrupted.
+# Checkpoints of interrupted trainings.
 CHECKPOINTS = CACHE / "checkpoints"

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from benchmarks import study
+from benchmarks import study, study_table
 from tests.test_pipeline import ROOT
 
 
@@ -16,11 +16,11 @@ def run(score, low=None, high=None):
 
 def test_a_summary_has_the_median_of_the_seeds_and_the_span_of_their_intervals():
     runs = [run(0.9, 0.88, 0.93), run(0.94, 0.9, 0.95), run(0.92, 0.91, 0.94)]
-    summary = study._summarise(runs, "balanced_accuracy")
+    summary = study_table.summarise(runs, "balanced_accuracy")
     assert summary["median"] == 0.92
     assert (summary["low"], summary["high"]) == (0.88, 0.95)
     assert summary["of_seeds"] == [0.9, 0.94, 0.92]
-    assert set(study._summarise(runs, "mse")) == {"median", "of_seeds"}
+    assert set(study_table.summarise(runs, "mse")) == {"median", "of_seeds"}
 
 
 def test_the_table_is_written_between_its_marks_and_nothing_else_changes(tmp_path, monkeypatch):
@@ -28,11 +28,11 @@ def test_the_table_is_written_between_its_marks_and_nothing_else_changes(tmp_pat
     begin, end, first, last = (
         mark.format(name=name)
         for name in ("study-0.2", "study-1")
-        for mark in (study._BEGIN, study._END)
+        for mark in (study_table._BEGIN, study_table._END)
     )
     other = f"{first}\nthe other\n{last}\n"
     page.write_text(f"before\n{other}{begin}\nold\n{end}\nafter\n")
-    monkeypatch.setattr(study, "PAGE", page)
+    monkeypatch.setattr(study_table, "PAGE", page)
     probe = {
         "ours": {"median": 0.95, "low": 0.93, "high": 0.97},
         "published": {"median": 0.8},
@@ -43,8 +43,8 @@ def test_the_table_is_written_between_its_marks_and_nothing_else_changes(tmp_pat
         "MSE": {"scores": {"ours": {"median": 0.00512}}, "verdict": "worse than nothing"},
     }
     for _ in range(2):
-        text = study._markdown(table, "the command", {"alerts": 500, "objects": 2055})
-        study._write_page("study-0.2", text)
+        text = study_table.format_table(table, "the command", {"alerts": 500, "objects": 2055})
+        study_table.write_page("study-0.2", text)
     content = page.read_text()
     assert content.startswith(f"before\n{other}")
     assert content.endswith("\nafter\n")
@@ -54,32 +54,34 @@ def test_the_table_is_written_between_its_marks_and_nothing_else_changes(tmp_pat
     assert "| MSE | 0.00512 |  |  | worse than nothing |" in content
     assert "`the command`" in content
     assert "2,055 test objects" in content
-    study._write_page("study-0.5", text)
+    study_table.write_page("study-0.5", text)
     assert page.read_text() == content
 
 
 def test_a_mark_without_its_end_is_refused_and_the_page_left(tmp_path, monkeypatch):
     page = tmp_path / "results.md"
-    content = f"before\n{study._BEGIN.format(name='study-1')}\nafter\n"
+    content = f"before\n{study_table._BEGIN.format(name='study-1')}\nafter\n"
     page.write_text(content)
-    monkeypatch.setattr(study, "PAGE", page)
+    monkeypatch.setattr(study_table, "PAGE", page)
     with pytest.raises(SystemExit, match="study-1: end"):
-        study._write_page("study-1", "a table")
+        study_table.write_page("study-1", "a table")
     assert page.read_text() == content
 
 
 def scores(**others):
     ours = {"median": 0.9, "low": 0.88, "high": 0.92}
     names = ("median", "low", "high")
-    return {"ours": ours} | {name: dict(zip(names, each)) for name, each in others.items()}  # noqa: B905
+    return {"ours": ours} | {name: dict(zip(names, values)) for name, values in others.items()}  # noqa: B905
 
 
 def test_the_verdict_names_what_is_better_and_what_is_not_clearly_worse():
-    assert study._verdict(scores(far=(0.8, 0.78, 0.82)), False) == "better"
-    assert study._verdict(scores(far=(0.8, 0.78, 0.82)), True) == "worse than far"
+    assert study_table.describe_verdict(scores(far=(0.8, 0.78, 0.82)), False) == "better"
+    assert study_table.describe_verdict(scores(far=(0.8, 0.78, 0.82)), True) == "worse than far"
     near = scores(near=(0.89, 0.87, 0.91), best=(0.95, 0.94, 0.96))
-    assert study._verdict(near, False) == "worse than best; not clearly better than near"
-    assert study._verdict(scores(without_interval=(0.8,)), False) == "better"
+    assert (
+        study_table.describe_verdict(near, False) == "worse than best; not clearly better than near"
+    )
+    assert study_table.describe_verdict(scores(without_interval=(0.8,)), False) == "better"
 
 
 def test_a_baseline_on_the_same_rows_is_compared_by_the_paired_difference():
@@ -92,12 +94,16 @@ def test_a_baseline_on_the_same_rows_is_compared_by_the_paired_difference():
         }}
         for low in (0.004, 0.01)
     ]  # fmt: skip
-    row = study.Row("probe", "stamps", "linear_probe", "balanced_accuracy", (study._FOREST,))
-    assert study._compare(row, {"ours": runs})["verdict"] == "better"
+    row = study_table.Row(
+        "probe", "stamps", "linear_probe", "balanced_accuracy", (study_table._FOREST,)
+    )
+    assert study_table.compare(row, {"ours": runs})["verdict"] == "better"
     runs[1]["stamps"]["paired_differences"][pair] = run(0.02, -0.01, 0.04)
-    compared = study._compare(row, {"ours": runs})
+    compared = study_table.compare(row, {"ours": runs})
     assert compared["verdict"] == "not clearly better than forest on the features"
-    table = study._markdown({"probe": compared}, "the command", {"alerts": 1, "objects": 1})
+    table = study_table.format_table(
+        {"probe": compared}, "the command", {"alerts": 1, "objects": 1}
+    )
     cell = "forest on the features 0.880 (0.850 - 0.910), difference +0.020 (-0.010 - +0.040)"
     assert cell in table
 
@@ -112,8 +118,8 @@ def test_a_lower_error_is_compared_by_its_reduction():
             }
         },
     }  # fmt: skip
-    row = next(row for row in study.ROWS if row.method == "reconstruction")
-    compared = study._compare(row, {"ours": [{"stamps": metrics}]})
+    row = next(row for row in study_table.ROWS if row.method == "reconstruction")
+    compared = study_table.compare(row, {"ours": [{"stamps": metrics}]})
     assert compared["verdict"] == "better"
     difference = next(iter(reversed(compared["scores"].values())))["paired_difference"]
     assert difference == {"median": 0.0005, "low": 0.0004, "high": 0.0006}
@@ -130,6 +136,6 @@ def test_every_setting_of_the_study_is_a_parameter():
 
 
 def test_the_page_of_results_has_the_marks_of_the_study():
-    page = (ROOT / study.PAGE).read_text()
-    assert study._BEGIN.format(name="study-0.2") in page
-    assert study._END.format(name="study-0.2") in page
+    page = (ROOT / study_table.PAGE).read_text()
+    assert study_table._BEGIN.format(name="study-0.2") in page
+    assert study_table._END.format(name="study-0.2") in page

@@ -130,7 +130,7 @@ def test_reconstructions_are_in_the_scale_and_orientation_of_the_scaled_stamps(m
     pixels, mask = encoder.scaled_stamps(table)
     alerts = next(iter(table.batches(6)))
     inputs = encoder.network.preprocess(alerts.stamps, alerts.metadata, table.feature_unit)
-    # Before its statistics are fitted a network may reconstruct every stamp alike.
+    # Before its statistics are fitted a network may reconstruct the same for every stamp.
     encoder.network.fit_statistics(inputs)
     np.testing.assert_array_equal(pixels, inputs.pixels)
     np.testing.assert_array_equal(mask, inputs.pixel_mask)

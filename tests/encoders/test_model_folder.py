@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
 from tests.model_folders import (
@@ -100,13 +101,10 @@ def test_weights_beside_a_card_are_a_model_file(tmp_path):
     assert not is_model_file(tmp_path / WEIGHTS)
 
 
-def test_a_network_that_started_from_other_weights_may_exclude_other_features(tmp_path):
+def test_a_card_whose_scaling_excludes_other_features_than_its_config_cannot_be_made(tmp_path):
     scaling = FeatureScaling.fit(raw_alerts()[1], PHYSICAL, ["ra"])
-    save(tmp_path, "alert-invariant", scaling=scaling, start_weights="/other/weights.safetensors")
-    network, card = load_alert_network(tmp_path)
-    assert card.start_weights == "/other/weights.safetensors"
-    assert network.preprocessing.feature_scaling.excluded == ["ra"]
-    assert card.config.masked_features != ["ra"]
+    with pytest.raises(ValidationError, match="features.excluded; found 'ra'; expected 'rb'"):
+        save(tmp_path, "alert-invariant", scaling=scaling, start_weights="/other/weights.pth")
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])

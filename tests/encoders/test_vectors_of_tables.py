@@ -238,3 +238,10 @@ def test_encoding_a_table_again_writes_the_same_bytes(tmp_path, model):
         encode_alert_table(table.path, model, tmp_path / name, **OPTIONS)
     assert (tmp_path / "one.npy").read_bytes() == (tmp_path / "other.npy").read_bytes()
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "other.parquet").read_bytes()
+
+
+def test_an_output_whose_row_index_would_overwrite_its_table_is_refused(model, series):
+    before = series.path.read_bytes()
+    with pytest.raises(ValueError, match="would overwrite"):
+        encode_alert_table(series.path, model, series.path.with_suffix(".npy"), **OPTIONS)
+    assert series.path.read_bytes() == before

@@ -174,7 +174,7 @@ def test_a_later_failure_leaves_the_bytes_of_the_first(drive, tmp_path, mode):
     content = partial.read_bytes()
     assert len(content) >= KEPT
     assert CONTENT["stamps"].startswith(content)
-    assert f"the {len(content):,} bytes already in {tmp_path / FOLDER} are kept" in text
+    assert f"the {len(content):,} bytes already in {tmp_path / FOLDER} stay there" in text
 
 
 def test_a_failure_of_the_second_file_keeps_the_first(drive, tmp_path):

@@ -8,7 +8,7 @@ from ztfrep.data.features import ALERCE_FEATURES, is_published_zscore
 from ztfrep.data.splits import split_objects
 from ztfrep.errors import InputError
 from ztfrep.sources.pickles.published_pickles import read_series_pickle, read_stamps_pickle
-from ztfrep.sources.simulation import lightcurves, optics, scene, sky, survey
+from ztfrep.sources.simulation import lightcurves, optics, scene, scene_sampler, sky, survey
 from ztfrep.sources.simulation.exposures import expose
 from ztfrep.sources.simulation.metadata import physical_features
 from ztfrep.sources.simulation.survey import write_survey
@@ -123,7 +123,7 @@ def test_a_wrong_scale_is_refused_and_writes_nothing(tmp_path, scale):
 
 
 def drawn(label, n=200, exposures=1, seed=0):
-    return scene.draw(np.full(n, label), exposures, np.random.default_rng(seed))
+    return scene_sampler.draw(np.full(n, label), exposures, np.random.default_rng(seed))
 
 
 def test_moving_objects_are_not_in_the_template():
@@ -167,8 +167,8 @@ def test_supernovae_stand_beside_their_hosts_and_nuclei_on_them():
 
 def test_the_classes_have_the_fractions_of_their_kinds():
     def of(label, **kinds):
-        return scene.draw(
-            np.full(400, label), 1, np.random.default_rng(0), scene.Kinds(**SHARES | kinds)
+        return scene_sampler.draw(
+            np.full(400, label), 1, np.random.default_rng(0), scene.Composition(**SHARES | kinds)
         )
 
     nucleus = of(scene.AGN, quasars=0.9)

@@ -9,6 +9,7 @@ from tests.alert_tables import alert_rows, write_table
 from tests.models.networks import ALERT_ARCHITECTURES, alert_config, alert_network, random_alerts
 from ztfrep.data.features import PHYSICAL
 from ztfrep.encoders.model_folder import CARD, WEIGHTS, load_alert_network
+from ztfrep.errors import InputError
 from ztfrep.models.alert.preprocessing import FeatureScaling
 from ztfrep.training.alert_training import alert_loss, epoch_rows, train_autoencoder
 from ztfrep.training.training_run import RunSettings
@@ -80,13 +81,22 @@ def test_weights_of_a_model_folder_keep_the_scaling_that_they_were_trained_with(
     other_table = write_table(tmp_path / "other.parquet", rows)
     weights = tmp_path / "first" / WEIGHTS
     network, second = train(
-        other_table, tmp_path / "second", start_weights=weights, learning_rate=1e-9
-    )
+        other_table, tmp_path / "second", start_weights=weights, learning_rate=1e-9,
+        excluded_features=["ra"],
+    )  # fmt: skip
     assert second.features == card.features
     assert second.start_weights == str(weights)
     # It started from these weights: with so small a learning rate they have not changed.
     for name, parameter in first.named_parameters():
         torch.testing.assert_close(network.get_parameter(name), parameter, atol=1e-6, rtol=0)
+
+
+def test_start_weights_that_exclude_other_features_are_refused(tmp_path, table):
+    train(table, tmp_path / "first", excluded_features=["ra"])
+    weights = tmp_path / "first" / WEIGHTS
+    with pytest.raises(InputError, match="excludes ra; expected one that excludes no feature"):
+        train(table, tmp_path / "second", start_weights=weights, excluded_features=[])
+    assert not (tmp_path / "second").exists()
 
 
 def test_published_weights_get_the_scaling_of_the_train_split(tmp_path, table):
@@ -102,40 +112,40 @@ def test_published_weights_get_the_scaling_of_the_train_split(tmp_path, table):
         torch.testing.assert_close(network.get_parameter(name), parameter, atol=1e-6, rtol=0)
 
 
-class Spy(torch.nn.Module):
-    """A network that notes what its loss is computed of."""
+class Recorder(torch.nn.Module):
+    """A network that records what its loss is computed of."""
 
     def __init__(self, config):
         super().__init__()
         self.config = config
-        self.seen = None
+        self.received = None
 
     def loss(self, alerts, original, labels):
-        self.seen = alerts, original, labels
+        self.received = alerts, original, labels
         return {}
 
 
 def test_alerts_are_augmented_in_training_alone_and_the_original_stays():
-    spy = Spy(alert_config("invariant", noise=1.0, drop_features=0.9))
+    recorder = Recorder(alert_config("invariant", noise=1.0, drop_features=0.9))
     labels = torch.arange(20) % 5
-    alert_loss(spy.train(), (*random_alerts(20), labels))
-    alerts, original, seen_labels = spy.seen
+    alert_loss(recorder.train(), (*random_alerts(20), labels))
+    alerts, original, received_labels = recorder.received
     assert not torch.equal(alerts.crop_and_context, original.crop_and_context)
     assert not torch.equal(alerts.feature_mask, original.feature_mask)
     for part, expected in zip(original, random_alerts(20), strict=True):
         assert torch.equal(part, expected)
-    assert torch.equal(seen_labels, labels)
-    alert_loss(spy.eval(), (*random_alerts(20), labels))
-    alerts, original, _ = spy.seen
+    assert torch.equal(received_labels, labels)
+    alert_loss(recorder.eval(), (*random_alerts(20), labels))
+    alerts, original, _ = recorder.received
     for part, expected in zip(alerts, original, strict=True):
         assert torch.equal(part, expected)
 
 
 def test_a_network_without_augmentation_is_trained_on_the_alerts_as_they_are():
-    spy = Spy(alert_config("published"))
+    recorder = Recorder(alert_config("published"))
     state = torch.get_rng_state()
-    alert_loss(spy.train(), (*random_alerts(20), torch.arange(20) % 5))
-    alerts, original, _ = spy.seen
+    alert_loss(recorder.train(), (*random_alerts(20), torch.arange(20) % 5))
+    alerts, original, _ = recorder.received
     assert alerts is original
     # Nor is a random number drawn, as none was in the published training.
     assert torch.equal(torch.get_rng_state(), state)

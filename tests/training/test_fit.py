@@ -155,23 +155,23 @@ def test_evaluation_changes_no_weight():
 def test_an_epoch_visits_the_rows_of_its_order_alone():
     visited = []
 
-    def spy(model, batch):
+    def recording_loss(model, batch):
         visited.extend(batch[1][:, 0].tolist())
         return loss(model, batch)
 
-    run_epoch(network(), data(), torch.tensor([4, 9, 9]), 2, spy, "float32")
+    run_epoch(network(), data(), torch.tensor([4, 9, 9]), 2, recording_loss, "float32")
     assert visited == [data()[1][row, 0].item() for row in (4, 9, 9)]
 
 
 def test_every_epoch_visits_each_train_row_in_another_order():
     visited = []
 
-    def spy(model, batch):
+    def recording_loss(model, batch):
         if model.training:
             visited.extend(batch[1][:, 0].tolist())
         return loss(model, batch)
 
-    run(loss=spy, epochs=2)
+    run(loss=recording_loss, epochs=2)
     first, second = visited[:50], visited[50:]
     assert sorted(first) == sorted(second) == sorted(data()[1][:, 0].tolist())
     assert first != second
@@ -187,14 +187,14 @@ class TwoPhases(Recipe):
 def test_an_epoch_has_the_batch_size_of_the_recipe():
     sizes = []
 
-    def spy(model, batch):
+    def recording_loss(model, batch):
         if model.training:
             sizes.append(len(batch[0]))
         return loss(model, batch)
 
     recipe = TwoPhases(**RECIPE.model_dump() | {"batch_size": 50})
     fit(
-        network(), data(), torch.arange(50), data(30, 1), spy, recipe,
+        network(), data(), torch.arange(50), data(30, 1), recording_loss, recipe,
         epochs=4, seed=3, precision="float32",
     )  # fmt: skip
     assert sizes == [50, 50, 25, 25, 25, 25]

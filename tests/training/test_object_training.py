@@ -105,13 +105,13 @@ def run(tmp_path, tables, monkeypatch):
     def capture(class_balance, tables=tables, **changes):
         passed = {}
 
-        def spy(network, train, rows, validation, loss, settings, make_card, **rest):
+        def record(network, train, rows, validation, loss, settings, make_card, **rest):
             passed.update(
                 network=network, train=train, rows=rows, validation=validation,
                 loss=loss, settings=settings, recipe=rest["recipe"],
             )  # fmt: skip
 
-        monkeypatch.setattr(object_training, "train_and_save", spy)
+        monkeypatch.setattr(object_training, "train_and_save", record)
         config = object_config("temporal", hidden=8, class_balance=class_balance, **changes)
         settings = RunSettings(
             epochs=3, seed=7, threads=1, precision="float32",
@@ -155,9 +155,9 @@ def test_class_weights_weigh_the_loss(run):
     objects, labels = network_input(rows), rows[-1]
     expected = network.loss(objects, labels, class_weights(labels.numpy(), 3))["loss"][0]
     torch.testing.assert_close(balanced["loss"](network, rows)["loss"][0], expected)
-    plain = passed["loss"](network, rows)["loss"][0]
-    torch.testing.assert_close(plain, network.loss(objects, labels, None)["loss"][0])
-    assert not torch.isclose(plain, expected)
+    unweighted = passed["loss"](network, rows)["loss"][0]
+    torch.testing.assert_close(unweighted, network.loss(objects, labels, None)["loss"][0])
+    assert not torch.isclose(unweighted, expected)
 
 
 def network_input(rows):

@@ -138,8 +138,7 @@ class AlertCard(ModelCard):
     @model_validator(mode="after")
     def _check_excluded_features(self) -> Self:
         excluded, expected = self.features.excluded, self.config.masked_features
-        # A network that started from another's weights has the feature scaling of that network.
-        if self.start_weights == NO_FILE and excluded != expected:
+        if excluded != expected:
             raise _mismatch(
                 "features.excluded",
                 format_value(excluded),

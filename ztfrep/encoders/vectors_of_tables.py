@@ -31,6 +31,7 @@ def encode_alert_table(
     The row index beside `output` has the orientation of each alert, which the decoder needs and the
     vectors do not contain.
     """
+    _refuse_overwriting(output, table)
     alerts = AlertTable(table)
     index = alerts.identity()
     index["row"] = index.groupby("split").cumcount()
@@ -61,6 +62,7 @@ def encode_series_table(
     computed. `observations` is the path of a table that is written with all observations: the `row`
     of the object, the `step` of the vector (-1 without one), mjd, fid and magnitudes.
     """
+    _refuse_overwriting(output, table)
     series = AlertTable(table)
     rows = series.identity()
     # Prior detections and upper limits have no stamps, and no vector.
@@ -133,6 +135,12 @@ def read_object_inputs(
         )
         for split, part in read_vectors(series).items()
     }
+
+
+def _refuse_overwriting(output: Path, table: Path) -> None:
+    """Raise ValueError if the row index of `output` would be written over the table."""
+    if row_index_path(output).resolve() == table.resolve():
+        raise ValueError(f"{output}: its row index would overwrite {table}; give another name")
 
 
 def _encode(

@@ -1,4 +1,4 @@
-"""Where alerts come from: one folder and one line of `SOURCES` per source."""
+"""Sources of alerts: one folder and one line of `SOURCES` per source."""
 
 from typing import TYPE_CHECKING, Any
 

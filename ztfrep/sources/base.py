@@ -1,4 +1,4 @@
-"""What a source of alerts offers: its parameters, and how its data are fetched and converted."""
+"""The interface of a source of alerts: its parameters, fetching and conversion."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from ztfrep.data.splits import Splitting
 from ztfrep.errors import InputError
 from ztfrep.fields import Table, resolve_path
 
-# The content of data/raw/manifest.json: which bytes a conversion reads. Records of files, as
-# `manifest.describe_file` makes them, by what the files are.
+# The content of data/raw/manifest.json: the files that a conversion reads, each as a record of
+# `manifest.describe_file`.
 Manifest = dict[str, Any]
-# What a conversion counted, as data.json has it: everything that was read, by what became of it.
+# The counts of a conversion, the content of data.json: rows read, written, and excluded by reason.
 Counts = dict[str, Any]
 ConfigT = TypeVar("ConfigT", bound=Table)
 
 
 @dataclass(frozen=True)
 class TablePaths:
-    """The files of a conversion: two tables, and a CSV of what could not be read, if any."""
+    """The files of a conversion: two tables, and a CSV of what could not be read."""
 
     stamps: Path
     series: Path
@@ -27,7 +27,7 @@ class TablePaths:
 
 
 class Source(ABC, Generic[ConfigT]):
-    """A source of alerts. Importing its module is fast: what is slow is imported when it is used.
+    """A source of alerts. Importing its module is fast: slow modules are imported in methods.
 
     `Config` is the source's table in params.yaml, under `sources`.
     """
@@ -36,10 +36,10 @@ class Source(ABC, Generic[ConfigT]):
 
     @abstractmethod
     def fetch(self, config: ConfigT, raw_folder: Path, cache_folder: Path) -> Manifest:
-        """Make the data available, and return which files they are.
+        """Fetch the data; return the manifest of their files.
 
-        New files are written to `raw_folder`; `cache_folder` outlives a run. Raises InputError for
-        data that cannot be had.
+        New files are written to `raw_folder`; `cache_folder` remains for later runs. Raises
+        InputError for data that are not available.
         """
 
     @abstractmethod
@@ -52,14 +52,14 @@ class Source(ABC, Generic[ConfigT]):
         splitting: Splitting,
         threads: int,
     ) -> Counts:
-        """Write the stamps table and the series table, and return what was read and written.
+        """Write the stamps table and the series table; return the counts of rows.
 
         Raises InputError for data that cannot be converted.
         """
 
 
 def require_path(key: str, path: str, expected: str, *, folder: bool = False) -> Path:
-    """Return the path of a path parameter; raises InputError for none, as `resolve_path` does."""
+    """Return the path of a required parameter; raises InputError if it is `NO_FILE` or no file."""
     resolved = resolve_path(key, path, folder=folder)
     if resolved is None:
         remedy = f"give its absolute path with -S {key}=PATH"

@@ -1,4 +1,4 @@
-"""The conversion of fetched data to alert tables, whatever their source."""
+"""The conversion of fetched data of any source to alert tables."""
 
 from contextlib import ExitStack
 from dataclasses import replace

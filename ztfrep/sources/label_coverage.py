@@ -1,4 +1,4 @@
-"""What cannot be trained or scored with the labels of a data set, by split."""
+"""Warnings of parts of training and evaluation that are skipped for lack of labels."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,14 +15,14 @@ LabelCounts = Mapping[str, Mapping[str, int]]
 
 
 class _Consequences(NamedTuple):
-    """What is skipped for lack of labels: keep in step with training and evaluation."""
+    """Parts that are skipped for lack of labels. To be updated with training and evaluation."""
 
     rows: str
-    # Without two classes among the train rows.
+    # Skipped with less than two classes among the train rows.
     not_trained: str
-    # Without a labelled row.
+    # Skipped without a labelled row.
     not_scored: str
-    # Without any class among the train rows.
+    # Skipped without any class among the train rows.
     without_classes: str = ""
 
 
@@ -46,7 +46,7 @@ _REPRESENTATION = "retrieval, clustering and anomaly detection"
 
 
 def count_packets(counts: Mapping[str, Any]) -> tuple[LabelCounts, LabelCounts]:
-    """Return the labelled alerts and objects, of the counts of a conversion of packets."""
+    """Return the numbers of labelled alerts and objects from the counts of a conversion."""
     return (
         {s: {c: counts["stamps"][s][f"written_{c}"] for c in CLASSES} for s in SPLITS},
         {s: {c: counts["series"][s][f"objects_{c}"] for c in CLASSES} for s in SPLITS},
@@ -54,7 +54,7 @@ def count_packets(counts: Mapping[str, Any]) -> tuple[LabelCounts, LabelCounts]:
 
 
 def count_tables(alerts: AlertTable, series: AlertTable) -> tuple[LabelCounts, LabelCounts]:
-    """Return the labelled alerts and objects of two tables."""
+    """Return the numbers of labelled alerts and objects of two tables."""
     counts = []
     rows_of_tables = (alerts.identity(), series.identity().drop_duplicates("object_id"))
     for table, rows in zip((alerts, series), rows_of_tables, strict=True):
@@ -77,10 +77,10 @@ def warn_of_unscored(alerts: LabelCounts, objects: LabelCounts) -> None:
 
 
 def describe_unscored(alerts: LabelCounts, objects: LabelCounts) -> list[str]:
-    """Return a sentence for everything that is not trained or not scored for lack of labels.
+    """Return a sentence for each part that is not trained or not scored for lack of labels.
 
-    Both arguments have the labelled rows of every class, 0 too, by split. The list is empty if
-    every class has rows in every split.
+    Both arguments are the numbers of labelled rows by split and class, zeros included. The list is
+    empty if every class has rows in every split.
     """
     return [*_describe(_ALERTS, alerts), *_describe(_OBJECTS, objects)]
 
@@ -105,8 +105,8 @@ def _describe(table: _Consequences, counts: LabelCounts) -> Iterator[str]:
             yield f"no labelled {rows}: {table.not_scored} will not be scored on {split}{also}"
             continue
         if len(classes) == 1 and trained:
-            described = _describe_classes(classes)
-            yield f"labelled {rows} of {described}: {_REPRESENTATION} will not be scored"
+            class_names = _describe_classes(classes)
+            yield f"labelled {rows} of {class_names}: {_REPRESENTATION} will not be scored"
         missing = [name for name in counts[split] if name not in classes]
         if missing:
             yield f"no {rows} of class {', '.join(missing)}: these count in no score on {split}"

@@ -13,7 +13,7 @@ _BLOCK_BYTES = 1 << 22
 
 
 def describe_file(path: Path) -> dict[str, str | int]:
-    """Return the record of a file: path, bytes, sha256. The path is written as it is."""
+    """Return the record of a file: its path, unchanged, and its `bytes` and `sha256`."""
     from tqdm import tqdm
 
     digest, size = hashlib.sha256(), path.stat().st_size

@@ -1,5 +1,6 @@
 """Training of an autoencoder of alerts on a stamps table."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ztfrep.data.alert_table import AlertTable
 from ztfrep.encoders.alert_batches import concatenate, input_batches
 from ztfrep.encoders.cards import AlertCard
 from ztfrep.encoders.model_folder import is_model_file, read_card
+from ztfrep.errors import InputError
 from ztfrep.models.alert import get_alert_network
 from ztfrep.models.alert.base import AlertConfig, AlertInput, AlertNetwork, Augmentation
 from ztfrep.models.alert.preprocessing import FeatureScaling
@@ -105,6 +107,18 @@ def _feature_scaling(
 ) -> FeatureScaling:
     if start_weights is not None and is_model_file(start_weights):
         # Weights of a model folder are used with the feature scaling that they were trained with.
-        return read_card(start_weights.parent, AlertCard).features
+        scaling = read_card(start_weights.parent, AlertCard).features
+        if scaling.excluded != config.masked_features:
+            raise InputError(
+                start_weights,
+                found=f"weights of a network that excludes {_join(scaling.excluded)}",
+                expected=f"one that excludes {_join(config.masked_features)}, as params.yaml does",
+                remedy="set excluded_features to those of the weights",
+            )
+        return scaling
     metadata = alerts.features()[train]
     return FeatureScaling.fit(metadata, alerts.feature_unit, config.masked_features)
+
+
+def _join(names: Sequence[str]) -> str:
+    return ", ".join(names) or "no feature"

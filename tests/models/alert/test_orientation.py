@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ztfrep.models.alert.orientation import N_ORIENTATIONS, apply, invert, reorient
+from ztfrep.models.alert.orientation import N_ORIENTATIONS, orient, orient_back, reorient
 
 
 def images(n=16):
@@ -21,15 +21,15 @@ def test_orientation_0_changes_nothing():
 
 def test_each_image_gets_its_own_orientation_and_the_inverse_restores_it():
     orientations = torch.arange(16) % N_ORIENTATIONS
-    applied = apply(images(), orientations)
+    applied = orient(images(), orientations)
     for image, index, before in zip(applied, orientations.tolist(), images(), strict=True):
         assert torch.equal(image, reorient(before, index))
-    assert torch.equal(invert(applied, orientations), images())
+    assert torch.equal(orient_back(applied, orientations), images())
 
 
 @pytest.mark.parametrize("orientation", range(N_ORIENTATIONS))
 def test_the_gradient_of_a_pixel_is_that_of_where_it_was_moved(orientation):
     pixels, orientation = images(1).requires_grad_(), torch.tensor([orientation])
     weight = torch.randn(1, 3, 5, 5)
-    (apply(pixels, orientation) * weight).sum().backward()
-    assert torch.equal(apply(pixels.grad, orientation), weight)
+    (orient(pixels, orientation) * weight).sum().backward()
+    assert torch.equal(orient(pixels.grad, orientation), weight)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.alert_packets import encode
 from ztfrep.sources.packets.avro_program import UNREADABLE, text_code
 from ztfrep.sources.packets.avro_schemas import INTEGER, NUMBER, TEXT, Field, compile_schema
-from ztfrep.sources.packets.record_decoder import RecordDecoder, RefusedError
+from ztfrep.sources.packets.record_decoder import RecordDecoder, RefusedRecordError
 
 SCALARS = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"]
 
@@ -311,7 +311,7 @@ def test_a_value_of_another_type_is_refused_or_marked_as_unreadable(stored, opti
         else:
             assert (number, size) == (5, -1)
         return
-    with pytest.raises(RefusedError, match=f"^a is {stored}, not {wanted.description}$"):
+    with pytest.raises(RefusedRecordError, match=f"^a is {stored}, not {wanted.description}$"):
         decoder.decode(compiled(schema, Field("a", wanted, required=True), "b"), block, 0)
     assert decoder.n_records == 0
     # Of a field that is not required the value is marked, and what follows is read.
@@ -329,7 +329,7 @@ def test_a_union_is_refused_by_the_type_of_its_value():
     for value in (None, 2**62 + 1):
         decoder.decode(program, encode(schema, {"a": value}), 0)
     assert decoder.records.spans[:2, 0, 0].tolist() == [-1, 2**62 + 1]
-    with pytest.raises(RefusedError, match="a is a string, not a 64-bit integer"):
+    with pytest.raises(RefusedRecordError, match="a is a string, not a 64-bit integer"):
         decoder.decode(program, encode(schema, {"a": "7"}), 0)
 
 

@@ -141,6 +141,16 @@ class AlertNetwork(nn.Module, ABC):
         """Return the network's input for raw stamps and metadata; see `AlertPreprocessing`."""
         return AlertInput(*map(torch.from_numpy, self.preprocessing(stamps, metadata, unit)))
 
+    def forward(self, alerts: AlertInput) -> AlertOutput:
+        """Encode, reconstruct and classify alerts, and predict their metadata."""
+        vectors = self.encode(alerts)
+        return AlertOutput(
+            vectors,
+            self.decode(vectors, self.orientation(alerts)),
+            self.classify(vectors),
+            self.predict_features(vectors),
+        )
+
     def fit_statistics(self, train: AlertInput) -> None:
         """Compute statistics of the train rows before training; does nothing by default."""
 

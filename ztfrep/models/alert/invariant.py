@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ztfrep.data.alert_schema import CHANNELS
 from ztfrep.data.stamps import CROP, CROP_CHANNELS
 from ztfrep.fields import Fraction, Probability, Weight
-from ztfrep.models.alert import losses, orientation
+from ztfrep.models.alert import losses
 from ztfrep.models.alert.base import (
     N_FEATURES,
     N_PIXELS,
@@ -29,7 +29,7 @@ from ztfrep.models.alert.base import (
     Augmentation,
 )
 from ztfrep.models.alert.morphology import N_MORPHOLOGY, compute_morphology
-from ztfrep.models.alert.orientation import N_ORIENTATIONS, reorient
+from ztfrep.models.alert.orientation import N_ORIENTATIONS, orient, orient_back, reorient
 from ztfrep.models.alert.preprocessing import FeatureNames, FeatureScaling
 from ztfrep.models.loss_terms import LossTerms, accuracy, row_count
 
@@ -185,7 +185,7 @@ class InvariantAutoencoder(AlertNetwork):
         self.morphology_std.copy_(torch.where(std > _MIN_STD, std, 1.0))
         complete = train.pixel_mask.flatten(1).all(dim=1)
         if complete.any():
-            stamps = orientation.apply(train.pixels[complete], self.orientation(train)[complete])
+            stamps = orient(train.pixels[complete], self.orientation(train)[complete])
             self.mean_pixels.copy_(stamps.flatten(1).mean(dim=0))
             variances, directions = torch.linalg.eigh(_shrunk_covariance(stamps))
             self.components.copy_(directions.flip(1)[:, : len(self.components)].T)
@@ -229,11 +229,11 @@ class InvariantAutoencoder(AlertNetwork):
         ]
         return torch.stack(sums, dim=1).argmax(dim=1)
 
-    def decode(self, vectors: Tensor, orientation_of: Tensor | None = None) -> Tensor:
+    def decode(self, vectors: Tensor, orientation: Tensor | None = None) -> Tensor:
         """Return pixels `(n, 3, 21, 21)`, in the canonical orientation if None is passed."""
         pixels = self.mean_pixels + self._split(vectors)[1] @ self.components
         pixels = pixels.unflatten(1, (len(CHANNELS), CROP, CROP))
-        return pixels if orientation_of is None else orientation.invert(pixels, orientation_of)
+        return pixels if orientation is None else orient_back(pixels, orientation)
 
     def classify(self, vectors: Tensor) -> Tensor:
         """Return logits `(n, classes)` of the semantic part."""
@@ -287,8 +287,8 @@ class InvariantAutoencoder(AlertNetwork):
     def _project(self, alerts: AlertInput) -> Tensor:
         """Return the principal components of the stamps in their canonical orientation."""
         index = self.orientation(alerts)
-        centred = orientation.apply(alerts.pixels, index).flatten(1) - self.mean_pixels
-        mask = orientation.apply(alerts.pixel_mask, index).flatten(1)
+        centred = orient(alerts.pixels, index).flatten(1) - self.mean_pixels
+        mask = orient(alerts.pixel_mask, index).flatten(1)
         return (centred * mask) @ self.components.T
 
     def _encode_stamps(self, crop_and_context: Tensor) -> Tensor:

@@ -15,12 +15,12 @@ def reorient(images: Tensor, orientation: int) -> Tensor:
     return torch.rot90(images, orientation % 4, (-2, -1))
 
 
-def apply(images: Tensor, orientations: Tensor) -> Tensor:
+def orient(images: Tensor, orientations: Tensor) -> Tensor:
     """Return images `(n, c, s, s)`, each in its own orientation; `orientations` is int64 `(n,)`."""
     reoriented = torch.stack([reorient(images, index) for index in range(N_ORIENTATIONS)], dim=1)
     return reoriented[torch.arange(len(images), device=images.device), orientations]
 
 
-def invert(images: Tensor, orientations: Tensor) -> Tensor:
-    """Return the images from which `apply` computes these images."""
-    return apply(images, torch.tensor(_INVERSE, device=orientations.device)[orientations])
+def orient_back(images: Tensor, orientations: Tensor) -> Tensor:
+    """Return the images from which `orient` computes these images."""
+    return orient(images, torch.tensor(_INVERSE, device=orientations.device)[orientations])

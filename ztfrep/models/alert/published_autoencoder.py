@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ztfrep.fields import BatchSize, Epochs, Weight
 from ztfrep.models.alert import losses
-from ztfrep.models.alert.base import AlertConfig, AlertInput, AlertNetwork, AlertOutput
+from ztfrep.models.alert.base import AlertConfig, AlertInput, AlertNetwork
 from ztfrep.models.alert.preprocessing import FeatureScaling
 from ztfrep.models.loss_terms import LossTerms, accuracy, row_count
 
@@ -108,11 +108,6 @@ class PublishedAutoencoder(AlertNetwork):
             nn.Linear(64, classes),
             nn.Softmax(dim=1),
         )
-
-    def forward(self, alerts: AlertInput) -> AlertOutput:
-        """Encode, reconstruct and classify alerts."""
-        vectors = self.encode(alerts)
-        return AlertOutput(vectors, self.decode(vectors), self.classify(vectors))
 
     def encode(self, alerts: AlertInput) -> Tensor:
         """Return vectors `(n, latent_dim)`."""

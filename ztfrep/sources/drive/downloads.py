@@ -1,7 +1,7 @@
 """Downloads of Google Drive folders as verified files in a cache.
 
-gdown does the downloading. This module chooses the files, resumes what broke, and turns every
-failure of Drive into one line.
+gdown downloads the bytes. This module selects the files, resumes broken downloads, and converts
+every failure to an InputError.
 """
 
 import errno
@@ -18,15 +18,15 @@ from ztfrep.sources.drive.file_cache import (
     RECORD,
     FileCache,
     WantedFile,
-    ambiguous_names,
     browser_remedy,
+    file_count_error,
     is_file_name,
     matching_names,
 )
 
-# `drive_source.DriveConfig` has the same form for the ids among the parameters.
+# `drive_source.DriveId` has the same pattern.
 _ID = re.compile(r"[A-Za-z0-9_-]{10,100}")
-# Names of a listing that an error shows.
+# Number of names of a listing in an error.
 _SHOWN_NAMES = 12
 _RUN_AGAIN = "run the same command again later"
 
@@ -41,12 +41,12 @@ def download(
 ) -> dict[str, Path]:
     """Download the wanted files of a Drive folder to `cache_folder / folder_id`.
 
-    Returns their paths by the keys of `wanted`. A file that is there already is not downloaded
-    again, and an interrupted download is resumed. A file that the user put into that folder is
-    used. `timeout` is in seconds without a byte. Raises InputError for every failure; bytes that
-    were downloaded before it stay in the folder.
+    Returns their paths by the keys of `wanted`. A file in that folder is not downloaded again, even
+    if the user put it there, and an interrupted download is resumed. `timeout` is the maximum of
+    seconds without a byte. Raises InputError for every failure; bytes that were downloaded before
+    it stay in the folder.
     """
-    # Before a path is made of it.
+    # The id becomes the name of a folder.
     if not _ID.fullmatch(folder_id):
         raise InputError(
             "sources.drive",
@@ -57,24 +57,25 @@ def download(
     from filelock import FileLock  # Slow to import.
 
     folder = cache_folder / folder_id
-    with _explaining(f"Drive folder {folder_id}", folder):
+    with _as_input_errors(f"Drive folder {folder_id}", folder):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / LOCK):
             cache = FileCache(folder)
             missing = {key: file for key, file in wanted.items() if not cache.has(key, file)}
             if missing:
                 listing = _list_folder(folder_id, timeout)
-                # All are selected before the first is fetched: a wrong folder fails at once.
+                # All are selected before the first is fetched, so that a wrong folder fails at
+                # once.
                 selected = {key: _select(listing, file, folder) for key, file in missing.items()}
                 for key, (file_id, name) in selected.items():
-                    with _explaining(f"Drive file {name}", folder, name):
+                    with _as_input_errors(f"Drive file {name}", folder, name):
                         _fetch(file_id, folder / name, timeout, retries)
                         cache.add(key, missing[key], name, fetched=True)
             return {key: cache.verified_path(key, file) for key, file in wanted.items()}
 
 
 def _list_folder(folder_id: str, timeout: float) -> list[tuple[str, str]]:
-    """Return id and name of every file in a Drive folder and in the folders within."""
+    """Return the id and the name of every file in a Drive folder and its subfolders."""
     import gdown  # Slow to import, and needed only for a download.
 
     files = gdown.download_folder(
@@ -84,7 +85,7 @@ def _list_folder(folder_id: str, timeout: float) -> list[tuple[str, str]]:
 
 
 def _select(listing: list[tuple[str, str]], wanted: WantedFile, folder: Path) -> tuple[str, str]:
-    """Return id and name of the one file of a listing that is wanted."""
+    """Return the id and the name of the one file of a listing that matches `wanted`."""
     names = [name for _, name in listing]
     matching = matching_names(names, wanted.pattern)
     for name in matching:
@@ -99,7 +100,7 @@ def _select(listing: list[tuple[str, str]], wanted: WantedFile, folder: Path) ->
         browser = browser_remedy(folder, wanted.pattern)
         remedy = f"correct the folder's id in sources.drive, or {browser}"
         shown = matching or names[:_SHOWN_NAMES]
-        raise ambiguous_names(f"Drive folder {folder.name}", shown, wanted, remedy)
+        raise file_count_error(f"Drive folder {folder.name}", shown, wanted, remedy)
     return next((file_id, name) for file_id, name in listing if name == matching[0])
 
 
@@ -109,7 +110,7 @@ def _fetch(file_id: str, path: Path, timeout: float, retries: int) -> None:
     from tqdm import tqdm
 
     partials = _partial_files(path)
-    for shorter in partials[:-1]:  # gdown refuses to choose among them.
+    for shorter in partials[:-1]:  # gdown fails if there are several.
         shorter.unlink()
     start = sum(partial.stat().st_size for partial in partials[-1:])
     with tqdm(desc=path.name, initial=start, unit="B", unit_scale=True, disable=None) as bar:
@@ -118,8 +119,8 @@ def _fetch(file_id: str, path: Path, timeout: float, retries: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        # gdown reports a range that was not honored for a busy server too: it is asked twice before
-        # the partial file is discarded as the beginning of another file.
+        # A range that was not honored means that the partial file is of another file, or that the
+        # server is busy. So the partial file is only discarded after a second attempt.
         for attempt in (1, 2, 3):
             try:
                 gdown.download(
@@ -145,7 +146,10 @@ def _fetch(file_id: str, path: Path, timeout: float, retries: int) -> None:
 
 
 def _raise_for_status(file_id: str, timeout: float) -> None:
-    """Raise the HTTP error of a page that gdown could not read: it names permissions for each."""
+    """Raise the HTTP error of a page that gdown could not read.
+
+    The error of gdown names permissions, whatever the status is.
+    """
     import requests
 
     url = f"https://drive.google.com/uc?id={file_id}"
@@ -154,14 +158,15 @@ def _raise_for_status(file_id: str, timeout: float) -> None:
 
 
 def _partial_files(path: Path) -> list[Path]:
-    """Return the unfinished downloads of a file by size; gdown adds eight characters."""
+    """Return the unfinished downloads of a file, ordered by size."""
+    # gdown adds eight characters and .part to the name.
     partials = path.parent.glob(glob.escape(path.name) + "?" * 8 + ".part")
     return sorted(partials, key=lambda partial: partial.stat().st_size)
 
 
 @contextmanager
-def _explaining(where: str, folder: Path, name: str = "") -> Iterator[None]:
-    """Turn whatever is raised in the block into InputError."""
+def _as_input_errors(where: str, folder: Path, name: str = "") -> Iterator[None]:
+    """Convert every exception of the block to InputError."""
     try:
         yield
     except InputError:
@@ -170,13 +175,13 @@ def _explaining(where: str, folder: Path, name: str = "") -> Iterator[None]:
         found, remedy = _cause(error, folder, name)
         files = [path for path in folder.glob("*") if path.name not in (RECORD, LOCK)]
         if size := sum(path.stat().st_size for path in files):
-            remedy += f"; the {size:,} bytes already in {folder} are kept"
+            remedy += f"; the {size:,} bytes already in {folder} stay there"
         expected = "the whole file" if name else "its files"
         raise InputError(where, found=found, expected=expected, remedy=remedy) from error
 
 
 def _cause(error: BaseException, folder: Path, name: str) -> tuple[str, str]:
-    """Return what failed, and what to do about it."""
+    """Return what an InputError for `error` has as `found` and `remedy`."""
     import requests
 
     chain = [error]
@@ -213,7 +218,6 @@ def _cause(error: BaseException, folder: Path, name: str) -> tuple[str, str]:
 
 
 def _text_of(error: BaseException) -> str:
-    # gdown puts Drive's own words between a title and its own advice, which is the same for every
-    # error.
+    # gdown puts the message of Drive between a title and advice that are the same for every error.
     text = " ".join(str(error).split())
     return re.sub("^Failed to retrieve file url: | You may still be able to access .*", "", text)

@@ -21,7 +21,7 @@ _PICKLE, _NUMPY_ARRAY = b"\x80", b"\x93NUMPY"
 Sha256 = Annotated[
     str, Field(pattern="^[0-9a-f]{64}$", json_schema_extra={"expected": "64 hexadecimal digits"})
 ]
-# `downloads.download` checks the same form before it makes a path of an id.
+# `downloads.download` checks the same pattern before an id becomes the name of a folder.
 DriveId = Annotated[
     str,
     Field(
@@ -74,7 +74,7 @@ class DriveSource(PickleSource[DriveConfig]):
 
 
 def _wanted_files(config: DriveConfig) -> dict[str, dict[str, "WantedFile"]]:
-    """Return the wanted files by folder id and name; the folders may be one."""
+    """Return the wanted files by folder id and name; both ids may be those of one folder."""
     from ztfrep.sources.drive.file_cache import WantedFile
 
     sha256 = config.sha256

@@ -38,7 +38,7 @@ class _FileRecord(NamedTuple):
 
 
 class FileCache:
-    """The files in a folder of the cache, and the record of what they are."""
+    """The files in a folder of the cache, and the record of their sizes and digests."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,10 +49,13 @@ class FileCache:
             if all(is_file_name(record.name) for record in records.values()):
                 self._records = records
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-            pass  # Without a record, files are hashed again, as if the user had put them there.
+            pass  # Without a record, the files are hashed again.
 
     def has(self, key: str, wanted: WantedFile) -> bool:
-        """Return True if the cache has the whole file, as recorded or put there by the user."""
+        """Return True if the cache has the whole file, downloaded or put there by the user.
+
+        Removes a downloaded file that has changed. Raises InputError if several files match.
+        """
         record = self._records.get(key)
         if (
             record
@@ -68,7 +71,7 @@ class FileCache:
         self._write(key, None)
         names = matching_names(filter(is_file_name, os.listdir(self.folder)), wanted.pattern)
         if len(names) > 1:
-            raise ambiguous_names(self.folder, names, wanted, "remove all but one of them")
+            raise file_count_error(self.folder, names, wanted, "remove all but one of them")
         if names:
             self.add(key, wanted, names[0], fetched=False)
         return bool(names)
@@ -123,7 +126,7 @@ class FileCache:
 
 
 def _describe_file(path: Path, record: _FileRecord | None) -> _FileRecord:
-    """Return the record of a file as it is now; one of the recorded size and age is not read."""
+    """Return the current record of a file; reads it unless its size and time are as recorded."""
     status = path.stat()
     if record and (status.st_size, status.st_mtime_ns) == (record.bytes, record.mtime_ns):
         return record
@@ -133,7 +136,7 @@ def _describe_file(path: Path, record: _FileRecord | None) -> _FileRecord:
 
 
 def is_file_name(name: object) -> bool:
-    """Return True if a name from a listing or a record may become that of a file in the cache."""
+    """Return True if a name of a listing or a record is a safe name for a file of the cache."""
     return (
         isinstance(name, str)
         and name.isprintable()
@@ -145,24 +148,24 @@ def is_file_name(name: object) -> bool:
 
 
 def matching_names(names: Iterable[str], pattern: str) -> list[str]:
-    """Return the names that match; the one without a number alone, if there is one.
+    """Return the names that match a pattern; if one has no number, that one alone.
 
-    Drive and browsers put numbers into the names of copies.
+    Drive and browsers add numbers to the names of copies.
     """
     matching = sorted(name for name in names if fnmatchcase(name, pattern))
     unnumbered = [name for name in matching if fnmatchcase(name, pattern.replace("*", ""))]
     return unnumbered if len(unnumbered) == 1 else matching
 
 
-def ambiguous_names(
+def file_count_error(
     where: str | Path, names: list[str], wanted: WantedFile, remedy: str
 ) -> InputError:
-    """Return the error for a folder with no file, or several, of the wanted name."""
+    """Return the error for a folder in which no file or several files match a wanted name."""
     found = ", ".join(quote(name, 80)[1:-1] for name in names) or "no file"
     expected = f"one file named {wanted.pattern}"
     return InputError(where, found=found, expected=expected, remedy=remedy)
 
 
 def browser_remedy(folder: Path, name: str) -> str:
-    """Return the remedy that is always possible: a download by a browser."""
+    """Return the remedy of a download with a browser, which is always possible."""
     return f"download it with a browser into {folder}" + (f" under the name {name}" if name else "")

@@ -1,1 +1,1 @@
-"""Alert packets: archives of Avro files to alert tables."""
+"""Alert packets: a reader of archives of Avro files, which writes alert tables."""

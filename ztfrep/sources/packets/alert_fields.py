@@ -1,4 +1,4 @@
-"""The fields of an alert's record: their paths, and the identity and stamps read from them."""
+"""The fields of an alert's record: their paths, and the identity and the stamps in them."""
 
 from collections import Counter
 

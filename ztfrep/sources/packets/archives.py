@@ -27,10 +27,10 @@ _MAX_INNER_ZIP_BYTES = 1 << 26
 _MAX_NESTING = 1
 _FILES_PER_READER = 1000
 
-# What an archive yields: packets, what cannot be read, what is ignored, and last the counts of
-# `files` that were read and of members of archives, `members.seen` and `members.read`.
+# The items of an archive: packets, failures and ignored entries. The last item has the counts of
+# `files` that were read, and of members of archives, `members.seen` and `members.read`.
 Item = Packet | Failure | IgnoredEntry | Counter[str]
-# Returns the items of some files; it may be called in another process.
+# Returns the items of several files. It may be called in another process.
 ArchiveReader = Callable[[], Iterable[Item]]
 
 
@@ -47,7 +47,7 @@ def make_readers(files: Iterable[Path]) -> list[ArchiveReader]:
 
 
 def read_files(files: Iterable[Path]) -> Iterator[Item]:
-    """Yield every packet of the files in order; what cannot be read is a failure with its reason.
+    """Yield every packet of the files in order, and a failure with its reason for unreadable bytes.
 
     A damaged archive is one failure, after all of its packets that could be read. The counts are
     the last item.
@@ -77,7 +77,7 @@ class _Entry:
         self._counts, self._depth = counts, depth
 
     def read(self) -> Iterator[Item]:
-        """Yield the packets that it is or holds; raises any error before the first one."""
+        """Yield the items of the entry; raise errors of the entry itself before the first item."""
         size = self._stream.left
         kind, content = open_entry(self._name, self._stream, self._budget)
         if kind == "packet":
@@ -139,7 +139,7 @@ class _Entry:
         read = True
         try:
             for item in items:
-                # An ignored member of an inner archive has another name.
+                # An ignored member of an inner archive has another name than this member.
                 read &= not (isinstance(item, IgnoredEntry) and item.name == name)
                 yield item
         except (MemoryError, BudgetError):
@@ -187,7 +187,7 @@ def _failure(name: str, error: Exception) -> Failure:
 
 
 def _unreadable(name: str, kind: str, detail: str) -> Failure | IgnoredEntry:
-    """Return what is counted for a member whose bytes its archive does not hold."""
+    """Return the item of a member whose bytes cannot be read from its archive."""
     if kind in ("packet", "archive"):
         return Failure(name, "unreadable" if kind == "packet" else kind, detail)
     return IgnoredEntry(name, kind, detail)

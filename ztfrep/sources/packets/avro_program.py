@@ -1,8 +1,8 @@
-"""Programs of compiled Avro schemas, and the machine code that runs one over the bytes of a record.
+"""Programs of compiled Avro schemas, and the compiled function that runs one over a record.
 
-A ZTF packet holds some 1,300 values, of which a row needs 30. Readers that build a dict of all
-values spend most of their time there. A program writes the wanted values into arrays and skips the
-others.
+A ZTF packet holds some 1,300 values, of which a row of a table needs 30. Readers that build a dict
+of all values spend most of their time on it. A program writes the wanted values into arrays and
+skips the others.
 """
 
 from typing import NamedTuple
@@ -30,7 +30,7 @@ MAX_DEPTH = 64
 ) = range(11)
 # In place of a slot: the value is not wanted, or the items of the array fill the table of rows.
 NO_SLOT, ROW_TABLE = -1, -2
-# What `run_program` returns in place of a position.
+# Values that `run_program` returns in place of a position.
 MALFORMED, ROW_TABLE_FULL, REFUSED, TOO_LARGE = -1, -2, -3, -4
 # Counters that Python and the compiled code share: rows read, maximum of rows, steps that are left
 # for a file, and the index of the refusal.
@@ -38,7 +38,7 @@ N_ROWS, MAX_ROWS, STEPS_LEFT, REFUSAL = range(4)
 
 # The size in a span of a value whose type its field must not have.
 UNREADABLE = -2
-# Bytes of a text that has a code: without blanks (a float64 holds them exactly), and with blanks.
+# Maximum of bytes of a text with a code: without blanks (a float64 holds it exactly), and in all.
 _MAX_CODE_BYTES, _MAX_TEXT_BYTES = 6, 10
 
 

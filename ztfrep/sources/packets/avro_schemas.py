@@ -12,7 +12,7 @@ import numpy as np
 
 from ztfrep.sources.packets import avro_program
 
-# The richest schema of a ZTF packet, a broker's, compiles to 1,700 steps.
+# The largest schema of a ZTF packet, that of a broker, compiles to 1,700 steps.
 _MAX_STEPS = 30_000
 _MAX_FIXED_BYTES = 1 << 24
 
@@ -114,7 +114,7 @@ class _Compiler:
 
     def add(self, schema: Any, path: str | None, depth: int) -> None:
         """Compile the schema at `path`; None where no wanted field can be."""
-        # A few types that use each other twice could make a program without end.
+        # Types that use each other twice could make an endless program.
         if depth > avro_program.MAX_DEPTH or len(self.steps) > _MAX_STEPS:
             raise _SchemaError("a schema too deep or too long, or one that contains itself")
         if isinstance(schema, str) and schema in self.named_types:

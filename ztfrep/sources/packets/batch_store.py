@@ -1,9 +1,9 @@
 """A folder of batches on disk, between packets and tables: alerts, observations, pixels, failures.
 
-A batch is a Parquet file each of its alerts, of the detections and the upper limits before them,
-and of its failures, and a file of the alerts' pixels. Several processes write batches and share
-nothing, so that no process waits for another, and memory does not grow with the number of packets.
-In every table `batch` and `row` are the order of reading, whichever process read.
+A batch has four Parquet files, of alerts, prior detections, upper limits and failures, and a file
+of the pixels of its alerts. Processes write their batches independently: none waits for another,
+and memory does not grow with the number of packets. In every table the columns `batch` and `row`
+are the order of reading, which does not depend on the processes.
 """
 
 import glob
@@ -28,11 +28,11 @@ from ztfrep.sources.packets.observations import Observations
 from ztfrep.sources.packets.packet_reader import Failure, Packet, PacketBatch, decode_batches
 from ztfrep.sources.packets.process_pool import run_in_processes
 
-# The limits of a batch, so that memory is bounded.
+# Limits of a batch, which limit memory.
 MAX_BATCH_PACKETS, _MAX_BATCH_BYTES = 512, 1 << 26
 _DATABASE_MEMORY = "512MB"
 TABLE_INFO = TableInfo(STAMP_SIZE, STAMP_SIZE, "counts", PHYSICAL, CLASSES)
-# The reason of an ignored entry is this and its kind.
+# The reason of an ignored entry is this prefix and its kind.
 IGNORED_PREFIX = "ignored_"
 _STAMP_SHAPE = (len(CHANNELS), STAMP_SIZE, STAMP_SIZE)
 _SCHEMA = TABLE_INFO.schema()
@@ -44,7 +44,7 @@ def _schema(*names: str) -> pa.Schema:
 
 
 _DETECTIONS = _schema("object_id", "candid", "mjd", "fid", *ALERCE_FEATURES.names)
-# Tables with every row that was read: an alert or an observation may be there several times.
+# Tables of all rows that were read: an alert or an observation may have several rows.
 TABLES = {
     "alerts": _DETECTIONS,
     "detections": _DETECTIONS,
@@ -65,8 +65,8 @@ def fill_batch_store(
     Returns the numbers of `alerts` and of prior `observations`, and the counts of the readers and
     of `PacketBatch`. The reason of an ignored entry begins with IGNORED_PREFIX.
     """
-    # With fewer readers than processes several processes run the same reader, and each decodes its
-    # share of the batches.
+    # With fewer readers than processes, several processes run the same reader, and each decodes a
+    # share of its batches.
     shares = -(-processes // len(readers))
     tasks = [
         (folder, number, reader, share, shares, max_packets)
@@ -117,7 +117,7 @@ def _store_share(
             failures, counted = _collect_failures(items)
             counts.update(counted)
             packets = [item for item in items if isinstance(item, Packet)]
-            # Files of many alerts are several batches, though never more than there are files.
+            # Packets of many alerts become several batches, but not more than there are packets.
             for part, batch in enumerate(decode_batches(packets)):
                 batch.failures[:0] = failures if part == 0 else []
                 counts.update(_write_batch(folder, number << 32 | index << 10 | part, batch))
@@ -133,7 +133,7 @@ def _split_items(items: Iterable[Item], max_packets: int) -> Iterator[list[Item]
         if len(group) == max_packets or size > _MAX_BATCH_BYTES:
             yield group
             group, size, first = [], 0, False
-    # The first group even if it is empty, so that each table has a file.
+    # The first group is yielded even if it is empty, so that each table has a file.
     if group or first:
         yield group
 

@@ -11,9 +11,9 @@ from ztfrep.sources.packets.streams import Budget, CorruptDataError, Stream
 
 # An error in compressed data is located to one compressed piece.
 _PIECE_BYTES, _COMPRESSED_PIECE_BYTES = 1 << 17, 1 << 15
-# As `xz -9` needs; a header may ask for 4 GB.
+# The memory that `xz -9` needs; a header may require 4 GB.
 _XZ_MEMORY = 80 << 20
-# A file may have several compressed parts, one after the other: of 64 kB if bgzip wrote them.
+# Limit of the compressed parts in a file, one after the other. Those of bgzip have 64 kB.
 _FREE_PARTS, _BYTES_PER_PART = 1000, 1024
 
 
@@ -41,7 +41,7 @@ COMPRESSIONS = (
 def detect_compression(stream: Stream) -> Compression | None:
     """Return the compression of a stream, by its first bytes; None if it has none."""
     head = stream.peek(6)
-    return next((known for known in COMPRESSIONS if head.startswith(known.magic)), None)
+    return next((candidate for candidate in COMPRESSIONS if head.startswith(candidate.magic)), None)
 
 
 class DecompressedStream(Stream):

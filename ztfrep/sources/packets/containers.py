@@ -7,8 +7,8 @@ from typing import NamedTuple
 from ztfrep.data.filetypes import HEAD_BYTES, describe
 from ztfrep.errors import quote
 
-# A file of ZTF's archives holds one alert, of at most 84 kB; some users write those of an exposure
-# into one file. A larger file is hostile, or must be split.
+# A file of ZTF's archives holds one alert of at most 84 kB. Some users write all alerts of an
+# exposure into one file. A larger file is hostile, or must be split.
 MAX_RECORDS = 1_000
 _MAX_BLOCK_BYTES = 1 << 25
 _MAX_FILE_BYTES = 1 << 26
@@ -29,9 +29,9 @@ class _Block(NamedTuple):
 
 
 class Header(NamedTuple):
-    """The header of a container: its bytes, and what they hold.
+    """The header of a container: its bytes, and their content.
 
-    `schema` is the writer's, as JSON; `deflated` is whether the blocks are compressed.
+    `schema` is the writer's, as JSON; `deflated` is True if the blocks are compressed.
     """
 
     data: bytes

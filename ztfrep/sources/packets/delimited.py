@@ -17,7 +17,7 @@ MAX_COLUMNS = 5000
 _MAX_LINES_BEFORE_HEADER = 1000
 _SEPARATORS = (",", "\t", ";", "|", " ")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-# A row that is added after the last one: only a quote that is never closed makes it disappear.
+# A row that is added after the last one. If it is not read as such, a quote is never closed.
 _END_ROW = "\0end"
 Columns = TypeVar("Columns")
 
@@ -95,7 +95,7 @@ class _LinesWithEnd:
 def open_table(
     path: Path, find_columns: Callable[[list[str]], Columns | None], expected: str
 ) -> Iterator[DelimitedTable[Columns]]:
-    """Open a table of text; its separator is the one by which `find_columns` finds them.
+    """Open a table of text; its separator is the first with which `find_columns` succeeds.
 
     `find_columns` takes the names in a header and returns None if a needed column is missing;
     `expected` lists the needed columns for a message. Lines before the header may be blank or begin
@@ -114,13 +114,13 @@ def open_table(
             path,
             found=f"{size} bytes",
             expected=f"at most {MAX_BYTES}",
-            remedy="leave out the columns and rows that are not needed",
+            remedy="remove the columns and rows that are not needed",
         )
     utf16 = head[:2] in _UTF16
     if not head.strip() or (b"\0" in head and not utf16):
         raise _header_error(path, describe(head), expected)
     encoding = "utf-16" if utf16 else "utf-8-sig"
-    # Line ends are kept, so that those within quotes stay as they are.
+    # Line ends are not converted: they may be within quotes.
     with path.open(encoding=encoding, errors="replace", newline="") as file:
         lines = _read_lines(file)
         try:

@@ -14,7 +14,7 @@ SUFFIXES = (".avro", ".tar", ".tgz", ".tbz2", ".txz", ".zip")
 # to files that are read already; it is a pipe or a device (special); reading it is not permitted.
 IGNORED_FILE_KINDS = ("other", "system", "format", "link", "special", "no_access")
 IGNORED_MEMBER_KINDS = ("other", "system", "format", "nested", "link", "special")
-# Kinds that may hold packets: a run logs a warning.
+# Kinds of entries that may hold packets: these are logged as a warning.
 KINDS_TO_WARN_OF = ("format", "nested", "link", "no_access")
 
 _PACKET = re.compile(r"\.avro(\.(gz|bz2|xz))?$", re.IGNORECASE)
@@ -24,8 +24,8 @@ _UNREAD_FORMAT = re.compile(
 )
 _UNREAD_MAGIC = (b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"Rar!", b"\x04\x22\x4d\x18", b"\x1f\x9d")
 _ZIP_MAGIC = (b"PK\3\4", b"PK\5\6")
-# Documents of many formats are zip archives; an archive of packets without a name of an archive has
-# no suffix.
+# Suffixes of documents, many of which are zip archives. An archive of packets with another name
+# than that of an archive has no suffix.
 _DOCUMENT = re.compile(r"\.[a-z]\w*$", re.IGNORECASE)
 _SYSTEM = re.compile(r"(^|/)(\._[^/]*|__MACOSX(/.*)?|\.DS_Store|Thumbs\.db|desktop\.ini)$", re.I)
 # Some servers compress a compressed file once more.

@@ -1,4 +1,4 @@
-"""Images of FITS files, read by numpy alone: untrusted bytes reach no decoder in C.
+"""A reader of images of FITS files in numpy alone: untrusted bytes reach no decoder in C.
 
 Uncompressed images of the FITS standard (Pence et al. 2010, A&A 524, A42) are read: the primary
 image, or that of the first extension after an empty primary header. Compressed images, tables and

@@ -56,9 +56,9 @@ def find_files(path: Path) -> Files:
 
 
 def behind_links(path: Path, files: list[Path]) -> list[Path]:
-    """Return the files of the folder `path` that are in other folders, which it links to.
+    """Return those of `files` that are outside the folder `path`, in folders that it links to.
 
-    None for the path of a file: it is its own dependency, through a link too.
+    The path of a single file is in no linked folder.
     """
     if not path.is_dir():
         return []
@@ -67,11 +67,11 @@ def behind_links(path: Path, files: list[Path]) -> list[Path]:
 
 
 def _walk(path: Path) -> Iterator[tuple[Path, str, str]]:
-    """Yield every file once, with the kind and the description of one to ignore, else empty."""
+    """Yield every file once, with its kind and description if it is ignored, or empty texts."""
     if not path.is_dir():
         yield path, "", ""
         return
-    # Links come last: they may lead to a subfolder of the folder itself.
+    # Links are followed last: they may lead to a subfolder of `path`.
     visited = {_identity(folder) for folder in (path, *path.resolve().parents)}
     visited.discard(_identity(path))
     folders, links = [path], list[Path]()
@@ -119,7 +119,7 @@ def _special(mode: int) -> tuple[str, str]:
 
 
 def _classify(file: Path, name: str) -> tuple[str, str]:
-    """Return the kind and the description of a file to ignore; empty texts for one to read."""
+    """Return the kind and the description of a file to ignore; empty texts for a file to read."""
     kind = kind_by_name(name)
     if kind in ("packet", "archive"):
         return "", ""

@@ -15,7 +15,7 @@ _ZTF_OBJECT = re.compile(r"ZTF[0-9]{2}[a-z]{7}")
 _MAX_CHARACTERS = 64
 # Every whole number up to this one is a float64.
 _MAX_EXACT = 2**53
-# Digits of a number in a spreadsheet.
+# Significant digits of a number in a spreadsheet.
 _SPREADSHEET_DIGITS = 15
 
 
@@ -65,7 +65,7 @@ def parse_object_id(text: str) -> str:
 
 
 def are_rounded(candids: Sequence[int], min_fraction: float = 0.95) -> bool:
-    """Return True if nearly all candids `(n,)` look rounded by a float64 or a spreadsheet.
+    """Return True if nearly all candids `(n,)` are probably rounded by a float64 or a spreadsheet.
 
     Such a candid is a number of 53 bits, the shortest decimal of one, or has 15 digits and then
     zeros. About one exact candid in ten is such a number by chance.

@@ -1,4 +1,4 @@
-"""Labelled rows by identifier: stored compactly as they are read, then each identifier once."""
+"""Labelled rows by identifier: stored compactly as they are read, then combined by identifier."""
 
 from array import array
 from dataclasses import dataclass, field

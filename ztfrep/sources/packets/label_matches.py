@@ -11,8 +11,8 @@ from ztfrep.errors import InputError, quote
 from ztfrep.sources.packets.identifiers import are_rounded
 from ztfrep.sources.packets.labels import Labels
 
-# An alert's own label has priority over that of its object, also if its rows contradict each other
-# (-1): such an alert has no label.
+# An alert's own label has priority over that of its object, even if it is -1 because its rows
+# contradict each other: such an alert has no label.
 _LABEL_ALERTS = """
 CREATE TABLE labelled_alerts AS
   SELECT candid, object_id, label, contradicts_object FROM (
@@ -98,7 +98,7 @@ def match_labels(database: duckdb.DuckDBPyConnection, labels: Labels) -> dict[st
 
 
 def _report_unmatched(database: duckdb.DuckDBPyConnection, labels: Labels, matched: int) -> None:
-    """Log a warning of rows that match no alert; raise InputError if the table cannot be used."""
+    """Log a warning about rows without an alert; raise InputError if the table cannot be used."""
     examples, alert_examples = [], []
     unmatched_candids: list[int] = []
     for name, key in _KEYS.items():

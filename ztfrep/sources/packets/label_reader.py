@@ -1,4 +1,4 @@
-"""A reader of the user's table of labels: every row is a label, or is counted."""
+"""A reader of the user's table of labels; rows without a usable label are counted by kind."""
 
 import logging
 import re
@@ -71,7 +71,7 @@ class _LabelReader:
         self._alerts, self._objects = rows_by_candid(), rows_by_object()
         # The first unusable row of each kind, for messages.
         self._examples: dict[str, str] = {}
-        # Labels of the fields that were read, as they are written.
+        # Labels by the text of their field, for the fields that were read.
         self._label_of_text: dict[str, int] = {}
         self._comment_lines = 0
 
@@ -115,8 +115,8 @@ class _LabelReader:
         simplified = [_simplify(name) for name in names]
         for name in accepted:
             # An exact match has priority.
-            matches = [n for n, other in enumerate(names) if other == name] or [
-                n for n, other in enumerate(simplified) if other == _simplify(name)
+            matches = [n for n, column in enumerate(names) if column == name] or [
+                n for n, column in enumerate(simplified) if column == _simplify(name)
             ]
             if len(matches) > 1:
                 found = f"{len(matches)} columns named {quote(names[matches[0]])}"

@@ -1,4 +1,4 @@
-"""Observations in packets: detections and upper limits, from the decoded values to the features.
+"""Observations in packets: the features of detections and upper limits from decoded values.
 
 The features are those of ALeRCE's stamp classifier (Carrasco-Davis et al. 2021), in physical units
 and before any clipping.

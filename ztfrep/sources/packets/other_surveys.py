@@ -1,9 +1,9 @@
-"""Packets that are not read: those of other surveys, and those in the alert stream's form."""
+"""Recognition of packets that are not read: of other surveys, or in the alert stream's form."""
 
 import re
 
-# The first part of a schema's full name, and its survey. Some have ZTF's fields, with other filters
-# and other pixels.
+# Surveys by the first part of a schema's full name. Some have ZTF's fields, with other filters and
+# other pixels.
 _SURVEYS = {
     "lsst": "LSST",
     "elasticc": "ELAsTiCC, simulated for LSST",
@@ -14,14 +14,14 @@ _SURVEYS = {
     "alerce": "ALeRCE's own form",
 }
 _LSST_FIELDS = {"diaSource", "diaSourceId"}
-_REMEDY = "leave it out, only ZTF's alerts are read"
+_REMEDY = "remove it, only ZTF's alerts are read"
 # The schemas of a stream are numbered from 1; other files that begin with a zero byte have larger
 # numbers after it.
 _MAX_SCHEMA_NUMBER = 1 << 24
 
 
 def describe_other_survey(name: str, fields: tuple[str, ...]) -> str | None:
-    """Return why a record of this schema is no alert of ZTF; None if it may be one.
+    """Return the reason that a record of a schema is no alert of ZTF; None if it may be one.
 
     `name` is the record's with its namespace, `fields` are the names of its fields.
     """
@@ -36,8 +36,8 @@ def describe_other_survey(name: str, fields: tuple[str, ...]) -> str | None:
     if {"objectId", "candidate"} <= set(fields):
         return None
     shown = "".join(c if c.isprintable() else "?" for c in name[:60])
-    lacking = " and ".join(f for f in ("objectId", "candidate") if f not in fields)
-    return f"a record {shown!r} without {lacking}, no alert of ZTF; {_REMEDY}"
+    missing = " and ".join(f for f in ("objectId", "candidate") if f not in fields)
+    return f"a record {shown!r} without {missing}, no alert of ZTF; {_REMEDY}"
 
 
 def describe_wire_form(data: bytes) -> str | None:

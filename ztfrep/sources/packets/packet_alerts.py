@@ -1,4 +1,4 @@
-"""Alert packets in memory: the alerts of files and folders, and the series of their objects."""
+"""Alerts of packets in memory: those of files and folders, and the series of their objects."""
 
 import logging
 from collections import Counter
@@ -88,8 +88,8 @@ def read_packet_contents(
 ) -> PacketContents:
     """Read the alerts and observations of packets, and the list of what was not read.
 
-    See `read_packets`. A temporary folder holds the alerts on the way, and the memory is that of
-    the result.
+    See `read_packets`. The alerts are stored in a temporary folder first, so that the memory is
+    that of the result.
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     files, ignored = _find_files([Path(path) for path in paths])
@@ -128,9 +128,9 @@ def _find_files(paths: list[Path]) -> tuple[list[Path], list[IgnoredEntry]]:
                 expected="alert packets, archives of them, or folders of either",
                 remedy="correct the path",
             )
-        at_path = find_files(path)
-        files += at_path.packets
-        ignored += at_path.ignored
+        files_at_path = find_files(path)
+        files += files_at_path.packets
+        ignored += files_at_path.ignored
     if not files:
         raise InputError(
             "read_packets", found="no path", expected="one or more", remedy="give a path"
@@ -139,7 +139,7 @@ def _find_files(paths: list[Path]) -> tuple[list[Path], list[IgnoredEntry]]:
 
 
 def _report_unread(unread: pd.DataFrame, alerts: int, source: str) -> None:
-    """Log a warning of packets that cannot be read; raise InputError if no alert can."""
+    """Log a warning about packets that cannot be read; raise InputError if no alert can be read."""
     failures = unread[~unread["reason"].str.startswith(IGNORED_PREFIX)]
     counts = Counter(failures["reason"])
     reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items()))

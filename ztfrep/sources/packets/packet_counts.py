@@ -1,4 +1,4 @@
-"""Counts of what packets hold and of what is written of it, for the metrics."""
+"""Counts of the contents of packets and of the rows written, for the metrics."""
 
 from collections import Counter
 from typing import Any
@@ -7,10 +7,9 @@ import duckdb
 
 from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.splits import SPLITS
+from ztfrep.sources.base import Counts
 from ztfrep.sources.packets.alert_fields import MASK_REASONS
 from ztfrep.sources.packets.observations import EXCLUSION_REASONS, MISSING_REASONS
-
-Counts = dict[str, Any]
 
 # Reasons for a failure; see `packet_reader` and `archives`.
 FAILURE_REASONS = (
@@ -56,7 +55,7 @@ def count_contents(
         f"excluded_{reason}": read[f"observations.{reason}"] for reason in EXCLUSION_REASONS
     }
     return {
-        # A packet is an alert, or a file that holds none because it is damaged.
+        # A packet is an alert, or a damaged file without one.
         "packets": {
             "read": read["alerts"] + failures.total(),
             "written": alerts,

@@ -1,4 +1,4 @@
-"""ZTF alert packets: Avro bytes to batches of alerts and observations, each packet on its own."""
+"""A reader of ZTF alert packets: batches of alerts and observations from the bytes of packets."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -27,9 +27,9 @@ from ztfrep.sources.packets.observations import (
     is_usable_observation,
 )
 from ztfrep.sources.packets.other_surveys import describe_other_survey, describe_wire_form
-from ztfrep.sources.packets.record_decoder import FieldValues, RecordDecoder, RefusedError
+from ztfrep.sources.packets.record_decoder import FieldValues, RecordDecoder, RefusedRecordError
 
-# A batch with as many alerts or prior observations is complete, whatever its files hold.
+# A batch with this number of alerts or of prior observations is complete.
 _MAX_ALERTS, _MAX_OBSERVATIONS = 1024, 20_000
 
 
@@ -50,7 +50,7 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True)
 class PacketBatch:
-    """What a batch of packets holds: m alerts, their prior observations, and the failures.
+    """The m alerts of a batch of packets, their prior observations, and the failures.
 
     `object_id` `(m,)`; `stamps` float32 `(m, 3, 63, 63)` in counts, NaN where not observed.
     `counts` are those of missing features and masked pixels, by reason.
@@ -73,7 +73,7 @@ def decode_packets(packets: Iterable[Packet]) -> PacketBatch:
 
 
 def decode_batches(packets: Iterable[Packet]) -> Iterator[PacketBatch]:
-    """Decode packets into batches of bounded size, whatever the files hold; at least one batch."""
+    """Decode packets into batches of bounded size; at least one batch."""
     builder = _BatchBuilder()
     for packet in packets:
         if builder.is_full():
@@ -84,7 +84,7 @@ def decode_batches(packets: Iterable[Packet]) -> Iterator[PacketBatch]:
 
 
 class _BatchBuilder:
-    """Decodes packets one after the other, and makes a batch of what they hold."""
+    """Decodes packets one after the other into a batch."""
 
     def __init__(self) -> None:
         self._decoder = RecordDecoder(len(ALERT_FIELDS), len(OBSERVATION_FIELDS))
@@ -171,7 +171,7 @@ def _failure_reason(error: Exception) -> tuple[str, str]:
     """Return the reason that is counted for a file that cannot be read, and a description."""
     if isinstance(error, AlertError):
         return error.reason, str(error)
-    if isinstance(error, RefusedError):
+    if isinstance(error, RefusedRecordError):
         return "fields", str(error)
     if isinstance(error, ValueError):
         return "avro", str(error)[:200]
@@ -179,7 +179,7 @@ def _failure_reason(error: Exception) -> tuple[str, str]:
 
 
 class _CompiledSchema(NamedTuple):
-    """A program, or the reason and the description of why its records cannot be read."""
+    """A program; if it is None, the reason and the description of the failure of its records."""
 
     program: Program | None
     refusal: tuple[str, str]
@@ -192,8 +192,8 @@ def _compile(schema: bytes) -> _CompiledSchema:
         program = compile_schema(schema, ALERT_FIELDS, PRIOR_OBSERVATIONS, OBSERVATION_FIELDS)
     except ValueError as error:
         return _CompiledSchema(None, ("avro", str(error)))
-    other = describe_other_survey(program.name, program.fields)
-    return _CompiledSchema(None if other else program, ("survey", other or ""))
+    refusal = describe_other_survey(program.name, program.fields)
+    return _CompiledSchema(None if refusal else program, ("survey", refusal or ""))
 
 
 def _decode_records(

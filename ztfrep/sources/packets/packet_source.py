@@ -35,7 +35,7 @@ class PacketSource(Source[PacketConfig]):
     Config = PacketConfig
 
     def fetch(self, config: PacketConfig, raw_folder: Path, cache_folder: Path) -> Manifest:
-        """Describe the files at the path, which stay where they are, and the labels."""
+        """Return the manifest of the files at the path and of the labels, which are not copied."""
         from ztfrep.sources.packets.folders import behind_links, find_files  # Slow to import.
 
         path = require_path("sources.alerts.path", config.path, "alert packets", folder=True)
@@ -65,7 +65,7 @@ class PacketSource(Source[PacketConfig]):
         splitting: Splitting,
         threads: int,
     ) -> Counts:
-        """Convert the packets: every alert once, objects split and in time order."""
+        """Convert the packets: each alert once, objects split and in time order."""
         # Slow to import.
         from ztfrep.sources.label_coverage import count_packets, warn_of_unscored
         from ztfrep.sources.packets.archives import make_readers

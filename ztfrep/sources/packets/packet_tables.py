@@ -1,7 +1,7 @@
-"""Alert packets as alert tables: every alert once, objects in time order, everything counted.
+"""A writer of alert packets as alert tables: each alert once, objects in time order, all counted.
 
-Packets are read into a batch store on disk. DuckDB finds duplicates and the order in it, so that
-memory does not grow with the number of alerts.
+Packets are read into a batch store on disk. DuckDB removes duplicates and sorts the rows there, so
+that memory does not grow with the number of alerts.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +20,7 @@ from ztfrep.data.alert_schema import ROW_GROUP, UNLABELLED
 from ztfrep.data.alert_writer import AlertWriter
 from ztfrep.data.files import scratch_folder
 from ztfrep.data.splits import SPLITS, Splitting, split_objects
+from ztfrep.sources.base import Counts
 from ztfrep.sources.packets.archives import ArchiveReader
 from ztfrep.sources.packets.batch_store import (
     MAX_BATCH_PACKETS,
@@ -32,7 +33,7 @@ from ztfrep.sources.packets.entries import IgnoredEntry
 from ztfrep.sources.packets.label_matches import match_labels
 from ztfrep.sources.packets.labels import Labels
 from ztfrep.sources.packets.observation_queries import create_observations
-from ztfrep.sources.packets.packet_counts import Counts, count_contents
+from ztfrep.sources.packets.packet_counts import count_contents
 from ztfrep.sources.packets.unread import list_unread
 
 # The stamps table has the alerts, each with its own label; the series table has all observations,
@@ -72,7 +73,7 @@ def write_packet_tables(
     `stop`, if more than `max_bad_fraction` of the packets cannot be read, if no alert can be read,
     or if labels match none of the alerts; the CSV is written then, and the tables are not.
     """
-    # As large as the packets: what a killed run left is removed first.
+    # As large as the packets. The folders of killed runs are removed first.
     with scratch_folder(stamps_path.with_name("batch_store")) as folder:
         read = fill_batch_store(readers, folder, threads, max_batch_packets)
         with open_batch_store(folder, threads) as database:
@@ -108,7 +109,7 @@ def _create_splits(database: duckdb.DuckDBPyConnection, splitting: Splitting) ->
     classes, counts = np.unique(labels, return_counts=True)
     rare = np.isin(labels, classes[(counts < 3) & (classes != UNLABELLED)])
     split = np.zeros(len(labels), dtype=np.int8)
-    # Separately: labelled objects may need a larger fraction.
+    # Labelled and unlabelled objects are split separately: the former may need a larger fraction.
     for mask, min_test_objects in (
         ((labels != UNLABELLED) & ~rare, splitting.min_test_objects),
         (labels == UNLABELLED, 1),

@@ -1,4 +1,4 @@
-"""A pool of processes that end with their parent, and whose loss is the user's to mend."""
+"""A pool of processes that end with their parent; the loss of one is an InputError."""
 
 import os
 import signal
@@ -24,15 +24,15 @@ def run_in_processes(
 ) -> Iterator[Result]:
     """Yield the results of a function for the arguments in `tasks`, in any order.
 
-    With one process the function runs in this one. `show_progress` is called now and then. Raises
-    InputError if a process was killed.
+    If `processes` is 1, the function runs in this process. `show_progress` is called repeatedly.
+    Raises InputError if a process was killed.
     """
     if processes == 1:
         for task in tasks:
             yield function(*task)
             show_progress()
         return
-    # Not forked: a child of a process with threads may wait for their locks for ever.
+    # Processes are not forked: a fork of a process with threads may wait for their locks forever.
     pool = ProcessPoolExecutor(processes, initializer=_end_with_parent, initargs=(os.getpid(),))
     with pool:
         waiting: set[Future[Result]] = {pool.submit(function, *task) for task in tasks}

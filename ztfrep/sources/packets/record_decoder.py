@@ -6,14 +6,14 @@ import numpy as np
 
 from ztfrep.sources.packets import avro_program
 
-# The richest packet has 180 prior observations and takes 22,000 steps: bytes that need far more are
-# hostile. The first limit is that of a record, the others are those of a file.
+# Limits of a record and of a file. The largest packet has 180 prior observations and takes 22,000
+# steps: bytes that need far more are hostile.
 _MAX_ROWS_OF_RECORD = 10_000
 _MAX_ROWS_OF_FILE = 100_000
 _MAX_STEPS_OF_FILE = 50_000_000
 
 
-class RefusedError(ValueError):
+class RefusedRecordError(ValueError):
     """A record whose bytes follow the schema, with a value of a type that cannot be used."""
 
 
@@ -66,8 +66,8 @@ class RecordDecoder:
         """Decode the record that starts at byte `start` of a block; return where it ends.
 
         Raises ValueError if the bytes do not follow the schema or need far more than a packet does,
-        and RefusedError for a value of a type that its field must not have; nothing of the record
-        remains then.
+        and RefusedRecordError for a value of a type that its field must not have; nothing of the
+        record remains then.
         """
         data = np.frombuffer(block, dtype=np.uint8)
         record, n_rows = self.n_records, self.n_rows
@@ -87,7 +87,7 @@ class RecordDecoder:
         if end < 0:
             self.truncate(record, n_rows)
             if end == avro_program.REFUSED:
-                raise RefusedError(program.refusals[counters[avro_program.REFUSAL]])
+                raise RefusedRecordError(program.refusals[counters[avro_program.REFUSAL]])
             if end == avro_program.TOO_LARGE:
                 raise ValueError("far more observations or values than any packet has")
             raise ValueError("bytes that do not follow the schema")

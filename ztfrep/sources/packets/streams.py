@@ -1,7 +1,7 @@
 """Streams of bytes that are read forward only: files, and parts of them.
 
-A stream counts its bytes, so that an error can name the position. What reading costs is bounded by
-the size of the file, whatever its bytes claim.
+A stream counts its bytes, so that an error can name the position. The time and the memory of
+reading are bounded by the size of the file, whatever its bytes claim.
 """
 
 import io
@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 # A night of packets decompresses to some 1.4 times its size: the stamps in it are compressed.
 _FREE_BYTES, _MAX_RATIO = 1 << 26, 20
-# A packet has 25 to 80 kB; each may have a second file and a header more for both.
+# A packet has 25 to 80 kB. Each may have a second file, and both another header.
 _FREE_MEMBERS, _BYTES_PER_MEMBER = 20_000, 2048
 _PIECE_BYTES = 1 << 17
 
@@ -28,7 +28,7 @@ class BudgetError(CorruptDataError):
 
 
 class Budget:
-    """What may be read of a file of `size` bytes, with all that is compressed in it."""
+    """The limits of reading a file of `size` bytes: decompressed bytes, and members of archives."""
 
     def __init__(self, size: int) -> None:
         self._size = size

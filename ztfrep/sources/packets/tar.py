@@ -1,7 +1,7 @@
-"""Tar archives as a stream of members and of errors.
+"""A reader of tar archives as a stream of members and errors.
 
-Unlike tarfile, this reads on after an end mark and after a damaged header. The size that a header
-claims costs no memory and no time: only the bytes that are there do.
+Unlike tarfile, it continues after an end mark and after a damaged header. The size that a header
+claims costs no memory and no time: only existing bytes do.
 """
 
 import re
@@ -153,9 +153,11 @@ def _read_member(stream: Stream, header: _Header, budget: Budget) -> tuple[Membe
     folder = header.type == _FOLDER or (header.type == b"\0" and name.endswith(b"/"))
     if header.type in _WITHOUT_DATA or folder:
         size = 0
-    left = budget.bytes_left if stream.left is None else stream.left
-    if size > left:
-        raise _DamagedError(f"{quote(name)} claims {size} bytes, {left} are left: cut or damaged")
+    bytes_left = budget.bytes_left if stream.left is None else stream.left
+    if size > bytes_left:
+        raise _DamagedError(
+            f"{quote(name)} claims {size} bytes, {bytes_left} are left: cut or damaged"
+        )
     budget.count_member(size, stream.describe_position())
     kind, detail = _WITHOUT_DATA.get(header.type, ("file", ""))
     if kind == "link":
@@ -219,7 +221,7 @@ def _parse_size(field: bytes) -> int | None:
 
 
 def _parse_pax(data: bytes) -> dict[str, bytes]:
-    """Return the records of an extended header that matter here, by key."""
+    """Return the records of path, link, size and sparse files of an extended header, by key."""
     records, start = {}, 0
     while start < len(data) and data[start]:
         record = _PAX_RECORD.match(data, start)

@@ -1,4 +1,4 @@
-"""Packets and files that are not read: listed, counted, and refused if they are too many."""
+"""The list and the counts of packets and files that are not read, and the limit of them."""
 
 import logging
 from collections import Counter
@@ -25,7 +25,7 @@ _ORDER = "batch >> 32 NULLS LAST, name, reason, detail"
 
 @dataclass(frozen=True)
 class Unread:
-    """What was not read, listed in the CSV at `path`.
+    """The counts of what was not read. The CSV at `path` lists it.
 
     `failures` counts packets and archives by the reason that they cannot be read; `files` and
     `members` count ignored entries by kind. `broken_archives` describes the first broken archive,
@@ -39,7 +39,7 @@ class Unread:
     broken_archives: str
 
     def validate(self, alerts: int, source: str, *, stop: bool, max_bad_fraction: float) -> None:
-        """Raise InputError if too much of the source was not read, and log a warning of less.
+        """Raise InputError if too much of the source was not read; else log a warning.
 
         Too much is a broken archive if `stop`; more than the fraction `max_bad_fraction` of the
         packets, of which `alerts` were read; or all packets.

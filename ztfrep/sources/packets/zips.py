@@ -1,7 +1,7 @@
-"""Zip archives as members that are read one by one, with limits.
+"""A reader of zip archives, member by member, with limits.
 
-zipfile reads the directory. The members are decompressed by this module, since zipfile decompresses
-all that 4 kB of bzip2 or LZMA hold at once.
+zipfile reads the directory. This module decompresses the members, since zipfile decompresses all
+data in 4 kB of bzip2 or LZMA at once.
 """
 
 import bz2
@@ -26,7 +26,7 @@ from ztfrep.sources.packets.streams import (
 )
 from ztfrep.sources.packets.tar import Member
 
-# The largest directory, in bytes per member that a file of its size may have.
+# Maximum of bytes of the directory, per member that a file of its size may have.
 _BYTES_PER_ENTRY = 128
 _MAX_DICTIONARY_BYTES = 1 << 26
 _ENCRYPTED_FLAG = 1

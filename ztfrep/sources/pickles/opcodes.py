@@ -1,4 +1,4 @@
-"""The opcodes of pickle by name: which are admitted unchanged, and their costs."""
+"""The opcodes of pickle: those that the standard unpickler carries out, and their costs."""
 
 import pickle
 
@@ -39,11 +39,11 @@ UNCHANGED = [
     "GLOBAL",
     "STACK_GLOBAL",
 ]
-# Python 3 writes none of these; what Python 2 wrote must be written again.
+# Opcodes of Python 2, which Python 3 does not write.
 PYTHON_2 = ("STRING", "BINSTRING", "SHORT_BINSTRING")
 
-# Costs of an opcode, of the allowance: about the bytes of memory that it takes, and more for what
-# is slow or what pickle seldom writes for arrays.
+# Costs of an opcode in bytes of the allowance: about the memory that it takes, and more for opcodes
+# that are slow or seldom written for arrays.
 VALUE_COST = 48
 _COSTS_BY_NAME = {
     "TUPLE1 TUPLE2 TUPLE3 BINPUT LONG_BINPUT MEMOIZE SHORT_BINBYTES": 128,
@@ -55,7 +55,7 @@ _COSTS_BY_NAME = {
     "PROTO FRAME POP POP_MARK DUP": 4096,
 }
 
-# By opcode, with bytes that are no opcode.
+# By byte; bytes that are no opcode have a cost too.
 COSTS = [VALUE_COST] * 256
 for _names, _cost in _COSTS_BY_NAME.items():
     for _name in _names.split():

@@ -1,8 +1,9 @@
 """Untrusted pickles as memory-mapped arrays, read without running code that they contain.
 
 Only the opcodes and the names that containers, numbers, strings and numpy arrays need are admitted,
-and every name is replaced by our own constructor. A large buffer becomes a view of a memory map of
-the file, so that reading 3.5 GB takes a few MB. The memory of Python objects is limited.
+and every name is replaced by a constructor of `allow_list`. A large buffer becomes a view of a
+memory map of the file, so that reading 3.5 GB takes a few MB. The memory of Python objects is
+limited.
 """
 
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import Any
 
 from ztfrep.data.filetypes import HEAD_BYTES, describe
 from ztfrep.errors import InputError
-from ztfrep.sources.pickles.allow_list import Array, Constructor, DType, RefusedError, Text
+from ztfrep.sources.pickles.allow_list import Array, Constructor, DType, RefusedPickleError, Text
 from ztfrep.sources.pickles.mapped_file import MappedFile, TruncatedError
 from ztfrep.sources.pickles.unpickler import DamagedError, unpickle
 
 _MAX_DEPTH = 8
-# Bytes of the finished copy of a container, and of its entry among those that are done.
+# Bytes of the finished copy of a container, and of its entry in `done`.
 _CONTAINER_COST = 256
 _EXPECTED = "a pickle of plain containers, numbers, strings and numpy arrays"
 
@@ -41,8 +42,8 @@ def read_pickle(path: str | Path) -> Any:
     """Read a pickle of protocol 2 to 5: containers, numbers, strings, numpy arrays.
 
     Arrays of 64 KiB or more are read-only views of the file (protocol 2: copies). Raises InputError
-    for a file that is missing, truncated, no pickle, or that uses another name, and for one with
-    more Python objects than `mapped_file.ALLOWANCE` pays for, some 86,000 rows of features.
+    for a file that is missing, truncated or no pickle, that uses another name, or whose Python
+    objects cost more than `mapped_file.ALLOWANCE`, some 86,000 rows of features.
     """
     file = MappedFile(path, _EXPECTED)
     kind = describe(file.data[:HEAD_BYTES])
@@ -53,7 +54,7 @@ def read_pickle(path: str | Path) -> Any:
         raise InputError(path, found=kind, expected=_EXPECTED, remedy=remedy)
     try:
         return _finish(unpickle(file), _MAX_DEPTH, {}, file)
-    except RefusedError as error:
+    except RefusedPickleError as error:
         found = str(error) if is_pickle else f"{kind}; read as a pickle, {error}"
         remedy = error.remedy or "use a file in that format, from a source you trust"
         remedy = f"nothing of it was run; {remedy}"
@@ -71,16 +72,18 @@ def _finish(value: Any, depth: int, done: dict[int, Any], file: MappedFile) -> A
     if isinstance(value, Array):
         return value.value
     if isinstance(value, DType | Constructor | Text | memoryview):
-        raise RefusedError("a bare dtype, function, buffer or long text")
+        raise RefusedPickleError("a bare dtype, function, buffer or long text")
     if not isinstance(value, dict | list | tuple):
         return value
     if depth == 0:
-        raise RefusedError(f"containers nested deeper than {_MAX_DEPTH}")
+        raise RefusedPickleError(f"containers nested deeper than {_MAX_DEPTH}")
     if id(value) not in done:
         file.pay(_CONTAINER_COST + 16 * len(value))
         if isinstance(value, dict):
-            made: Any = {key: _finish(part, depth - 1, done, file) for key, part in value.items()}
+            finished: Any = {
+                key: _finish(part, depth - 1, done, file) for key, part in value.items()
+            }
         else:
-            made = type(value)(_finish(part, depth - 1, done, file) for part in value)
-        done[id(value)] = made
+            finished = type(value)(_finish(part, depth - 1, done, file) for part in value)
+        done[id(value)] = finished
     return done[id(value)]

@@ -1,4 +1,4 @@
-"""Sources that are two pickles in the published format, and the one of the user's own pickles."""
+"""The base class of sources of two published pickles, and the source of the user's own pickles."""
 
 import logging
 from pathlib import Path
@@ -22,7 +22,7 @@ class PickleSource(Source[ConfigT]):
         splitting: Splitting,
         threads: int,
     ) -> Counts:
-        """Convert the two pickles: series split by object, no duplicate, no leak between them."""
+        """Convert the two pickles: split series by object, and remove duplicates and leaks."""
         # Slow to import.
         import numpy as np
 
@@ -82,7 +82,7 @@ class LocalSource(PickleSource[LocalConfig]):
     Config = LocalConfig
 
     def fetch(self, config: LocalConfig, raw_folder: Path, cache_folder: Path) -> Manifest:
-        """Describe the two files, which stay where they are."""
+        """Return the manifest of the two files, which are not copied."""
         stamps = require_path("sources.local.stamps", config.stamps, "a pickle")
         series = require_path("sources.local.series", config.series, "a pickle")
         return {"stamps": describe_file(stamps), "series": describe_file(series)}

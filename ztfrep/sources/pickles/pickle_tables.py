@@ -13,10 +13,8 @@ from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL, ZSCORED_UNKNOWN, is_
 from ztfrep.data.splits import SPLITS
 from ztfrep.data.stamps import crop, mask_pixels
 from ztfrep.errors import InputError
+from ztfrep.sources.base import Counts
 from ztfrep.sources.pickles.published_pickles import SeriesArrays, StampSplit
-
-# By split, then by what is counted.
-Counts = dict[str, dict[str, int]]
 
 
 def write_series(path: Path, arrays: SeriesArrays, objects: dict[str, np.ndarray]) -> Counts:
@@ -82,9 +80,9 @@ def write_stamps(
 ) -> Counts:
     """Write the first alerts without duplicates and leaks, and count all of them by split.
 
-    Identical stamps of a split become one row. A stamp that is in two splits is excluded from the
-    earlier one. `series_digests` are those of the science stamps of the validation and test series:
-    a train alert with one of them is excluded. `source` names the file in an error.
+    Identical stamps of a split become one row. A stamp of two splits is excluded from the earlier
+    one. `series_digests` are those of the science stamps of the validation and test series: a train
+    alert with one of them is excluded. `source` names the file in an error.
     """
     shapes = {split.images.shape[1:] for split in splits.values()}
     if len(shapes) != 1:
@@ -176,8 +174,8 @@ def _stack_series_stamps(arrays: SeriesArrays, objects: np.ndarray) -> np.ndarra
     """Return the stamps of objects `(n,)`: `(n k, 3, H, W)`."""
     science = arrays.science[objects]
     template = np.broadcast_to(arrays.template[objects][:, None], science.shape)
-    # Science first: the published code put the template first, before an encoder that had
-    # learned the other order.
+    # The science stamp is first. In the published code the template was first, although its encoder
+    # was trained with the science stamp first.
     stamps = np.stack([science, template, arrays.difference[objects]], axis=2)
     return stamps.reshape(-1, *stamps.shape[2:])
 

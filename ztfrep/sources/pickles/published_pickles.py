@@ -14,9 +14,9 @@ from ztfrep.data.stamps import CROP
 from ztfrep.errors import InputError, quote
 from ztfrep.sources.pickles.pickle_reader import read_pickle
 
-# Keys of the file.
+# The splits and their keys in the file.
 _PUBLISHED_SPLITS = dict(zip(SPLITS, ("Train", "Validation", "Test"), strict=True))
-# Characters of a file that an error shows.
+# Maximum of characters of a file's content in an error.
 _SHOWN_CHARACTERS = 80
 
 
@@ -48,34 +48,37 @@ class SeriesArrays:
 
 
 class _Content:
-    """The content of a file: parts are read by their keys, and an error names these."""
+    """The content of a file: its parts are read by their keys, and errors name the keys."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = path
         self.content = read_pickle(path)
 
-    def refused(self, where: str, found: str, expected: str) -> InputError:
+    def error(self, where: str, found: str, expected: str) -> InputError:
         remedy = "use a file in the published format"
         return InputError(f"{self.path}: {where}", found=found, expected=expected, remedy=remedy)
 
     def get(self, *keys: str) -> Any:
-        """Descend into nested dicts."""
+        """Return the value at keys of nested dicts."""
         value, where = self.content, "the content"
         for key in keys:
             if not isinstance(value, dict):
-                raise self.refused(where, f"a {type(value).__name__}", f"a dict with key {key!r}")
+                raise self.error(where, f"a {type(value).__name__}", f"a dict with key {key!r}")
             if key not in value:
-                raise self.refused(where, f"keys {_names(value)}", f"key {key!r}")
+                raise self.error(where, f"keys {_names(value)}", f"key {key!r}")
             value, where = value[key], f"{'' if where == 'the content' else where}[{key!r}]"
         return value
 
     def array(self, *keys: str, shape: tuple[int | str, ...]) -> np.ndarray:
-        """Get an array of a shape: a letter is any length from 1, H and W one that a stamp has."""
+        """Return an array of a shape, in which H and W are sides of a stamp.
+
+        Any other letter in `shape` is a length of at least 1.
+        """
         where = "".join(f"[{key!r}]" for key in keys)
         value = self.get(*keys)
         expected = f"an array of shape ({', '.join(map(str, shape))})"
         if not isinstance(value, np.ndarray):
-            raise self.refused(where, f"a {type(value).__name__}", expected)
+            raise self.error(where, f"a {type(value).__name__}", expected)
         is_valid = value.ndim == len(shape) and all(
             length == side
             if isinstance(side, int)
@@ -88,39 +91,39 @@ class _Content:
                 if "H" in shape
                 else ", not empty"
             )
-            raise self.refused(where, f"shape {value.shape}"[:_SHOWN_CHARACTERS], expected + limits)
+            raise self.error(where, f"shape {value.shape}"[:_SHOWN_CHARACTERS], expected + limits)
         return value
 
     def stamps(self, *keys: str, shape: tuple[int | str, ...]) -> np.ndarray:
-        """Get an array of floats."""
+        """Return an array of floats; see `array`."""
         value = self.array(*keys, shape=shape)
         if value.dtype.kind != "f":
             where = "".join(f"[{key!r}]" for key in keys)
-            raise self.refused(where, f"dtype {value.dtype}", "floats")
+            raise self.error(where, f"dtype {value.dtype}", "floats")
         return value
 
     def labels(self, stored: np.ndarray, *keys: str, classes: tuple[str, ...]) -> np.ndarray:
-        """Return labels, whatever number type they are stored in, as int64."""
+        """Return labels of any number type as int64."""
         where = "".join(f"[{key!r}]" for key in keys)
         expected = f"whole numbers from 0 to {len(classes) - 1} ({', '.join(classes)})"
         try:
             values = stored.astype(np.float64)
         except (TypeError, ValueError, OverflowError):
-            raise self.refused(where, f"dtype {stored.dtype}", expected) from None
+            raise self.error(where, f"dtype {stored.dtype}", expected) from None
         wrong = ~np.isin(values, np.arange(len(classes)))
         if wrong.any():
             found = f"{values[wrong][0]:g} in row {np.flatnonzero(wrong)[0]}"
-            raise self.refused(where, found, expected)
+            raise self.error(where, found, expected)
         return values.astype(np.int64)
 
     def features(self, stored: np.ndarray, *keys: str) -> np.ndarray:
-        """Return features `(n, k)` as float64, NaN for None, 'null' and what is not finite."""
+        """Return features `(n, k)` as float64, NaN for None, 'null' and infinity."""
         try:
             numbers = np.where(stored == "null", np.nan, stored).astype(np.float64)
         except (TypeError, ValueError, OverflowError):
             where = "".join(f"[{key!r}]" for key in keys)
             found = _not_a_number(stored)
-            raise self.refused(where, found, "numbers, None or 'null'") from None
+            raise self.error(where, found, "numbers, None or 'null'") from None
         numbers[~np.isfinite(numbers)] = np.nan
         return numbers
 
@@ -129,11 +132,11 @@ class _Content:
         rows = {name: len(part) for name, part in parts.items()}
         if len(set(rows.values())) > 1:
             found = ", ".join(f"{count} {name}" for name, count in rows.items())
-            raise self.refused(where, found, "as many rows of each")
+            raise self.error(where, found, "as many rows of each")
 
 
 def _names(content: dict[Any, Any]) -> str:
-    """Return the first keys of a dict in at most 80 characters; other keys than text by type."""
+    """Return the first keys of a dict in at most 80 characters; keys that are no text as types."""
     names = ""
     for key in itertools.islice(content, 12):
         name = quote(key, 24) if isinstance(key, str) else repr(type(key).__name__)
@@ -144,12 +147,12 @@ def _names(content: dict[Any, Any]) -> str:
 
 
 def _not_a_number(stored: np.ndarray) -> str:
-    """Return a description of the first element, row by row, that is no number."""
+    """Return a description of the first element that is no number, row by row."""
     for (row, column), value in np.ndenumerate(stored):
         try:
             float(np.nan if value is None or value == "null" else value)
         except (TypeError, ValueError, OverflowError):
-            # An integer of hundreds of digits is not shown.
+            # An integer may have hundreds of digits.
             shown = quote(value) if isinstance(value, str | bytes) else "too large a number"
             return f"{shown} in row {row}, column {column} ({ALERCE_FEATURES.names[column]})"
     return f"dtype {stored.dtype}"
@@ -178,7 +181,7 @@ def read_stamps_pickle(path: str | Path) -> dict[str, StampSplit]:
 
 
 def read_series_pickle(path: str | Path) -> SeriesArrays:
-    """Read the second data set; errors as `read_stamps_pickle`, labels from 0 to 2."""
+    """Read the second data set; labels are 0 to 2. Raises InputError as `read_stamps_pickle`."""
     file = _Content(path)
     template = file.stamps("template", shape=("n", "H", "W"))
     science = file.stamps("science", shape=("n", "k", *template.shape[1:]))

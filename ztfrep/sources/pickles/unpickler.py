@@ -1,4 +1,4 @@
-"""An unpickler of admitted opcodes, each at a cost; it calls no function that a pickle names."""
+"""An unpickler of allowed opcodes, each at a cost; it calls no function that a pickle names."""
 
 import pickle
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 from ztfrep.errors import quote
 from ztfrep.sources.pickles.allow_list import (
-    ADMITTED,
+    ALLOWED_NAMES,
     Array,
     Constructor,
     DType,
-    RefusedError,
+    RefusedPickleError,
     Text,
     copied_bytes,
 )
@@ -19,10 +19,10 @@ from ztfrep.sources.pickles.opcodes import CODES, COSTS, PYTHON_2, UNCHANGED, VA
 from ztfrep.sources.pickles.value_runs import VALUE_CODES, read_run
 
 # Smaller buffers are copied: a view keeps the whole memory map open.
-_VIEW_FROM = 1 << 16
-# An array's state within a dict within a dict makes some six marks.
+_MIN_VIEW_BYTES = 1 << 16
+# The state of an array in a dict in a dict has some six marks.
 _MAX_MARKS = 64
-# Pickle writes at most 2,000 values between two marks; checked every 1,000 opcodes.
+# Values on the stack, checked every 1,000 opcodes. Pickle writes at most 2,000 between two marks.
 _MAX_VALUES = 10_000
 # A dict of larger integers with equal hashes would take quadratic time.
 _MAX_INT = 1 << 32
@@ -30,31 +30,32 @@ _MAX_INT_BYTES = 255
 # Protocol 0 writes the content of an array as one line.
 _MAX_LINE = 1 << 24
 
+# Costs of a key of a dict, and of an object that a constructor returns.
 _KEY_COST = 4096
-_MADE_COST = 256
-# After values that are no run, so many bytes are read before the next is looked for.
-_PAUSE = 32
+_OBJECT_COST = 256
+# Bytes after a failed search for a run of values in which no run is searched for.
+_BYTES_WITHOUT_SEARCH = 32
 
 
 class DamagedError(Exception):
-    """The bytes are no valid sequence of instructions; the text has the position."""
+    """Bytes that are no valid sequence of instructions; the message has the position."""
 
 
 def unpickle(file: MappedFile) -> Any:
     """Carry out a file's instructions; arrays are still `allow_list.Array`.
 
-    Raises RefusedError, TruncatedError or DamagedError.
+    Raises RefusedPickleError, TruncatedError or DamagedError.
     """
     return _Unpickler(file).load()
 
 
-# The standard library's unpickler in Python: the one in C offers no way to change an instruction.
+# The standard library's unpickler in Python: that in C does not allow to replace an instruction.
 _Base: Any = pickle._Unpickler
 _Stop: Any = pickle._Stop  # type: ignore[attr-defined]
 
 
 class _Unpickler(_Base):
-    """Python's own unpickler, with admitted opcodes alone, each at a cost."""
+    """Python's own unpickler with replaced instructions; each opcode has a cost."""
 
     def __init__(self, file: MappedFile) -> None:
         super().__init__(file)
@@ -74,22 +75,24 @@ class _Unpickler(_Base):
             while True:
                 file.release()
                 if len(self.stack) > _MAX_VALUES:
-                    raise RefusedError(f"more than {_MAX_VALUES} values outside of a container")
+                    raise RefusedPickleError(
+                        f"more than {_MAX_VALUES} values outside of a container"
+                    )
                 for _ in range(1000):
                     start = file.position
                     code = data[start]
                     file.position = start + 1
-                    # A call of `pay` would take a fifth of the time of reading features.
-                    file.left -= costs[code]
-                    if file.left < 0:
+                    # As `pay` does: a call would take a fifth of the time of reading features.
+                    file.allowance_left -= costs[code]
+                    if file.allowance_left < 0:
                         file.pay(0)
                     dispatch[code](self)
         except _Stop as stop:
             return stop.value
         except TruncatedError:
             raise
-        except RefusedError as error:
-            raise RefusedError(f"{error} at byte {start}", error.remedy) from None
+        except RefusedPickleError as error:
+            raise RefusedPickleError(f"{error} at byte {start}", error.remedy) from None
         except Exception as error:  # Hostile bytes make an instruction raise almost anything.
             if start >= size:
                 text = f"{size} bytes where at least {size + 1} are announced"
@@ -98,18 +101,18 @@ class _Unpickler(_Base):
             raise DamagedError(f"{reason} at byte {start} of {size}") from error
 
     def find_class(self, module: str, name: str) -> Constructor:
-        if (module, name) not in ADMITTED:
+        if (module, name) not in ALLOWED_NAMES:
             full_name = quote(f"{module[:80]}.{name[:80]}", 80)[1:-1]
-            raise RefusedError(f"the foreign name {full_name}")
-        return ADMITTED[module, name]
+            raise RefusedPickleError(f"the foreign name {full_name}")
+        return ALLOWED_NAMES[module, name]
 
     def load_frame(self) -> None:
-        # A frame is the size to read ahead, which a memory map does not need.
+        # The size of a block to read in advance, which a memory map does not need.
         self._mapped.read(8)
 
     def load_mark(self) -> None:
         if len(self.metastack) >= _MAX_MARKS:
-            raise RefusedError(f"containers nested deeper than {_MAX_MARKS}")
+            raise RefusedPickleError(f"containers nested deeper than {_MAX_MARKS}")
         super().load_mark()
 
     def load_value(self) -> None:
@@ -118,38 +121,38 @@ class _Unpickler(_Base):
         if start >= self._no_run_before:
             values, end = read_run(file.data, start, self.memo)
             if values:
-                # The first is paid for.
+                # The first is paid for already.
                 file.pay(VALUE_COST * (len(values) - 1))
                 self.stack += values
                 file.position = end
                 return
-            self._no_run_before = end + _PAUSE
+            self._no_run_before = end + _BYTES_WITHOUT_SEARCH
         _Base.dispatch[file.data[start]](self)
 
     def load_long4(self) -> None:
         size = int.from_bytes(self._mapped.read(4), "little")
         if size > _MAX_INT_BYTES:
-            raise RefusedError(f"an integer of {size} bytes")
+            raise RefusedPickleError(f"an integer of {size} bytes")
         self.append(pickle.decode_long(self._mapped.read(size)))
 
     def load_unicode(self) -> None:
-        # A letter of one byte may take four in memory, as in `_text`.
+        # A character of one byte may take four in memory, as in `_text`.
         line = self._mapped.readline(_MAX_LINE)
         self._mapped.pay(4 * len(line))
         self.append(str(line[:-1], "raw-unicode-escape"))
 
     def _text(self, width: int) -> None:
         view = self._mapped.view(int.from_bytes(self._mapped.read(width), "little"))
-        if len(view) >= _VIEW_FROM:
+        if len(view) >= _MIN_VIEW_BYTES:
             self.append(Text(view))
             return
-        # One letter beyond the Basic Multilingual Plane makes every letter take four bytes.
+        # If one character is beyond the Basic Multilingual Plane, each takes four bytes.
         self._mapped.pay(4 * len(view))
         self.append(str(view, "utf-8", "surrogatepass"))
 
     def _buffer(self, width: int) -> None:
         view = self._mapped.view(int.from_bytes(self._mapped.read(width), "little"))
-        if len(view) >= _VIEW_FROM:
+        if len(view) >= _MIN_VIEW_BYTES:
             self.append(view)
             return
         self._mapped.pay(len(view))
@@ -158,29 +161,29 @@ class _Unpickler(_Base):
     def load_put(self) -> None:
         index = int(self.readline()[:-1])
         if not 0 <= index < _MAX_INT:
-            raise RefusedError("a part stored under a number of more than 32 bits")
+            raise RefusedPickleError("a part stored under a number of more than 32 bits")
         self.memo[index] = self.stack[-1]
 
     def load_reduce(self) -> None:
         arguments = self.stack.pop()
         constructor = self.stack[-1]
         if not isinstance(constructor, Constructor) or not isinstance(arguments, tuple):
-            raise RefusedError(f"a call of {type(constructor).__name__}")
+            raise RefusedPickleError(f"a call of {type(constructor).__name__}")
         self.stack[-1] = constructor.make(*arguments)
         self._pay_copy(self.stack[-1])
 
     def load_build(self) -> None:
         state = self.stack.pop()
         if not isinstance(self.stack[-1], DType | Array):
-            raise RefusedError(f"a state for {type(self.stack[-1]).__name__}")
+            raise RefusedPickleError(f"a state for {type(self.stack[-1]).__name__}")
         self.stack[-1].build(state)
         self._pay_copy(self.stack[-1])
 
     def _pay_copy(self, value: object) -> None:
         self._mapped.pay_copy(copied_bytes(value))
-        # Bytes of a text take no more than the text in the file.
+        # Bytes that `_codecs.encode` returns are no more than those of the text in the file.
         self._mapped.pay(
-            _MADE_COST if isinstance(value, bytes) else _MADE_COST + copied_bytes(value)
+            _OBJECT_COST if isinstance(value, bytes) else _OBJECT_COST + copied_bytes(value)
         )
 
     def load_setitem(self) -> None:
@@ -193,16 +196,16 @@ class _Unpickler(_Base):
             self._set(key, value)
 
     def _set(self, key: object, value: object) -> None:
-        # Hashing a deep tuple would overflow the stack, so keys are names.
+        # Keys are texts and numbers: hashing a deep tuple would overflow the stack.
         is_key = type(key) is str or (type(key) is int and 0 <= key < _MAX_INT)
         if not isinstance(self.stack[-1], dict) or not is_key:
-            raise RefusedError(f"a {type(key).__name__} as the key of a dict")
+            raise RefusedPickleError(f"a {type(key).__name__} as the key of a dict")
         self._mapped.pay(_KEY_COST)
         self.stack[-1][key] = value
 
     def load_inst(self) -> None:
         self.find_class(*(self._mapped.readline()[:-1].decode("utf-8") for _ in range(2)))
-        raise RefusedError("the pickle instruction INST")
+        raise RefusedPickleError("the pickle instruction INST")
 
     def load_dict(self) -> None:
         items = self.pop_mark()
@@ -214,7 +217,7 @@ class _Unpickler(_Base):
 
 
 def _reason(error: Exception) -> str:
-    """Return in words why an instruction cannot be carried out, without values of the file."""
+    """Return the reason that an instruction fails, in words without values of the file."""
     if isinstance(error, UnicodeError):
         return "a text that is not in its encoding"
     if isinstance(error, IndexError):
@@ -228,7 +231,7 @@ def _refuse(opcode: str) -> Callable[..., None]:
     writer = ", which Python 2 wrote" if opcode in PYTHON_2 else ""
 
     def load(_: _Unpickler) -> None:
-        raise RefusedError(f"the pickle instruction {opcode}{writer}")
+        raise RefusedPickleError(f"the pickle instruction {opcode}{writer}")
 
     return load
 

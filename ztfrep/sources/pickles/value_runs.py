@@ -1,6 +1,6 @@
 """Runs of values in a pickle, as in a list of features, read many at a time.
 
-One by one, a list of numbers takes some ten times as long.
+Reading the values one by one takes some ten times as long.
 """
 
 import re
@@ -13,9 +13,9 @@ _VALUE = rb"(?s:G.{8}|J.{4}|M..|[Kh].|[N\x88\x89])"
 _FIRST_BYTES = b"GJMKhN\x88\x89"
 _VALUES = re.compile(_VALUE)
 _FLOAT_BYTES, _INT_BYTES = 9, 5
-# The group matches a run that is long enough to be faster.
-_SHORTEST = 8
-_RUN = re.compile(rb"(%b{%d,1000})|%b+" % (_VALUE, _SHORTEST, _VALUE))
+# Values of a run that is read as one; for fewer there is no gain. The group matches such a run.
+_MIN_VALUES = 8
+_RUN = re.compile(rb"(%b{%d,1000})|%b+" % (_VALUE, _MIN_VALUES, _VALUE))
 _FLOATS = re.compile(rb"(?s:G.{8}){64}")
 _64_FLOATS = struct.Struct(">" + "xd" * 64)
 
@@ -25,8 +25,8 @@ VALUE_CODES = tuple(_FIRST_BYTES)
 def read_run(data: Any, start: int, memo: Mapping[int, Any]) -> tuple[Sequence[Any], int]:
     """Read the values from `start` on; return at most 1,000 of them, and the position after them.
 
-    If there are fewer than 8, or one is not in the memo, no values, and the position after those
-    that need not be tried again.
+    Returns no values if there are fewer than 8 or if one is not in the memo. The position is then
+    the first at which another search may succeed.
     """
     floats = _FLOATS.match(data, start)
     if floats:

@@ -1,4 +1,4 @@
-"""Science, template and difference stamps of scenes, with the faults of a real subtraction."""
+"""Science, template and difference stamps of scenes, with the artefacts of a real subtraction."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -22,42 +22,41 @@ def expose(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Render scenes: science `(n, k, size, size)`, template, difference, and signs `(n, k)`.
 
-    Template is `(n, size, size)`, difference as science; float32 counts. A source that faded is
-    stored flipped, as the survey does, so that the centre of a difference is positive; its sign is
-    -1.
+    Template is `(n, size, size)`, difference as science; float32 counts. The difference
+    of a source that faded is multiplied by its sign, -1, as the survey does, so that its centre is
+    positive.
     """
     n, exposures = scenes.change.shape
     galaxies = optics.render_galaxies(**scenes.galaxy, size=size)
     stars = (scenes.star_x, scenes.star_y, scenes.star_flux)
     template = optics.render_point_sources(*stars, scenes.template_seeing, size)
     template += optics.blur(galaxies, scenes.template_seeing)
-    template = optics.elongate(template, scenes.template_shape)
+    template = optics.elongate(template, scenes.template_elongation)
     _saturate(template)
     depth = scenes.noise.mean(axis=1) * _TEMPLATE_DEPTH
-    template_noise = optics.correlate_noise(_noise(template, depth, rng)) * 0.5
+    template_noise = optics.correlate_noise(_draw_noise(template, depth, rng)) * 0.5
     science = np.empty((n, exposures, size, size), np.float32)
     difference = np.empty_like(science)
     for exposure in range(exposures):
         seeing, noise = scenes.seeing[:, exposure], scenes.noise[:, exposure]
-        still = optics.render_point_sources(*stars, seeing, size) + optics.blur(galaxies, seeing)
-        alert = _alert(scenes, exposure, size)
-        image = optics.elongate(still + alert, scenes.shape[:, exposure])
+        static = optics.render_point_sources(*stars, seeing, size) + optics.blur(galaxies, seeing)
+        alert = _render_alert(scenes, exposure, size)
+        image = optics.elongate(static + alert, scenes.elongation[:, exposure])
         _saturate(image)
-        image += _noise(image, noise, rng)
-        fault = _detector_faults(scenes, exposure, size, rng)
-        image += fault
-        matched = _matched(scenes, stars, galaxies, exposure, size, rng)
+        image += _draw_noise(image, noise, rng)
+        image += _render_artefacts(scenes, exposure, size, rng)
+        matched = _render_matched_template(scenes, stars, galaxies, exposure, size, rng)
         _saturate(matched)
         science[:, exposure] = image
         difference[:, exposure] = image - matched - template_noise
-        difference[:, exposure] += _ringing(still, scenes, rng)
+        difference[:, exposure] += _subtraction_residuals(static, scenes, rng)
     template += template_noise
     middle = difference[..., size // 2 - 1 : size // 2 + 2, size // 2 - 1 : size // 2 + 2]
     sign = np.where(middle.mean(axis=(2, 3)) < 0, -1, 1)
     return science, template, difference * sign[..., None, None].astype(np.float32), sign
 
 
-def _noise(image: np.ndarray, sky: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _draw_noise(image: np.ndarray, sky: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw the photon noise of sky and sources, Gaussian at these counts."""
     variance = sky[:, None, None] ** 2 + np.maximum(image, 0) / optics.GAIN
     return (rng.standard_normal(image.shape, dtype=np.float32) * np.sqrt(variance)).astype(
@@ -65,19 +64,19 @@ def _noise(image: np.ndarray, sky: np.ndarray, rng: np.random.Generator) -> np.n
     )
 
 
-def _alert(scenes: Scenes, exposure: int, size: int) -> np.ndarray:
+def _render_alert(scenes: Scenes, exposure: int, size: int) -> np.ndarray:
     """Render the light that the template lacks, along a trail if it moves."""
     along = np.linspace(-0.5, 0.5, _TRAIL_POINTS) * scenes.trail[:, None]
     x = scenes.x[:, None] + along * np.cos(scenes.trail_angle)[:, None]
     y = scenes.y[:, None] + along * np.sin(scenes.trail_angle)[:, None]
-    astronomical = np.isin(scenes.artefact, (COSMIC_RAY, BAD_COLUMN, SATURATED, MISALIGNED))
-    flux = np.where(astronomical, 0, scenes.change[:, exposure])
+    is_instrumental = np.isin(scenes.artefact, (COSMIC_RAY, BAD_COLUMN, SATURATED, MISALIGNED))
+    flux = np.where(is_instrumental, 0, scenes.change[:, exposure])
     flux = np.where(scenes.artefact == NOISE_PEAK, 0.45 * flux, flux)
     shared = np.repeat(flux[:, None] / _TRAIL_POINTS, _TRAIL_POINTS, axis=1)
     return optics.render_point_sources(x, y, shared, scenes.seeing[:, exposure], size)
 
 
-def _matched(
+def _render_matched_template(
     scenes: Scenes,
     stars: tuple[np.ndarray, np.ndarray, np.ndarray],
     galaxies: np.ndarray,
@@ -85,39 +84,41 @@ def _matched(
     size: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return the template at the seeing of the science exposure, nearly, as by a fitted kernel."""
+    """Render the template at nearly the seeing of the science exposure, as by a fitted kernel."""
     n = len(scenes)
-    bad = scenes.artefact == MISALIGNED
-    shift = np.where(bad, 0.45, 0.07) * np.exp(rng.normal(0, 0.5, n))
+    misaligned = scenes.artefact == MISALIGNED
+    shift = np.where(misaligned, 0.45, 0.07) * np.exp(rng.normal(0, 0.5, n))
     angle = rng.uniform(0, 2 * np.pi, n)
     x, y, flux = stars
     width = scenes.seeing[:, exposure] * (1 + rng.normal(0, 0.03, n))
-    shape = scenes.shape[:, exposure] + rng.normal(0, 0.02, (n, 2))
+    elongation = scenes.elongation[:, exposure] + rng.normal(0, 0.02, (n, 2))
     scale = (1 + rng.normal(0, 0.008, n))[:, None]
     moved = x + (shift * np.cos(angle))[:, None], y + (shift * np.sin(angle))[:, None]
     image = optics.render_point_sources(*moved, flux * scale, width, size)
     image += optics.blur(galaxies, width) * scale[..., None].astype(np.float32)
-    return optics.elongate(image, shape)
+    return optics.elongate(image, elongation)
 
 
 def _saturate(image: np.ndarray) -> None:
-    """Clip saturated pixels, and spread a little of the excess along their rows."""
-    spilling = np.flatnonzero((image > optics.SATURATION).any(axis=(1, 2)))
-    full = np.minimum(image[spilling], optics.SATURATION)
+    """Clip saturated pixels, and distribute a part of the excess along their rows."""
+    saturated = np.flatnonzero((image > optics.SATURATION).any(axis=(1, 2)))
+    full = np.minimum(image[saturated], optics.SATURATION)
     column = np.arange(image.shape[2])
     bleeding = np.exp(-np.abs(column - column[:, None]) / 8).astype(np.float32)
-    image[spilling] = full + 0.02 * (image[spilling] - full) @ bleeding
+    image[saturated] = full + 0.02 * (image[saturated] - full) @ bleeding
 
 
-def _ringing(still: np.ndarray, scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
-    """Return residuals of the subtraction on the cores of bright stars."""
-    excess = np.maximum(still - 6_000, 0)
-    wave = rng.normal(0, 0.07, still.shape).astype(np.float32)
+def _subtraction_residuals(
+    static: np.ndarray, scenes: Scenes, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw residuals of the subtraction on the cores of bright stars."""
+    excess = np.maximum(static - 6_000, 0)
+    wave = rng.normal(0, 0.07, static.shape).astype(np.float32)
     strong = np.where(scenes.artefact == SATURATED, 2.0, 1.0)[:, None, None]
     return (excess * wave * strong).astype(np.float32)
 
 
-def _detector_faults(
+def _render_artefacts(
     scenes: Scenes, exposure: int, size: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Render cosmic rays (a few sharp pixels), bad columns, and peaks of correlated noise."""
@@ -128,20 +129,20 @@ def _detector_faults(
     column = np.rint(middle + scenes.x).astype(int)
     row = np.rint(middle + scenes.y).astype(int)
 
-    hit = np.flatnonzero(scenes.artefact == COSMIC_RAY)
-    # Most are short; a dead pixel is a hit that takes light away.
-    steps = rng.choice([1, 2, 3, 4], len(hit), p=[0.5, 0.25, 0.15, 0.1])
-    sign = np.where((steps == 1) & (rng.random(len(hit)) < 0.3), -1, 1)
-    slope = rng.uniform(0, 2 * np.pi, len(hit))
+    cosmic = np.flatnonzero(scenes.artefact == COSMIC_RAY)
+    # The majority is short. A dead pixel is a cosmic ray of one pixel with a negative charge.
+    steps = rng.choice([1, 2, 3, 4], len(cosmic), p=[0.5, 0.25, 0.15, 0.1])
+    sign = np.where((steps == 1) & (rng.random(len(cosmic)) < 0.3), -1, 1)
+    slope = rng.uniform(0, 2 * np.pi, len(cosmic))
     for step in range(4):
         active = step < steps
-        x = column[hit] + np.rint(step * np.cos(slope)).astype(int)
-        y = row[hit] + np.rint(step * np.sin(slope)).astype(int)
-        charge = sign * flux[hit] * rng.uniform(0.3, 1.2, len(hit))
-        image[hit[active], y[active], x[active]] += charge[active]
+        x = column[cosmic] + np.rint(step * np.cos(slope)).astype(int)
+        y = row[cosmic] + np.rint(step * np.sin(slope)).astype(int)
+        charge = sign * flux[cosmic] * rng.uniform(0.3, 1.2, len(cosmic))
+        image[cosmic[active], y[active], x[active]] += charge[active]
 
-    # Charge spreads to the pixels beside.
-    image[hit] = gaussian_filter(image[hit], (0, 0.55, 0.55))
+    # Charge diffuses to neighbouring pixels.
+    image[cosmic] = gaussian_filter(image[cosmic], (0, 0.55, 0.55))
 
     bad = np.flatnonzero(scenes.artefact == BAD_COLUMN)
     level = flux[bad, None] * rng.uniform(0.15, 0.45, (len(bad), 1))

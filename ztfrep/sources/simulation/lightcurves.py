@@ -4,7 +4,7 @@ import numpy as np
 
 
 def observation_times(n: int, observations: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw days `(n, k)` since the first detection: a few nights between two."""
+    """Draw days `(n, k)` since the first detection, with several nights between two."""
     gaps = rng.gamma(1.5, 4.0, (n, observations - 1)) + 1
     return np.concatenate([np.zeros((n, 1)), np.cumsum(gaps, axis=1)], axis=1)
 
@@ -32,12 +32,12 @@ def supernova(days: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     n = len(days)
     rise, fall = rng.uniform(3, 7, n)[:, None], (25 * np.exp(rng.normal(0, 0.4, n)))[:, None]
     fall = np.maximum(fall, 2.5 * rise)
-    # Most are found on the rise or about the peak, some on the decline.
+    # The majority is detected first on the rise or at the peak, the others on the decline.
     start = rng.normal(-6, 9, n)[:, None]
     phase = days + start
     flux = np.exp(-np.clip(phase, -60, 300) / fall) / (1 + np.exp(-np.clip(phase, -60, 300) / rise))
-    top = rise * np.log(fall / rise - 1)
-    peak = np.exp(-top / fall) / (1 + np.exp(-top / rise))
+    peak_time = rise * np.log(fall / rise - 1)
+    peak = np.exp(-peak_time / fall) / (1 + np.exp(-peak_time / rise))
     return flux / peak
 
 
@@ -51,8 +51,10 @@ def variable_star(days: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     phase = days / period + rng.uniform(0, 1, (n, 1))
     amplitude = 10 ** rng.uniform(-0.7, 0.45, n)[:, None]
     wave = np.sin(2 * np.pi * phase)
-    saw = 2 * (phase % 1) - 1
+    sawtooth = 2 * (phase % 1) - 1
     eclipse = 1.6 * np.exp(-(((phase % 1) - 0.5) ** 2) / 0.01) - 0.3
     irregular = rng.normal(0, 0.7, days.shape)
     kind = rng.choice(4, n, p=[0.4, 0.25, 0.15, 0.2])[:, None]
-    return amplitude * np.select([kind == 0, kind == 1, kind == 2], [wave, saw, eclipse], irregular)
+    return amplitude * np.select(
+        [kind == 0, kind == 1, kind == 2], [wave, sawtooth, eclipse], irregular
+    )

@@ -1,4 +1,4 @@
-"""The features of an alert, measured on the scene that its stamps show."""
+"""The metadata features of an alert, measured on the scene of its stamps."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ _TEMPLATE_LIMIT = 21.6
 def physical_features(scenes: Scenes, sign: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Measure the first exposure: float64 `(n, k)` in physical units, clipped as upstream.
 
-    `sign` `(n,)` is -1 where the difference stamp is stored flipped.
+    `sign` `(n,)` is -1 for a difference stamp that is stored with the opposite sign.
     """
     n = len(scenes)
     noise = scenes.noise[:, 0] * np.sqrt(optics.noise_area(scenes.seeing[:, 0]))
@@ -49,7 +49,7 @@ def physical_features(scenes: Scenes, sign: np.ndarray, rng: np.random.Generator
 
 
 def _width(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
-    """FWHM of the detection in pixels: the seeing's, less for a sharp fault, more for a smear."""
+    """Draw the FWHM of the detection in pixels: less for a cosmic ray, more for a trail."""
     width = np.hypot(scenes.seeing[:, 0], 0.8 * scenes.trail)
     width = np.where(scenes.artefact == COSMIC_RAY, 1.3, width)
     width = np.where(scenes.artefact == BAD_COLUMN, 3.0, width)
@@ -63,7 +63,7 @@ def _real_bogus(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
 
 
 def _star_likeness(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
-    """SExtractor's class of the detection: near 1 for a point, less on a host or a fault."""
+    """Draw SExtractor's class of the detection: near 1 for a point, less for others."""
     host = np.where(np.isin(scenes.label, (AGN, SN)), scenes.galaxy["flux"][:, 0], 0)
     point = np.abs(scenes.change[:, 0]) + scenes.star_flux[:, 0]
     share = point / (point + 0.5 * host)
@@ -73,30 +73,37 @@ def _star_likeness(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
 
 
 def _sources(scenes: Scenes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distance in pixels from the alert, magnitude, and share of a star in its light: `(n, s)`."""
+    """Return distance in pixels, magnitude and stellar fraction of the sources: `(n, s)` each."""
     stars, galaxies = scenes.star_flux, scenes.galaxy["flux"]
     x = np.concatenate([scenes.star_x, scenes.galaxy["x"]], axis=1) - scenes.x[:, None]
     y = np.concatenate([scenes.star_y, scenes.galaxy["y"]], axis=1) - scenes.y[:, None]
     flux = np.concatenate([stars, galaxies], axis=1)
-    starlike = np.concatenate([np.ones_like(stars), np.zeros_like(galaxies)], axis=1)
-    # Nucleus and host are one source of a catalogue, more or less of a star.
-    active = scenes.label == AGN
-    nucleus, host = stars[active, 0], galaxies[active, 0]
-    flux[active, 0] = nucleus + host
-    starlike[active, 0] = nucleus / (nucleus + host)
-    flux[active, stars.shape[1]] = 0
+    stellar_fraction = np.concatenate([np.ones_like(stars), np.zeros_like(galaxies)], axis=1)
+    # In a catalogue, nucleus and host are one source, which is stellar by the fraction of the
+    # nucleus.
+    is_agn = scenes.label == AGN
+    nucleus, host = stars[is_agn, 0], galaxies[is_agn, 0]
+    flux[is_agn, 0] = nucleus + host
+    stellar_fraction[is_agn, 0] = nucleus / (nucleus + host)
+    flux[is_agn, stars.shape[1]] = 0
     magnitude = np.where(flux > 0, optics.magnitude(np.maximum(flux, 1e-9)), 99)
-    return np.hypot(x, y), magnitude, starlike
+    return np.hypot(x, y), magnitude, stellar_fraction
 
 
 def _counterparts(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """The three nearest catalogue sources: star-galaxy score and distance in arcsec."""
-    distance, magnitude, starlike = _sources(scenes)
+    """Draw star-galaxy score and distance in arcsec of the three nearest catalogue sources."""
+    distance, magnitude, stellar_fraction = _sources(scenes)
     distance = np.hypot(distance * optics.PIXEL_SCALE, np.abs(rng.normal(0, 0.15, distance.shape)))
     # The class of a faint source is uncertain: its score is about one half.
-    doubt = np.clip((magnitude - 18.5) / 3.5, 0.05, 1)
+    uncertainty = np.clip((magnitude - 18.5) / 3.5, 0.05, 1)
     score = 1 / (
-        1 + np.exp(-(8 * (starlike - 0.5) * (1.15 - doubt) + rng.normal(0, 1 + 1.2 * doubt)))
+        1
+        + np.exp(
+            -(
+                8 * (stellar_fraction - 0.5) * (1.15 - uncertainty)
+                + rng.normal(0, 1 + 1.2 * uncertainty)
+            )
+        )
     )
     catalogued = (magnitude < _CATALOGUE_LIMIT) & (distance < _CATALOGUE_RADIUS)
     distance = np.where(catalogued, distance, np.inf)
@@ -112,25 +119,26 @@ def _counterparts(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndar
 
 
 def _nearest_in_template(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """The nearest source of the template: distance in pixels, magnitude, chi, sharpness."""
-    distance, magnitude, starlike = _sources(scenes)
+    """Draw distance in pixels, magnitude, chi and sharpness of the nearest template source."""
+    distance, magnitude, stellar_fraction = _sources(scenes)
     distance = np.hypot(distance, np.abs(rng.normal(0, 0.2, distance.shape)))
     distance = np.where(magnitude < _TEMPLATE_LIMIT, distance, np.inf)
     nearest = np.argmin(distance, axis=1)[:, None]
     d, m, s = (
-        np.take_along_axis(v, nearest, axis=1)[:, 0] for v in (distance, magnitude, starlike)
+        np.take_along_axis(v, nearest, axis=1)[:, 0]
+        for v in (distance, magnitude, stellar_fraction)
     )
-    none = ~np.isfinite(d)
+    missing = ~np.isfinite(d)
     brightness = np.clip((19 - m) / 4, 0, 2)
     n = len(scenes)
     chi = 0.75 + brightness * (0.35 + 1.8 * (1 - s)) * np.exp(rng.normal(0, 0.5, n))
     chi *= np.exp(rng.normal(0, 0.3, n))
     sharp = 0.28 * (1 - s) + rng.normal(0, 0.07 + 0.06 * (m > 19.5), n)
     return {
-        "distnr": np.where(none, SENTINEL, d),
-        "magnr": np.where(none, SENTINEL, m + rng.normal(0, 0.03 + 0.1 * (m > 20), n)),
-        "chinr": np.where(none, SENTINEL, chi),
-        "sharpnr": np.where(none, SENTINEL, sharp),
+        "distnr": np.where(missing, SENTINEL, d),
+        "magnr": np.where(missing, SENTINEL, m + rng.normal(0, 0.03 + 0.1 * (m > 20), n)),
+        "chinr": np.where(missing, SENTINEL, chi),
+        "sharpnr": np.where(missing, SENTINEL, sharp),
     }
 
 
@@ -138,13 +146,16 @@ def _history(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw the number of exposures of the position, and of detections there."""
     n = len(scenes)
     exposures = np.rint(np.clip(np.exp(rng.normal(5.0, 1.0, n)), 1, 4000))
-    # Chance of a detection in one look: variables come again, moving objects do not.
-    mean = np.array([0.030, 0.024, 0.060, 0.0003, 0.004])[scenes.label]
-    mean = np.where(np.isin(scenes.artefact, (BAD_COLUMN, SATURATED, MISALIGNED)), 0.02, mean)
-    repeats = rng.poisson(exposures * mean * rng.gamma(0.9, 1.1, n))
-    # A supernova is there for some weeks, whatever the number of exposures before.
+    # Probability of a detection in an exposure: variables are detected again, moving objects are
+    # not.
+    probability = np.array([0.030, 0.024, 0.060, 0.0003, 0.004])[scenes.label]
+    probability = np.where(
+        np.isin(scenes.artefact, (BAD_COLUMN, SATURATED, MISALIGNED)), 0.02, probability
+    )
+    repeats = rng.poisson(exposures * probability * rng.gamma(0.9, 1.1, n))
+    # A supernova is visible for some weeks, whatever the number of earlier exposures.
     repeats = np.where(scenes.label == SN, np.minimum(repeats, rng.poisson(5, n)), repeats)
-    # Both brighten for longer than a night, in which they are looked at again.
+    # Supernovae and variable stars are bright for longer than a night, with several exposures.
     repeats += np.where(np.isin(scenes.label, (SN, VS)), rng.poisson(0.7, n), 0)
     detections = np.minimum(1 + repeats, exposures)
     return {

@@ -12,7 +12,8 @@ PIXEL_SCALE = 1.01  # arcsec, ZTF (Bellm et al. 2019)
 ZERO_POINT = 26.2  # magnitude of one count in 30 s
 GAIN = 6.2  # electrons per count
 SATURATION = 45_000.0  # counts above the sky
-# Core, wing and halo of the point spread function: share of the flux, width of the core's.
+# Core, wing and halo of the point spread function: fraction of the flux, width in units of the
+# core's.
 _COMPONENTS = ((0.74, 1.0), (0.2, 2.0), (0.06, 4.5))
 # Neighbouring pixels of a resampled exposure correlate by 0.2, those after them by -0.1.
 _RESAMPLING = np.array([-0.07, 0.11, 1.0, 0.11, -0.07], np.float32)
@@ -43,13 +44,13 @@ def render_point_sources(
 
     `fwhm` `(n,)` in pixels. Light is integrated over each pixel.
     """
-    lit = flux != 0
-    sigma = np.broadcast_to((fwhm / _FWHM_PER_SIGMA)[:, None], flux.shape)[lit]
+    has_light = flux != 0
+    sigma = np.broadcast_to((fwhm / _FWHM_PER_SIGMA)[:, None], flux.shape)[has_light]
     columns, rows = np.zeros((2, *flux.shape, size), np.float32)
     image = np.zeros((len(x), size, size), np.float32)
     for share, width in _COMPONENTS:
-        columns[lit] = _pixel_integrals(x[lit], sigma * width, size)
-        rows[lit] = _pixel_integrals(y[lit], sigma * width, size)
+        columns[has_light] = _pixel_integrals(x[has_light], sigma * width, size)
+        rows[has_light] = _pixel_integrals(y[has_light], sigma * width, size)
         image += np.matmul(rows.transpose(0, 2, 1), columns * (share * flux)[..., None])
     return image
 
@@ -83,19 +84,19 @@ def render_galaxies(
     total = 2 * np.pi * index * np.exp(b) * b ** (-2 * index) * gamma(2 * index) * axis_ratio
     peak = flux / (radius**2 * total)
     for g in range(x.shape[1]):
-        lit = np.flatnonzero(flux[:, g] > 0)
-        if not lit.size:
+        rows = np.flatnonzero(flux[:, g] > 0)
+        if not rows.size:
             continue
 
-        def of(values: np.ndarray, lit: np.ndarray = lit, g: int = g) -> np.ndarray:
-            return values[lit, g][:, None, None].astype(np.float32)
+        def column(values: np.ndarray, rows: np.ndarray = rows, g: int = g) -> np.ndarray:
+            return values[rows, g][:, None, None].astype(np.float32)
 
-        dx, dy = position - of(x), position[:, None] - of(y)
-        cos, sin = np.cos(of(angle)), np.sin(of(angle))
-        along, across = dx * cos + dy * sin, (dy * cos - dx * sin) / of(axis_ratio)
+        dx, dy = position - column(x), position[:, None] - column(y)
+        cos, sin = np.cos(column(angle)), np.sin(column(angle))
+        along, across = dx * cos + dy * sin, (dy * cos - dx * sin) / column(axis_ratio)
         # A tenth of a square pixel under the root approximates averaging a cusp over its pixel.
-        r = np.sqrt(along**2 + across**2 + 0.1) / of(radius)
-        image[lit] += of(peak) * np.exp(-of(b) * (r ** (1 / of(index)) - 1))
+        r = np.sqrt(along**2 + across**2 + 0.1) / column(radius)
+        image[rows] += column(peak) * np.exp(-column(b) * (r ** (1 / column(index)) - 1))
     return image
 
 
@@ -114,22 +115,22 @@ def blur(image: np.ndarray, fwhm: np.ndarray) -> np.ndarray:
     return blurred
 
 
-def elongate(image: np.ndarray, shape: np.ndarray) -> np.ndarray:
+def elongate(image: np.ndarray, quadrupoles: np.ndarray) -> np.ndarray:
     """Elongate light `(n, m, m)` by the quadrupoles `(n, 2)` of an exposure, in square pixels.
 
     The first adds to the second moment along x what it subtracts along y; the second is the mixed
     moment xy. The flux stays, but for light that crosses an edge.
     """
-    wide = np.pad(image, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    across = wide[:, 1:-1, 2:] + wide[:, 1:-1, :-2] - wide[:, 2:, 1:-1] - wide[:, :-2, 1:-1]
-    mixed = wide[:, 2:, 2:] + wide[:, :-2, :-2] - wide[:, 2:, :-2] - wide[:, :-2, 2:]
-    plus, cross = shape.astype(np.float32).T[..., None, None]
+    padded = np.pad(image, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    across = padded[:, 1:-1, 2:] + padded[:, 1:-1, :-2] - padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]
+    mixed = padded[:, 2:, 2:] + padded[:, :-2, :-2] - padded[:, 2:, :-2] - padded[:, :-2, 2:]
+    plus, cross = quadrupoles.astype(np.float32).T[..., None, None]
     elongated: np.ndarray = image + plus / 2 * across + cross / 4 * mixed
     return elongated
 
 
 def correlate_noise(noise: np.ndarray) -> np.ndarray:
-    """Correlate white noise `(n, m, m)` like that of a resampled exposure; its deviation stays."""
+    """Correlate white noise `(n, m, m)` like that of a resampled exposure; keep its deviation."""
     for axis in (1, 2):
         noise = convolve1d(noise, _RESAMPLING, axis=axis, mode="wrap")
     return noise

@@ -34,7 +34,7 @@ def positions(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray,
     """Draw right ascension and declination in degrees, `(n,)` each, for classes `(n,)`."""
     plane = np.array([_IN_PLANE[name] for name in CLASSES])[labels]
     zodiac = np.array([_IN_ECLIPTIC[name] for name in CLASSES])[labels]
-    where = rng.random(len(labels))
+    region = rng.random(len(labels))
     ra, dec = np.empty(len(labels)), np.empty(len(labels))
     missing = np.arange(len(labels))
     while missing.size:
@@ -43,17 +43,17 @@ def positions(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray,
         d = np.degrees(np.arcsin(rng.uniform(-0.5, 1, n)))
         latitude = np.abs(galactic(a, d)[0])
         orbit = np.abs(ecliptic(a, d)[0])
-        chance = np.where(
-            where[missing] < plane[missing],
+        probability = np.where(
+            region[missing] < plane[missing],
             np.exp(-latitude / 7),
             np.where(
-                where[missing] > 1 - zodiac[missing],
+                region[missing] > 1 - zodiac[missing],
                 np.exp(-orbit / 7),
                 # Extinction hides objects behind the plane.
                 1 - np.exp(-latitude / 9),
             ),
         )
-        accepted = rng.random(n) < chance
+        accepted = rng.random(n) < probability
         ra[missing[accepted]], dec[missing[accepted]] = a[accepted], d[accepted]
         missing = missing[~accepted]
     return ra, dec

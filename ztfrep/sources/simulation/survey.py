@@ -1,4 +1,4 @@
-"""The simulated survey, written as the two published pickles, with their duplicates."""
+"""A writer of the simulated survey as the two published pickles, with their duplicates."""
 
 import pickle
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from tqdm import tqdm
 from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.data.files import replacing
 from ztfrep.errors import InputError
-from ztfrep.sources.simulation import scene
+from ztfrep.sources.simulation import scene, scene_sampler
 from ztfrep.sources.simulation.exposures import expose
 from ztfrep.sources.simulation.metadata import physical_features
 
 STAMPS, SERIES = "td_ztf_stamp_17_06_20.pkl", "recurrent_dataset.pk"
-# Distinct stamps of each class in the published Train, and series in the published second set.
+# Numbers of distinct stamps by class in the published Train, and of series in the second data set.
 _TRAIN = (14_542, 1_396, 14_517, 9_599, 10_528)
 _TEST_PER_CLASS = 100
 _SERIES = {scene.AGN: 26_190, scene.SN: 1_502, scene.VS: 49_454}
@@ -43,7 +43,7 @@ def write_survey(
     """Simulate the survey and write its two pickles; both appear, or neither.
 
     `scale` 1.0 is the published size (7 GB of memory while it is written); it shrinks Train alone.
-    The same scale and seed give the same bytes. Raises InputError for a scale outside (0, 1].
+    The same scale and seed write the same bytes. Raises InputError for a scale outside (0, 1].
     """
     if not 0 < scale <= 1:
         raise InputError(
@@ -56,7 +56,10 @@ def write_survey(
         files = [stack.enter_context(replacing(path)) for path in paths]
         for file, content in zip(
             files,
-            (_first_alerts(scale, seed, progress), _series(scale, seed, progress)),
+            (
+                _simulate_first_alerts(scale, seed, progress),
+                _simulate_series(scale, seed, progress),
+            ),
             strict=True,
         ):
             with file.open("wb") as opened:
@@ -65,7 +68,9 @@ def write_survey(
     return paths
 
 
-def _first_alerts(scale: float, seed: int, progress: bool) -> dict[str, dict[str, np.ndarray]]:
+def _simulate_first_alerts(
+    scale: float, seed: int, progress: bool
+) -> dict[str, dict[str, np.ndarray]]:
     """Simulate the first data set: Train balanced by duplication, Validation in class order."""
     rng = np.random.default_rng([seed, 0])
     counts = train_counts(scale)
@@ -86,7 +91,7 @@ def _first_alerts(scale: float, seed: int, progress: bool) -> dict[str, dict[str
             images[done : done + len(stamps)] = np.moveaxis(stamps[:, 0], 1, -1)
             scores[done : done + len(stamps)] = ALERCE_FEATURES.zscore(metadata)
             done += len(stamps)
-        # The distinct stamps fill the first rows; the copies follow, then all are shuffled.
+        # The distinct stamps are the first rows, and copies follow. Then all rows are shuffled.
         images[done:], scores[done:] = images[rows[done:]], scores[rows[done:]]
         order = rng.permutation(len(rows)) if name == "Train" else rows
         splits[name] = {
@@ -109,7 +114,7 @@ def _balance(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _reorder(images: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Reorder in place, cycle by cycle: memory may not suffice for a second array of this size."""
+    """Reorder in place, one cycle of the permutation after the other, to save memory."""
     pending = np.ones(len(order), bool)
     for start in range(len(order)):
         if not pending[start]:
@@ -124,7 +129,7 @@ def _reorder(images: np.ndarray, order: np.ndarray) -> np.ndarray:
     return images
 
 
-def _series(scale: float, seed: int, progress: bool) -> dict[str, np.ndarray]:
+def _simulate_series(scale: float, seed: int, progress: bool) -> dict[str, np.ndarray]:
     """Simulate the second data set: three detections of an object, no split, no metadata."""
     rng = np.random.default_rng([seed, 2])
     counts = series_counts(scale)
@@ -155,16 +160,16 @@ def _simulate(
     seed: list[int],
     name: str,
     progress: bool,
-    kinds: scene.Kinds,
+    composition: scene.Composition,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Simulate alerts of classes `(n,)`: stamps `(m, exposures, 3, size, size)` and features."""
     with tqdm(
         total=len(labels), desc=f"simulate {name}", unit=" rows", disable=None if progress else True
     ) as bar:
         for chunk, start in enumerate(range(0, len(labels), _CHUNK)):
-            # Each chunk has its own random numbers: it does not depend on the others.
+            # Each chunk has its own random numbers, and does not depend on the others.
             rng = np.random.default_rng([*seed, chunk])
-            scenes = scene.draw(labels[start : start + _CHUNK], exposures, rng, kinds)
+            scenes = scene_sampler.draw(labels[start : start + _CHUNK], exposures, rng, composition)
             science, template, difference, sign = expose(scenes, size, rng)
             templates = np.broadcast_to(template[:, None], science.shape)
             stamps = np.stack([science, templates, difference], axis=2)
