@@ -1,4 +1,4 @@
-"""What a user imports: one encoder for raw arrays, tables and packets, with the same vectors."""
+"""The public API: raw arrays, tables and packets of the same alerts have the same vectors."""
 
 import json
 import os
@@ -15,7 +15,8 @@ import pytest
 
 import ztfrep
 from tests.alert_packets import CANDID, alert, archive, observation, packet
-from tests.test_architecture import PACKAGE, third_party
+from tests.isolation import outside_a_repository, restored_torch_settings
+from tests.test_architecture import PACKAGE, imported_packages
 from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.data.row_index import read_row_index
@@ -36,13 +37,14 @@ from ztfrep.training.object_training import train_recurrent
 from ztfrep.training.training_run import RunSettings
 
 ROOT = Path(__file__).parents[1]
+ARCHIVE = "packets.tar.gz"
 SETTINGS = {"batch_size": 128, "precision": "float32", "threads": 1}
-# The pixels of two routes are the same, and float32 sums may be taken in another order.
+# Sums of float32 may be computed in another order.
 CLOSE = {"atol": 2e-5, "rtol": 1e-4}
 
 
 def write_archive(path):
-    """Packets of 14 alerts of 9 objects, with prior detections and upper limits."""
+    """Write packets of 14 alerts of 9 objects, with prior detections and upper limits."""
     files = {}
     for number in range(14):
         prior = [
@@ -64,14 +66,14 @@ def write_archive(path):
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    """Packets, their tables, networks of one epoch's length, and the vectors of the pipeline."""
-    folder = tmp_path_factory.mktemp("house")
-    night = write_archive(folder / "night.tar.gz")
+def pipeline(tmp_path_factory):
+    """Write packets, their tables, untrained networks, and the vectors of the pipeline's stages."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    packet_archive = write_archive(folder / ARCHIVE)
     stamps, series = folder / "stamps.parquet", folder / "series.parquet"
     write_packet_tables(
-        make_readers([night]), no_labels(), stamps, series, folder / "bad.csv",
-        splitting=Splitting(0.1, 2, 1), max_bad_fraction=0.0, threads=1, source=str(night),
+        make_readers([packet_archive]), no_labels(), stamps, series, folder / "bad.csv",
+        splitting=Splitting(0.1, 2, 1), max_bad_fraction=0.0, threads=1, source=str(packet_archive),
     )  # fmt: skip
     params = read_params(ROOT / "params.yaml")
     run = RunSettings(
@@ -79,12 +81,7 @@ def house(tmp_path_factory):
         checkpoints=folder / "checkpoints",
     )  # fmt: skip
     models = folder / "models"
-    with pytest.MonkeyPatch.context() as patch:
-        # DVCLive would make use of a repository around the folder.
-        patch.chdir(folder)
-        patch.setenv("GIT_CEILING_DIRECTORIES", str(folder.parent))
-        for name in ("DVC_ROOT", "DVC_STAGE"):
-            patch.delenv(name, raising=False)
+    with outside_a_repository(folder), restored_torch_settings():
         train_autoencoder(
             stamps, "invariant", params.autoencoder.config, run,
             model=models / "autoencoder", metrics=folder / "metrics/autoencoder",
@@ -99,58 +96,58 @@ def house(tmp_path_factory):
             recurrent, observations, "temporal", params.recurrent.config, run,
             model=models / "recurrent", metrics=folder / "metrics/recurrent",
         )  # fmt: skip
-    encode_object_series(
-        recurrent, observations, models / "recurrent", folder / "objects.npy",
-        precision="float32", threads=1,
-    )  # fmt: skip
+        encode_object_series(
+            recurrent, observations, models / "recurrent", folder / "objects.npy",
+            precision="float32", threads=1,
+        )  # fmt: skip
     return folder
 
 
 @pytest.fixture(scope="module")
-def encoder(house):
-    return ztfrep.load(house / "models", device="cpu")
+def encoder(pipeline):
+    return ztfrep.load(pipeline / "models", device="cpu")
 
 
 @pytest.fixture(scope="module")
-def packets(house):
-    return ztfrep.read_packets(house / "night.tar.gz")
+def packets(pipeline):
+    return ztfrep.read_packets(pipeline / ARCHIVE)
 
 
-def rows(path):
-    """Vectors of a file of the pipeline, in the order of its row index."""
+def read_rows(path):
+    """Return the row index of a file of vectors, and the vectors in its order."""
     splits = read_vectors(path)
     return read_row_index(path), np.concatenate([splits[split].vectors for split in SPLITS])
 
 
-def test_vectors_of_packets_tables_and_arrays_are_those_of_the_pipeline(house, encoder, packets):
-    index, expected = rows(house / "base.npy")
-    table = ztfrep.read_table(house / "stamps.parquet")
+def test_vectors_of_packets_tables_and_arrays_are_those_of_the_pipeline(pipeline, encoder, packets):
+    index, expected = read_rows(pipeline / "base.npy")
+    table = ztfrep.read_table(pipeline / "stamps.parquet")
     np.testing.assert_allclose(encoder.encode(table), expected, **CLOSE)
 
     by_candid = dict(zip(index["candid"], expected, strict=True))
-    of_packets = encoder.encode(packets)
-    assert of_packets.shape == (14, 128)
-    assert of_packets.dtype == np.float32
+    vectors = encoder.encode(packets)
+    assert vectors.shape == (14, 128)
+    assert vectors.dtype == np.float32
     expected = np.stack([by_candid[candid] for candid in packets.identity["candid"]])
-    np.testing.assert_allclose(of_packets, expected, **CLOSE)
+    np.testing.assert_allclose(vectors, expected, **CLOSE)
 
     metadata = dict(zip(ALERCE_FEATURES.names, packets.metadata.T, strict=True))
-    arrays = encoder.encode_stamps(packets.stamps, metadata)
-    np.testing.assert_allclose(arrays, expected, **CLOSE)
-    assert len(np.unique(arrays.round(3), axis=0)) == 14
+    vectors = encoder.encode_stamps(packets.stamps, metadata)
+    np.testing.assert_allclose(vectors, expected, **CLOSE)
+    assert len(np.unique(vectors.round(3), axis=0)) == 14
 
 
-def test_vectors_of_objects_are_those_of_the_pipeline(house, encoder, packets):
-    index, expected = rows(house / "objects.npy")
+def test_vectors_of_objects_are_those_of_the_pipeline(pipeline, encoder, packets):
+    index, expected = read_rows(pipeline / "objects.npy")
     order = np.argsort(index["object_id"].to_numpy())
-    table = ztfrep.read_table(house / "stamps.parquet", series=house / "series.parquet")
+    table = ztfrep.read_table(pipeline / "stamps.parquet", series=pipeline / "series.parquet")
     for alerts in (packets, table):
         ids, vectors = encoder.encode_objects(alerts)
         assert ids.tolist() == index["object_id"].to_numpy()[order].tolist()
         np.testing.assert_allclose(vectors, expected[order], **CLOSE)
     # Prior detections and upper limits are part of an object.
-    _, alone = encoder.encode_objects(ztfrep.read_table(house / "stamps.parquet"))
-    assert np.abs(alone - expected[order]).max() > 1e-3
+    _, alerts_only = encoder.encode_objects(ztfrep.read_table(pipeline / "stamps.parquet"))
+    assert np.abs(alerts_only - expected[order]).max() > 1e-3
 
 
 def test_an_affine_scaling_of_the_counts_changes_nothing(encoder, packets):
@@ -167,7 +164,7 @@ def test_every_class_has_a_probability_and_every_alert_a_reconstruction(encoder,
     np.testing.assert_allclose(table[list(CLASSES)].sum(axis=1), 1, atol=1e-6)
     reconstruction, (target, mask) = encoder.reconstruct(packets), encoder.scaled_stamps(packets)
     assert reconstruction.shape == target.shape == mask.shape == (14, 3, 21, 21)
-    # Of 14 alerts more components than alerts: what they cannot draw is the held-out rest.
+    # Better than the mean of all pixels.
     mean = target[mask].mean()
     assert np.square(reconstruction - target)[mask].mean() < np.square(mean - target)[mask].mean()
 
@@ -184,12 +181,12 @@ def test_every_class_has_a_probability_and_every_alert_a_reconstruction(encoder,
         (np.zeros((0, 3, 21, 21)), None, "no alerts"),
     ],
 )
-def test_arrays_of_another_form_are_refused(encoder, stamps, metadata, message):
+def test_arrays_of_another_shape_or_type_are_refused(encoder, stamps, metadata, message):
     with pytest.raises(ValueError, match=message):
         encoder.encode_stamps(stamps, metadata)
 
 
-def test_pixels_that_are_no_measurement_and_sentinels_are_masked(encoder, packets):
+def test_unusable_pixels_and_sentinels_of_features_are_masked(encoder, packets):
     stamps = packets.stamps[:2].astype(np.float64)
     stamps[0, 0, 5, 5], stamps[1, 2, 30, 30] = np.inf, -3.4e38
     masked = stamps.copy()
@@ -202,19 +199,19 @@ def test_pixels_that_are_no_measurement_and_sentinels_are_masked(encoder, packet
     assert np.isfinite(encoder.encode_stamps(np.zeros((1, 3, 63, 63)))).all()
 
 
-def test_the_folder_of_an_autoencoder_alone_has_no_vectors_of_objects(house, packets):
-    encoder = ztfrep.load(house / "models/autoencoder", device="cpu")
+def test_the_folder_of_an_autoencoder_alone_has_no_vectors_of_objects(pipeline, packets):
+    encoder = ztfrep.load(pipeline / "models/autoencoder", device="cpu")
     assert encoder.encode(packets).shape == (14, 128)
     with pytest.raises(InputError, match="a network of alerts alone"):
         encoder.encode_objects(packets)
 
 
-def test_a_series_table_asks_for_the_table_of_its_stamps(house, encoder):
+def test_a_series_table_without_stamps_is_refused(pipeline, encoder):
     with pytest.raises(InputError, match=r"open both: read_table\('stamps.parquet', series="):
-        encoder.encode(ztfrep.read_table(house / "series.parquet"))
+        encoder.encode(ztfrep.read_table(pipeline / "series.parquet"))
 
 
-def test_what_is_not_there_is_refused_in_one_line(tmp_path):
+def test_a_missing_file_or_device_is_refused_in_one_line(tmp_path):
     for read in (ztfrep.load, ztfrep.read_table, ztfrep.read_packets):
         with pytest.raises(InputError) as error:
             read(tmp_path / "nothing")
@@ -225,11 +222,11 @@ def test_what_is_not_there_is_refused_in_one_line(tmp_path):
 
 def test_importing_the_package_imports_none_of_its_dependencies():
     program = "import sys, ztfrep; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     slow = {"numpy", "pandas", "torch", "pyarrow", "pydantic", "duckdb", "sklearn", "tqdm"}
-    assert not slow & set(done.stdout.split())
+    assert not slow & set(completed.stdout.split())
 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -243,12 +240,12 @@ def test_the_package_declares_what_it_imports_and_dvc_is_an_extra():
     base = distributions(PROJECT["dependencies"])
     extra = distributions(PROJECT["optional-dependencies"]["pipeline"])
     names = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
-    imported = set().union(*map(third_party, PACKAGE)) - sys.stdlib_module_names - {"ztfrep"}
+    imported = set().union(*map(imported_packages, PACKAGE)) - sys.stdlib_module_names - {"ztfrep"}
     assert {names.get(name, name) for name in imported} <= base | extra
     assert "dvc" in extra - base
 
 
-# Blocks what a user without the extras does not have; the rest is that of this environment.
+# Makes the packages of the extras impossible to import.
 BLOCK = """
 import sys
 class Missing:
@@ -257,7 +254,7 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Missing())
 """
-USE = """
+USER_PROGRAM = """
 import json, sys, ztfrep
 encoder = ztfrep.load("models")
 alerts = ztfrep.read_packets(sys.argv[1])
@@ -269,7 +266,7 @@ print(json.dumps([ztfrep.__file__, vectors.tolist(), ids.tolist(), objects.tolis
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The python of a fresh environment in which the wheel is installed, without DVC's extras."""
+    """Install the wheel into a new environment without the extras; return its python."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
@@ -284,28 +281,33 @@ def installed(tmp_path_factory):
     (site,) = (folder / "venv/lib").glob("python*/site-packages")
     (wheel,) = folder.glob("ztfrep-*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--target", site, wheel], check=True)
-    here = [path for path in sys.path if path.endswith("site-packages")]
-    (site / "dependencies.pth").write_text("\n".join(here))
+    # The dependencies are those of this environment.
+    dependencies = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "dependencies.pth").write_text("\n".join(dependencies))
     extras = distributions(PROJECT["optional-dependencies"]["pipeline"])
     (site / "sitecustomize.py").write_text(BLOCK.format(extras=sorted(extras)))
     return folder / "venv/bin/python"
 
 
-def use(python, folder, night):
-    """Run the program of a user in an empty folder with a model folder alone."""
+def run_user_program(python, folder, packet_archive):
+    """Run a program that encodes packets in a folder that has only a model folder."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    done = subprocess.run(
-        [python, "-c", USE, night], cwd=folder, capture_output=True, text=True, env=environment
+    completed = subprocess.run(
+        [python, "-c", USER_PROGRAM, packet_archive],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=environment,
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    assert completed.returncode == 0, completed.stderr
+    return json.loads(completed.stdout.splitlines()[-1])
 
 
 def test_an_installed_wheel_encodes_packets_with_a_model_folder_alone(
-    house, encoder, packets, installed, tmp_path
+    pipeline, encoder, packets, installed, tmp_path
 ):
-    shutil.copytree(house / "models", tmp_path / "models")
-    file, vectors, ids, objects = use(installed, tmp_path, house / "night.tar.gz")
+    shutil.copytree(pipeline / "models", tmp_path / "models")
+    file, vectors, ids, objects = run_user_program(installed, tmp_path, pipeline / ARCHIVE)
     assert Path(file).is_relative_to(installed.parents[1])
     np.testing.assert_allclose(vectors, encoder.encode(packets), **CLOSE)
     expected_ids, expected = encoder.encode_objects(packets)
@@ -313,11 +315,11 @@ def test_an_installed_wheel_encodes_packets_with_a_model_folder_alone(
     np.testing.assert_allclose(objects, expected, **CLOSE)
 
 
-@pytest.mark.skipif("ZTFREP_REAL_DATA" not in os.environ, reason="no real packets at hand")
-def test_an_installed_wheel_encodes_real_packets(house, installed, tmp_path):
-    shutil.copytree(house / "models", tmp_path / "models")
-    night = Path(os.environ["ZTFREP_REAL_DATA"]) / "real-alerts/ztf_public_2018.tar.gz"
-    _, vectors, ids, objects = use(installed, tmp_path, night)
+@pytest.mark.skipif("ZTFREP_REAL_DATA" not in os.environ, reason="ZTFREP_REAL_DATA is not set")
+def test_an_installed_wheel_encodes_real_packets(pipeline, installed, tmp_path):
+    shutil.copytree(pipeline / "models", tmp_path / "models")
+    packet_archive = Path(os.environ["ZTFREP_REAL_DATA"]) / "real-alerts/ztf_public_2018.tar.gz"
+    _, vectors, ids, objects = run_user_program(installed, tmp_path, packet_archive)
     assert np.isfinite(vectors).all()
     assert np.isfinite(objects).all()
     assert len(ids) == len(objects) <= len(vectors)

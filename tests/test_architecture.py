@@ -1,4 +1,4 @@
-"""The rules of the house: what may import what, and that a stage depends on what it uses."""
+"""Rules of the repository: imports between packages, and dependencies of the stages."""
 
 import ast
 import re
@@ -20,7 +20,7 @@ STAGES = sorted(p for p in (ROOT / "stages").glob("*.py") if p.stem not in ("__i
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 BASE = {"errors", "process", "fields", "registry"}
-# What a package or top-level module may import of ours; nothing imports cli or stages.
+# The packages and top-level modules of ztfrep that each may import. None may import cli or stages.
 ALLOWED = {
     "errors": set(),
     "process": {"errors"},
@@ -40,7 +40,7 @@ ALLOWED = {
 
 @cache
 def imports(path: Path) -> set[str]:
-    """Modules of the project that a file imports anywhere, or names in a registry as text."""
+    """Return the modules of the project that a file imports anywhere or has in a registry."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -53,7 +53,7 @@ def imports(path: Path) -> set[str]:
 
 
 def files(names: set[str]) -> set[Path]:
-    """The files of modules, and the `__init__` of the packages around them."""
+    """Return the files of modules, and the `__init__` files of their packages."""
     modules = set()
     for name in names:
         path = ROOT / name.replace(".", "/")
@@ -63,10 +63,12 @@ def files(names: set[str]) -> set[Path]:
 
 
 def relative(path: Path) -> str:
+    """Return the path of a module in the repository, without its suffix."""
     return str(path.relative_to(ROOT).with_suffix(""))
 
 
-def third_party(path: Path) -> set[str]:
+def imported_packages(path: Path) -> set[str]:
+    """Return the top-level packages that a file imports anywhere."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -77,31 +79,31 @@ def third_party(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
-def test_a_stage_only_wires(path):
+def test_a_stage_is_short_and_imports_no_numerical_package(path):
     assert len(path.read_text().splitlines()) <= 40
-    assert not third_party(path) & {"numpy", "torch"}
+    assert not imported_packages(path) & {"numpy", "torch"}
 
 
-def test_the_command_line_only_wires():
-    assert not third_party(ROOT / "ztfrep/cli.py") & {"numpy", "torch"}
+def test_the_command_line_imports_no_numerical_package():
+    assert not imported_packages(ROOT / "ztfrep/cli.py") & {"numpy", "torch"}
 
 
 @pytest.mark.parametrize("path", PACKAGE, ids=relative)
-def test_imports_point_one_way(path):
+def test_imports_between_packages_have_one_direction(path):
     part = path.relative_to(ROOT / "ztfrep").parts[0].removesuffix(".py")
     if part in ("cli", "__init__"):
         return
-    known = {p.stem for p in (ROOT / "ztfrep").iterdir()}
+    parts = {p.stem for p in (ROOT / "ztfrep").iterdir()}
     for name in imports(path):
         top, *rest = name.split(".")
         assert top == "ztfrep", f"imports {name}"
-        if rest and rest[0] in known:
+        if rest and rest[0] in parts:
             assert rest[0] in ALLOWED[part] | {part}, f"imports {name}"
 
 
-def test_modules_do_not_import_each_other_in_a_circle():
+def test_modules_have_no_circular_imports():
     def graph(path):
-        # Inside a function an import may be late, and a package may name what is in it.
+        # Only top-level imports count, and `__init__` files may import their modules.
         top = ast.parse(path.read_text()).body
         nodes = [n for n in top if isinstance(n, ast.ImportFrom) and n.module]
         names = {n.module for n in nodes} | {f"{n.module}.{a.name}" for n in nodes for a in n.names}
@@ -117,23 +119,23 @@ def test_nothing_imports_the_stages_or_the_command_line():
             assert not name.startswith("ztfrep.cli"), f"{relative(path)} imports {name}"
 
 
-def test_no_two_modules_have_one_name():
+def test_names_of_modules_are_unique():
     names = Counter(path.stem for path in PACKAGE if path.stem not in ("__init__", "base"))
     assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_architectures_are_imported_through_their_registry_alone():
+def test_architectures_are_only_imported_through_their_registry():
     from ztfrep.models import alert, object
 
     registered = [*alert.ARCHITECTURES.values(), *object.ARCHITECTURES.values()]
     architectures = {name.partition(":")[0] for name in registered}
     for path in [*PACKAGE, *STAGES]:
         if path.parts[-3] != "models":
-            named = {name for name in imports(path) if name in architectures}
-            assert named == set(), f"{relative(path)} imports {named}"
+            direct = imports(path) & architectures
+            assert direct == set(), f"{relative(path)} imports {direct}"
 
 
-def test_importing_does_nothing(tmp_path):
+def test_importing_has_no_side_effects(tmp_path):
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for path in [*PACKAGE, *STAGES]
@@ -143,21 +145,21 @@ def test_importing_does_nothing(tmp_path):
         f"import {module}" for module in modules
     )
     program += "\nimport logging, os; print(logging.getLogger().handlers, os.listdir('.'))"
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "[] []\n"
-    assert done.stderr == ""
+    assert completed.stdout == "[] []\n"
+    assert completed.stderr == ""
 
 
-# Parameters are dependencies by their values; errors and signals are no output; the classes that a
-# registry returns are in the folders. What the package offers is imported when it is asked for.
+# Modules on which no output depends: those of errors and signals, and those that read parameters,
+# since `dvc.yaml` has the values of parameters. The registered classes are in folders that it has.
 NO_DEPENDENCY = {
     *(ROOT / f"ztfrep/{name}.py" for name in ("errors", "process", "fields", "registry")),
     *(ROOT / f"ztfrep/{name}.py" for name in ("params", "schema_errors", "strict_yaml")),
     ROOT / "ztfrep/__init__.py",
 }
-# What methods and properties of `Params` read.
+# The parameters that methods and properties of `Params` read.
 READ_BY = {
     "autoencoder.config": ["autoencoder.${autoencoder.architecture}"],
     "recurrent.config": ["recurrent.${recurrent.architecture}"],
@@ -171,25 +173,25 @@ READ_BY = {
     ],
     "start_weights('autoencoder')": ["autoencoder.weights"],
     "start_weights('recurrent')": ["recurrent.weights"],
-    # Which source it is follows from the interpolation, and from the manifest.
+    # The name of the source is in the interpolated keys and in the manifest.
     "sources": ["sources.${source}"],
     "source": [],
 }
 
 
 def import_closure(path: Path) -> set[Path]:
-    """Files of the project that a file imports, and those import, without NO_DEPENDENCY."""
-    closure, waiting = set(), [path]
-    while waiting:
-        path = waiting.pop()
+    """Return the files that a file imports directly or indirectly, without NO_DEPENDENCY."""
+    closure, queue = set(), [path]
+    while queue:
+        path = queue.pop()
         if path not in closure and path not in NO_DEPENDENCY:
             closure.add(path)
-            waiting += files(imports(path))
+            queue += files(imports(path))
     return closure
 
 
 def parameters(stage: Path) -> set[str]:
-    """The parameters that a stage reads, as `dvc.yaml` would name them."""
+    """Return the keys of the parameters that a stage reads, as they are in `dvc.yaml`."""
     tree = ast.parse(stage.read_text())
     calls = {id(node.func): node for node in ast.walk(tree) if isinstance(node, ast.Call)}
     inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
@@ -209,23 +211,24 @@ def parameters(stage: Path) -> set[str]:
 
 
 def data_files(stage: Path) -> set[str]:
-    """The paths of the pipeline that a stage names; a vector file has its row index beside it."""
+    """Return the paths of `stages.paths` that a stage imports, and the row indices of vectors."""
     names = set()
     for node in ast.walk(ast.parse(stage.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module == "stages.paths":
             names |= {alias.name for alias in node.names}
-    named = {getattr(paths, name) for name in names - {"CACHE", "CHECKPOINTS"}}
-    return {str(path) for path in named} | {
-        str(path.with_suffix(".parquet")) for path in named if path.suffix == ".npy"
+    imported = {getattr(paths, name) for name in names - {"CACHE", "CHECKPOINTS"}}
+    return {str(path) for path in imported} | {
+        str(path.with_suffix(".parquet")) for path in imported if path.suffix == ".npy"
     }
 
 
 def listed(entries: list) -> list[str]:
+    """Return the names of a list in `dvc.yaml`, whose entries may have options."""
     return [name for entry in entries for name in (entry if isinstance(entry, dict) else [entry])]
 
 
-def not_covered(name: str, stage: dict) -> list[str]:
-    """What the script of a stage uses and its entry of `dvc.yaml` does not list."""
+def missing_dependencies(name: str, stage: dict) -> list[str]:
+    """Return what the script of a stage uses and its entry in `dvc.yaml` does not list."""
     script = ROOT / f"stages/{name}.py"
     deps = listed(stage["deps"])
     params = listed(stage.get("params", []))
@@ -235,7 +238,7 @@ def not_covered(name: str, stage: dict) -> list[str]:
     missing += [
         p for p in parameters(script) if not any(p == q or p.startswith(f"{q}.") for q in params)
     ]
-    # A folder of metrics or figures is written in part by each of several stages.
+    # Several stages may write into the same folder of metrics or figures.
     missing += [
         f
         for f in data_files(script)
@@ -247,7 +250,7 @@ def not_covered(name: str, stage: dict) -> list[str]:
 
 @pytest.mark.parametrize("name", sorted(set(PIPELINE) - {"check_params"}))
 def test_a_stage_depends_on_the_code_the_parameters_and_the_files_that_it_uses(name):
-    assert not_covered(name, PIPELINE[name]) == []
+    assert missing_dependencies(name, PIPELINE[name]) == []
 
 
 @pytest.mark.parametrize(
@@ -264,4 +267,4 @@ def test_a_stage_depends_on_the_code_the_parameters_and_the_files_that_it_uses(n
 def test_a_dependency_that_is_not_listed_is_reported(name, key, entry, missing):
     stage = PIPELINE[name] | {key: [e for e in PIPELINE[name][key] if e != entry]}
     assert stage != PIPELINE[name]
-    assert (missing or entry) in not_covered(name, stage)
+    assert (missing or entry) in missing_dependencies(name, stage)

@@ -20,6 +20,7 @@ import yaml
 from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 
 import ztfrep
+from tests.isolation import outside_a_repository, restored_torch_settings
 from tests.test_api import write_archive
 from ztfrep.cli import app
 from ztfrep.data.alert_table import AlertTable
@@ -209,12 +210,7 @@ def run_pipeline(folder):
 def reproduced(tmp_path_factory):
     """A folder as `make repro` leaves it, but tiny."""
     folder = tmp_path_factory.mktemp("reproduced")
-    with pytest.MonkeyPatch.context() as patch:
-        # DVCLive would make use of a repository around the folder.
-        patch.chdir(folder)
-        patch.setenv("GIT_CEILING_DIRECTORIES", str(folder.parent))
-        for name in ("DVC_ROOT", "DVC_STAGE"):
-            patch.delenv(name, raising=False)
+    with outside_a_repository(folder), restored_torch_settings():
         run_pipeline(folder)
     return folder
 

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
+from tests.isolation import restored_torch_settings
 from ztfrep.encoders.devices import choose_device, make_deterministic
 from ztfrep.errors import InputError
 
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Sets how many GPUs torch sees."""
+    """Return a function that sets the number of GPUs that torch reports."""
 
     def with_gpus(count):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
@@ -30,7 +31,9 @@ def machine(monkeypatch):
         (2, "cuda:1", "cuda:1"),
     ],
 )
-def test_the_named_device_is_chosen_and_else_the_best(machine, monkeypatch, gpus, name, device):
+def test_the_named_device_is_returned_and_by_default_a_gpu(
+    machine, monkeypatch, gpus, name, device
+):
     machine(gpus)
     if name is not None:
         monkeypatch.setenv("ZTFREP_DEVICE", name)
@@ -46,7 +49,7 @@ def test_the_named_device_is_chosen_and_else_the_best(machine, monkeypatch, gpus
     ["", " ", "nonsense", "CPU", "cpu ", "cpu\n", "mps", "xpu", "meta", "cuda", "cuda:0", "cuda:7",
      "cuda:-1", "gpu", "0", "x" * 100_000, "\x1b[2J"],
 )  # fmt: skip
-def test_another_device_is_refused_in_one_line(machine, monkeypatch, name):
+def test_an_unknown_device_is_refused_in_one_line(machine, monkeypatch, name):
     machine(0)
     monkeypatch.setenv("ZTFREP_DEVICE", name)
     with pytest.raises(InputError) as error:
@@ -59,7 +62,7 @@ def test_another_device_is_refused_in_one_line(machine, monkeypatch, name):
 
 
 @pytest.mark.parametrize("name", ["cuda:2", "cuda:01", "mps"])
-def test_the_message_names_the_gpus_that_there_are(machine, monkeypatch, name):
+def test_the_message_names_the_existing_gpus(machine, monkeypatch, name):
     machine(2)
     monkeypatch.setenv("ZTFREP_DEVICE", name)
     with pytest.raises(InputError, match="expected cpu or cuda or cuda:0 or cuda:1; set it to cu"):
@@ -74,17 +77,10 @@ def test_the_message_about_an_argument_names_it(machine):
         choose_device("cuda")
 
 
-@pytest.fixture
-def restored():
-    threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
-    yield
-    torch.set_num_threads(threads)
-    torch.set_deterministic_debug_mode(mode)
-
-
-def test_computation_is_deterministic_on_as_many_threads_as_asked(restored):
-    make_deterministic(1)
-    assert torch.get_num_threads() == 1
-    assert torch.are_deterministic_algorithms_enabled()
-    with pytest.raises(RuntimeError, match="deterministic"):
-        torch.zeros(3).put_(torch.tensor([1, 1]), torch.ones(2))
+def test_computation_is_deterministic_with_the_number_of_threads():
+    with restored_torch_settings():
+        make_deterministic(1)
+        assert torch.get_num_threads() == 1
+        assert torch.are_deterministic_algorithms_enabled()
+        with pytest.raises(RuntimeError, match="deterministic"):
+            torch.zeros(3).put_(torch.tensor([1, 1]), torch.ones(2))

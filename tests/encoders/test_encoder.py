@@ -6,6 +6,7 @@ import torch
 
 import ztfrep
 from tests.alert_tables import alert_rows, write_table
+from tests.isolation import restored_torch_settings
 from tests.model_folders import ALERT_FOLDERS, OBJECT_FOLDERS, save
 from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.features import ALERCE_FEATURES
@@ -69,12 +70,11 @@ def test_arrays_and_a_table_of_the_same_alerts_have_the_same_vectors(models, row
 @every_network
 def test_vectors_are_those_of_the_pipeline(tmp_path, models, table, name):
     folder = models(name)
-    threads = torch.get_num_threads()
-    encode_alert_table(
-        table.path, folder / "autoencoder", tmp_path / "base.npy",
-        batch_size=128, precision="float32", threads=threads,
-    )  # fmt: skip
-    torch.set_deterministic_debug_mode("default")
+    with restored_torch_settings():
+        encode_alert_table(
+            table.path, folder / "autoencoder", tmp_path / "base.npy",
+            batch_size=128, precision="float32", threads=torch.get_num_threads(),
+        )  # fmt: skip
     expected = read_vectors(tmp_path / "base.npy")["train"].vectors
     close(load(folder, device="cpu").encode(table), expected)
 
@@ -87,13 +87,13 @@ def test_vectors_of_objects_are_those_of_the_pipeline(tmp_path, models, rows, na
     table = write_table(tmp_path / "series.parquet", rows)
     options = {"precision": "float32", "threads": torch.get_num_threads()}
     vectors, observations = tmp_path / "vectors.npy", tmp_path / "observations.parquet"
-    encode_series_table(
-        table.path, folder / "autoencoder", tmp_path / "none.npy", vectors, observations,
-        batch_size=128, **options,
-    )  # fmt: skip
     output = tmp_path / "objects.npy"
-    encode_object_series(vectors, observations, folder / "recurrent", output, **options)
-    torch.set_deterministic_debug_mode("default")
+    with restored_torch_settings():
+        encode_series_table(
+            table.path, folder / "autoencoder", tmp_path / "none.npy", vectors, observations,
+            batch_size=128, **options,
+        )  # fmt: skip
+        encode_object_series(vectors, observations, folder / "recurrent", output, **options)
     ids, encoded = load(folder, device="cpu").encode_objects(table)
     assert ids.tolist() == ["A", "B", "C"]
     close(encoded, read_vectors(output)["train"].vectors)
@@ -167,7 +167,7 @@ def test_the_folder_of_an_autoencoder_alone_encodes_alerts_and_no_objects(models
     encoder = load(folder / "autoencoder", device="cpu")
     np.testing.assert_array_equal(encoder.encode(table), load(folder, device="cpu").encode(table))
     with pytest.raises(
-        InputError, match="found a network of alerts alone; expected one of objects"
+        InputError, match="found a network of alerts alone; expected a network of objects"
     ):
         encoder.encode_objects(table)
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import torch
 
 from tests.alert_tables import CANDID, alert_rows, write_table
+from tests.isolation import restored_torch_settings
 from tests.model_folders import save
 from ztfrep.data.alert_schema import SERIES_CLASSES
 from ztfrep.data.alerts import PHOTOMETRY
@@ -34,12 +34,10 @@ ALERTS = [1, 2, 3, 4]
 
 
 @pytest.fixture(autouse=True)
-def settings_of_torch(monkeypatch):
+def torch_settings(monkeypatch):
     monkeypatch.setenv("ZTFREP_DEVICE", "cpu")
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.set_deterministic_debug_mode("default")
+    with restored_torch_settings():
+        yield
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from tests.isolation import restored_torch_settings
 from ztfrep.encoders.devices import make_deterministic
 from ztfrep.models.recipe import Recipe
 from ztfrep.training.fit import fit, run_epoch
@@ -22,11 +23,9 @@ EPOCHS = 6
 
 @pytest.fixture(autouse=True)
 def deterministic():
-    threads = torch.get_num_threads()
-    make_deterministic(1)
-    yield
-    torch.set_num_threads(threads)
-    torch.set_deterministic_debug_mode("default")
+    with restored_torch_settings():
+        make_deterministic(1)
+        yield
 
 
 def network():

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.isolation import restored_torch_settings
 from ztfrep.encoders.devices import make_deterministic
 from ztfrep.models.recipe import Recipe
 from ztfrep.training.fit import OPTIMIZERS, fit
@@ -24,11 +25,9 @@ EPOCHS = 4
 
 @pytest.fixture(autouse=True, scope="module")
 def deterministic():
-    threads = torch.get_num_threads()
-    make_deterministic(1)
-    yield
-    torch.set_num_threads(threads)
-    torch.set_deterministic_debug_mode("default")
+    with restored_torch_settings():
+        make_deterministic(1)
+        yield
 
 
 def network():
