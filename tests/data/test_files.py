@@ -1,11 +1,13 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import filelock
 import pytest
 
 from ztfrep.data.files import replacing, replacing_folder, scratch_folder, write_json
@@ -264,3 +266,23 @@ def test_writing_many_small_files_is_quick(tmp_path):
         write_json(tmp_path / f"{number}.json", {})
     assert time.perf_counter() - start < 5
     assert len(list(tmp_path.iterdir())) == 20
+
+
+@pytest.mark.parametrize("error", [FileExistsError, FileNotFoundError])
+def test_a_folder_that_another_run_removes_before_it_is_locked_is_made_again(
+    tmp_path, monkeypatch, error
+):
+    acquire, folders = filelock.FileLock.acquire, []
+
+    def removed_once(self, *arguments, **options):
+        folders.append(Path(self.lock_file).parent)
+        if len(folders) == 1:
+            shutil.rmtree(folders[0])
+            raise error(17, "File exists")
+        return acquire(self, *arguments, **options)
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", removed_once)
+    with replacing(tmp_path / "a") as temporary:
+        temporary.write_text("content")
+    assert (tmp_path / "a").read_text() == "content"
+    assert len(folders) == 2
