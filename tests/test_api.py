@@ -167,7 +167,7 @@ def test_every_class_has_a_probability_and_every_alert_a_reconstruction(encoder,
     np.testing.assert_allclose(table[list(CLASSES)].sum(axis=1), 1, atol=1e-6)
     reconstruction, (target, mask) = encoder.reconstruct(packets), encoder.scaled_stamps(packets)
     assert reconstruction.shape == target.shape == mask.shape == (14, 3, 21, 21)
-    # Of 14 alerts more components than alerts: what they cannot draw is the held-out rest.
+    # With 14 alerts the reconstruction is not exact, but better than the mean.
     mean = target[mask].mean()
     assert np.square(reconstruction - target)[mask].mean() < np.square(mean - target)[mask].mean()
 
@@ -184,7 +184,7 @@ def test_every_class_has_a_probability_and_every_alert_a_reconstruction(encoder,
         (np.zeros((0, 3, 21, 21)), None, "no alerts"),
     ],
 )
-def test_arrays_of_another_form_are_refused(encoder, stamps, metadata, message):
+def test_arrays_of_another_shape_or_type_are_refused(encoder, stamps, metadata, message):
     with pytest.raises(ValueError, match=message):
         encoder.encode_stamps(stamps, metadata)
 
@@ -209,12 +209,12 @@ def test_the_folder_of_an_autoencoder_alone_has_no_vectors_of_objects(house, pac
         encoder.encode_objects(packets)
 
 
-def test_a_series_table_asks_for_the_table_of_its_stamps(house, encoder):
+def test_a_series_table_without_its_stamps_table_is_refused(house, encoder):
     with pytest.raises(InputError, match=r"open both: read_table\('stamps.parquet', series="):
         encoder.encode(ztfrep.read_table(house / "series.parquet"))
 
 
-def test_what_is_not_there_is_refused_in_one_line(tmp_path):
+def test_a_missing_path_is_refused_in_one_line(tmp_path):
     for read in (ztfrep.load, ztfrep.read_table, ztfrep.read_packets):
         with pytest.raises(InputError) as error:
             read(tmp_path / "nothing")
@@ -284,8 +284,8 @@ def installed(tmp_path_factory):
     (site,) = (folder / "venv/lib").glob("python*/site-packages")
     (wheel,) = folder.glob("ztfrep-*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--target", site, wheel], check=True)
-    here = [path for path in sys.path if path.endswith("site-packages")]
-    (site / "dependencies.pth").write_text("\n".join(here))
+    site_packages = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "dependencies.pth").write_text("\n".join(site_packages))
     extras = distributions(PROJECT["optional-dependencies"]["pipeline"])
     (site / "sitecustomize.py").write_text(BLOCK.format(extras=sorted(extras)))
     return folder / "venv/bin/python"

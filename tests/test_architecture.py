@@ -91,11 +91,11 @@ def test_imports_point_one_way(path):
     part = path.relative_to(ROOT / "ztfrep").parts[0].removesuffix(".py")
     if part in ("cli", "__init__"):
         return
-    known = {p.stem for p in (ROOT / "ztfrep").iterdir()}
+    modules = {p.stem for p in (ROOT / "ztfrep").iterdir()}
     for name in imports(path):
         top, *rest = name.split(".")
         assert top == "ztfrep", f"imports {name}"
-        if rest and rest[0] in known:
+        if rest and rest[0] in modules:
             assert rest[0] in ALLOWED[part] | {part}, f"imports {name}"
 
 
@@ -150,8 +150,9 @@ def test_importing_does_nothing(tmp_path):
     assert done.stderr == ""
 
 
-# Parameters are dependencies by their values; errors and signals are no output; the classes that a
-# registry returns are in the folders. What the package offers is imported when it is asked for.
+# Parameters are dependencies by their values. Errors and signals do not change an output. The
+# classes of a registry are in folders that are listed. The package imports its public names on
+# first use.
 NO_DEPENDENCY = {
     *(ROOT / f"ztfrep/{name}.py" for name in ("errors", "process", "fields", "registry")),
     *(ROOT / f"ztfrep/{name}.py" for name in ("params", "schema_errors", "strict_yaml")),

@@ -24,7 +24,7 @@ from ztfrep.training.training_run import RunSettings
 ROOT = Path(__file__).parents[1]
 DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
 SPLIT = ["train"] * 40 + ["validation"] * 12 + ["test"] * 4
-# Several epochs of few rows.
+# Several epochs of a small number of rows.
 _TINY = {"batch_size": 8, "epochs": 3, "patience": 10}
 TINY = {
     ("autoencoder", "invariant"): _TINY,
@@ -98,7 +98,7 @@ def test_every_parameter_is_tested_or_listed_with_its_reason():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A stamps table and encoded series, of few rows and of classes of unequal size."""
+    """A small stamps table and small encoded series, with classes of unequal size."""
     folder = tmp_path_factory.mktemp("data")
     random = np.random.default_rng(0)
     n = len(SPLIT)
