@@ -26,7 +26,7 @@ from ztfrep.models.alert.base import N_FEATURES, AlertConfig, AlertInput
 from ztfrep.models.alert.preprocessing import FeatureScaling
 from ztfrep.models.recipe import Recipe
 from ztfrep.params import read_params
-from ztfrep.training.alert_training import loss_of_rows
+from ztfrep.training.alert_training import alert_loss
 from ztfrep.training.fit import Dataset, fit
 
 Network = Callable[[str], nn.Module]
@@ -118,7 +118,7 @@ def _our_epoch(network: nn.Module, data: Dataset, batch: int, device: str) -> tu
     )  # fmt: skip
     validation = tuple(part[:64] for part in data)
     work = partial(
-        fit, network, data, rows, validation, loss_of_rows, recipe,
+        fit, network, data, rows, validation, alert_loss, recipe,
         epochs=1, seed=0, precision="float32",
     )  # fmt: skip
     seconds, progress = _timed(work, device)
@@ -137,7 +137,7 @@ def _usual_epoch(network: nn.Module, data: Dataset, batch: int, device: str) -> 
     def work() -> list[float]:
         losses = []
         for rows in DataLoader(TensorDataset(*data), batch_size=batch, shuffle=True):
-            loss = loss_of_rows(network, tuple(part.to(device) for part in rows))["loss"][0]
+            loss = alert_loss(network, tuple(part.to(device) for part in rows))["loss"][0]
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

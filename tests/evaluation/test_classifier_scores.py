@@ -12,7 +12,7 @@ PAIR = ("ours", "baseline")
 def score(labels, predicted, *, seed=0, repeats=1000):
     """The scores of one classifier."""
     scores = score_classifiers(labels, {"ours": predicted}, CLASSES, seed=seed, repeats=repeats)
-    return scores.of_each["ours"]
+    return scores.by_classifier["ours"]
 
 
 def difference(labels, ours, baseline, *, seed=0, repeats=1000):
@@ -112,7 +112,7 @@ def test_unlabelled_rows_do_not_count():
 def test_other_methods_change_no_scores():
     labels, ours, baseline = np.random.default_rng(5).integers(0, 3, (3, 90))
     both = score_classifiers(labels, {"baseline": baseline, "ours": ours}, CLASSES, seed=0)
-    assert both.of_each["ours"] == score(labels, ours)
+    assert both.by_classifier["ours"] == score(labels, ours)
 
 
 def test_pairs_without_both_methods_are_skipped():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.small_networks import PROTOCOL
-from ztfrep.evaluation.probes import PROBES, Probe, fit_probe, fit_probes
+from ztfrep.evaluation.probes import PROBE_KINDS, Probe, fit_probe, fit_probes
 
 
 def vectors(n=60, classes=3, seed=0):
@@ -11,7 +11,7 @@ def vectors(n=60, classes=3, seed=0):
     return (rng.normal(size=(n, 4)) + 3 * np.eye(4)[labels]).astype(np.float32), labels
 
 
-@pytest.mark.parametrize("kind", PROBES)
+@pytest.mark.parametrize("kind", PROBE_KINDS)
 def test_a_probe_is_fitted_to_labelled_rows_only(kind):
     train, labels = vectors()
     test, truth = vectors(seed=1)

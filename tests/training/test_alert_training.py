@@ -11,7 +11,7 @@ from ztfrep.data.features import PHYSICAL
 from ztfrep.encoders.model_folder import CARD, WEIGHTS, load_alert_network
 from ztfrep.errors import InputError
 from ztfrep.models.alert.preprocessing import FeatureScaling
-from ztfrep.training.alert_training import loss_of_rows, rows_of_an_epoch, train_autoencoder
+from ztfrep.training.alert_training import alert_loss, epoch_rows, train_autoencoder
 from ztfrep.training.training_run import RunSettings
 
 pytestmark = pytest.mark.usefixtures("restored_torch_settings", "outside_a_repository")
@@ -128,14 +128,14 @@ class Recorder(torch.nn.Module):
 def test_alerts_are_augmented_in_training_alone_and_the_original_stays():
     recorder = Recorder(alert_config("invariant", noise=1.0, drop_features=0.9))
     labels = torch.arange(20) % 5
-    loss_of_rows(recorder.train(), (*random_alerts(20), labels))
+    alert_loss(recorder.train(), (*random_alerts(20), labels))
     alerts, original, received_labels = recorder.received
     assert not torch.equal(alerts.crop_and_context, original.crop_and_context)
     assert not torch.equal(alerts.feature_mask, original.feature_mask)
     for part, expected in zip(original, random_alerts(20), strict=True):
         assert torch.equal(part, expected)
     assert torch.equal(received_labels, labels)
-    loss_of_rows(recorder.eval(), (*random_alerts(20), labels))
+    alert_loss(recorder.eval(), (*random_alerts(20), labels))
     alerts, original, _ = recorder.received
     for part, expected in zip(alerts, original, strict=True):
         assert torch.equal(part, expected)
@@ -144,7 +144,7 @@ def test_alerts_are_augmented_in_training_alone_and_the_original_stays():
 def test_a_network_without_augmentation_is_trained_on_the_alerts_as_they_are():
     recorder = Recorder(alert_config("published"))
     state = torch.get_rng_state()
-    loss_of_rows(recorder.train(), (*random_alerts(20), torch.arange(20) % 5))
+    alert_loss(recorder.train(), (*random_alerts(20), torch.arange(20) % 5))
     alerts, original, _ = recorder.received
     assert alerts is original
     # Nor is a random number drawn, as none was in the published training.
@@ -153,6 +153,6 @@ def test_a_network_without_augmentation_is_trained_on_the_alerts_as_they_are():
 
 def test_an_epoch_visits_each_row_once_as_often_as_copied_or_by_class():
     rows = pd.DataFrame({"n_copies": [1, 3, 1, 1, 2], "label": [0, 0, 0, 1, -1]})
-    assert rows_of_an_epoch(rows, "distinct").tolist() == [0, 1, 2, 3, 4]
-    assert rows_of_an_epoch(rows, "copies").tolist() == [0, 1, 1, 1, 2, 3, 4, 4]
-    assert rows_of_an_epoch(rows, "balanced").tolist() == [0, 1, 2, 3, 3, 3, 4]
+    assert epoch_rows(rows, "distinct").tolist() == [0, 1, 2, 3, 4]
+    assert epoch_rows(rows, "copies").tolist() == [0, 1, 1, 1, 2, 3, 4, 4]
+    assert epoch_rows(rows, "balanced").tolist() == [0, 1, 2, 3, 3, 3, 4]

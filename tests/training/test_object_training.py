@@ -185,7 +185,7 @@ def test_without_two_classes_of_labels_the_network_is_not_trained(
     assert passed["recipe"].class_balance == "none"
     assert len(passed["rows"]) == 12
     assert caplog.messages == [
-        "no two classes of labelled train series: the network stays as it is"
+        "fewer than two classes of labelled train series: the network is not trained"
     ]
 
 

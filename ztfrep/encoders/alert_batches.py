@@ -1,4 +1,4 @@
-"""Alerts as the input of a network, in batches, and their vectors."""
+"""Batches of alerts: the input of a network, and the vectors that it computes."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from ztfrep.models.alert.base import AlertInput, AlertNetwork
 
 
 class EncodedBatch(NamedTuple):
-    """Vectors float32 `(n, d)` of alerts, and the orientations `(n,)` of their stamps."""
+    """Vectors of alerts, float32 `(n, d)`, and orientations of their stamps, int64 `(n,)`."""
 
     vectors: np.ndarray
     orientations: np.ndarray
@@ -22,29 +22,27 @@ class EncodedBatch(NamedTuple):
 def input_batches(
     network: AlertNetwork, alerts: AlertSource, rows: int, *, with_metadata: bool = True
 ) -> Iterator[AlertInput]:
-    """Return the network's input of every alert that has stamps, at most `rows` at a time.
+    """Yield the network's input for all alerts that have stamps, at most `rows` at a time.
 
-    Metadata of another unit than that of the network's train rows is ignored, with a warning.
+    Metadata is masked if its unit differs from that of the network's train rows; a warning is
+    logged.
     """
     unit = alerts.feature_unit if with_metadata else "none"
-    ignored = "features" in network.modalities and _is_of_another_unit(network, unit)
+    trained_unit = network.preprocessing.feature_scaling.unit
+    warn = "features" in network.modalities and unit not in (trained_unit, "none")
     for batch in alerts.batches(rows):
-        if ignored and np.isfinite(batch.metadata).any():
+        if warn and np.isfinite(batch.metadata).any():
             logging.warning(
                 "the metadata is in unit %s and the network was trained on unit %s: it is ignored",
                 unit,
-                network.preprocessing.feature_scaling.unit,
+                trained_unit,
             )
-            ignored = False
+            warn = False
         yield network.preprocess(batch.stamps, batch.metadata, unit)
 
 
-def _is_of_another_unit(network: AlertNetwork, unit: str) -> bool:
-    return unit not in (network.preprocessing.feature_scaling.unit, "none")
-
-
 def concatenate(batches: Iterable[AlertInput]) -> AlertInput:
-    """Return batches as one, with images in the memory format that convolutions are fastest in."""
+    """Return the rows of all batches, with images in the memory format `channels_last`."""
     whole = AlertInput(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
     return whole._replace(
         pixels=whole.pixels.contiguous(memory_format=torch.channels_last),
@@ -55,7 +53,7 @@ def concatenate(batches: Iterable[AlertInput]) -> AlertInput:
 def encode_batches(
     network: AlertNetwork, batches: Iterable[AlertInput], device: torch.device, precision: str
 ) -> Iterator[EncodedBatch]:
-    """Return vectors and orientations of the alerts, batch by batch."""
+    """Yield vectors and orientations of each batch. `precision` is `float32` or `bf16`."""
     for batch in batches:
         on_device = batch.to(device)
         vectors = encode(network, on_device, precision)

@@ -16,7 +16,7 @@ from ztfrep.errors import quote
 from ztfrep.fields import NO_FILE, FilePath, Seed, Table
 from ztfrep.models.alert import ARCHITECTURES as ALERT_ARCHITECTURES
 from ztfrep.models.alert import get_alert_network
-from ztfrep.models.alert.base import AlertConfig, AlertNetwork
+from ztfrep.models.alert.base import N_PIXELS, AlertConfig, AlertNetwork
 from ztfrep.models.alert.preprocessing import FeatureScaling
 from ztfrep.models.object import ARCHITECTURES as OBJECT_ARCHITECTURES
 from ztfrep.models.object import get_object_network
@@ -153,7 +153,7 @@ class ObjectCard(ModelCard):
     ARCHITECTURES = OBJECT_ARCHITECTURES
     network: Literal["recurrent"] = "recurrent"
     config: ObjectConfig
-    input_dim: Annotated[int, Field(ge=2, le=len(CHANNELS) * CROP * CROP)]
+    input_dim: Annotated[int, Field(ge=2, le=N_PIXELS)]
 
     @classmethod
     def for_architecture(cls, name: str) -> type[Self]:

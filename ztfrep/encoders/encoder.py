@@ -1,4 +1,4 @@
-"""A trained encoder: alerts in, vectors, classes and reconstructions out."""
+"""Trained encoders, which compute vectors, class probabilities and reconstructions of alerts."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,14 +12,14 @@ from ztfrep.data.alerts import Alerts, AlertSource
 from ztfrep.encoders.alert_batches import encode, input_batches
 from ztfrep.encoders.devices import choose_device
 from ztfrep.encoders.model_folder import CARD, load_alert_network, load_object_network
-from ztfrep.encoders.object_batches import object_series
+from ztfrep.encoders.object_batches import batches_of_objects, object_series
 from ztfrep.errors import InputError
 from ztfrep.models.alert.base import AlertInput, AlertNetwork
 from ztfrep.models.object.base import ObjectNetwork
 from ztfrep.models.object.observation_input import object_input
 
-ALERTS, OBJECTS = "autoencoder", "recurrent"
-_OBJECTS_PER_BATCH = 512
+# Folders of the two networks in a model folder.
+ALERT_FOLDER, OBJECT_FOLDER = "autoencoder", "recurrent"
 
 
 def load(folder: str | Path = "data/models", *, device: str | None = None) -> "Encoder":
@@ -28,28 +28,28 @@ def load(folder: str | Path = "data/models", *, device: str | None = None) -> "E
     Parameters
     ----------
     folder : path
-        The folder that holds `autoencoder/` and, for vectors of objects, `recurrent/`; or the
-        folder of an autoencoder alone.
+        The folder with `autoencoder/` and, for vectors of objects, `recurrent/`; or the folder of
+        an autoencoder.
     device : str, optional
         `cpu`, `cuda` or `cuda:N`; by default a GPU if there is one.
 
     Raises
     ------
     InputError
-        If a file is missing, broken, or not what it was written with. Nothing in it is executed.
+        If a file is missing or broken, or if files are of different runs. No code in them is run.
     """
     torch_device = choose_device(device)
     folder = Path(folder)
-    alerts = folder if (folder / CARD).is_file() else folder / ALERTS
-    network, card = load_alert_network(alerts)
+    alert_folder = folder if (folder / CARD).is_file() else folder / ALERT_FOLDER
+    network, card = load_alert_network(alert_folder)
     objects: tuple[ObjectNetwork, list[str]] | None = None
-    if alerts != folder and (folder / OBJECTS).is_dir():
-        object_network, object_card = load_object_network(folder / OBJECTS)
+    if alert_folder != folder and (folder / OBJECT_FOLDER).is_dir():
+        object_network, object_card = load_object_network(folder / OBJECT_FOLDER)
         if object_card.input_dim != card.config.latent_dim:
             raise InputError(
-                folder / OBJECTS,
+                folder / OBJECT_FOLDER,
                 found=f"a network of vectors of {object_card.input_dim} numbers",
-                expected=f"vectors of {card.config.latent_dim}, as {alerts} computes them",
+                expected=f"vectors of {card.config.latent_dim}, as {alert_folder} computes them",
                 remedy="train both together: dvc repro",
             )
         objects = object_network, object_card.classes
@@ -59,8 +59,9 @@ def load(folder: str | Path = "data/models", *, device: str | None = None) -> "E
 class Encoder:
     """Trained networks with their preprocessing; see `load`.
 
-    Every method takes `Alerts` (of `ztfrep.read_packets` or `Alerts.from_arrays`) or an alert table
-    (of `ztfrep.read_table`), and returns a row for each alert that has stamps, in their order.
+    The argument `alerts` of the methods is an `Alerts` (of `ztfrep.read_packets` or
+    `Alerts.from_arrays`) or an alert table (of `ztfrep.read_table`). Results have one row for each
+    alert that has stamps, in the order of the alerts, unless described otherwise.
     """
 
     def __init__(
@@ -80,7 +81,10 @@ class Encoder:
         self.batch_size = batch_size
 
     def encode(self, alerts: AlertSource, *, progress: bool = False) -> np.ndarray:
-        """Return the vector of each alert, float32 `(n, d)`; `progress` draws a bar."""
+        """Return the vectors of alerts, float32 `(n, d)`.
+
+        With `progress`, a progress bar is drawn. Raises ValueError if no alert has stamps.
+        """
         return self._collect(alerts, self._vectors, progress)
 
     def encode_stamps(
@@ -90,18 +94,19 @@ class Encoder:
     ) -> np.ndarray:
         """Return the vectors of raw arrays, float32 `(n, d)`; see `Alerts.from_arrays`.
 
-        `stamps` `(n, 3, H, W)` in counts: science, template, difference. `metadata` has columns
-        `(n,)` by ZTF name in physical units; what is missing is unknown to the network.
+        `stamps` is `(n, 3, H, W)` in counts: science, template, difference. `metadata` has columns
+        `(n,)` by ZTF name in physical units; columns that are absent are masked.
         """
         return self.encode(Alerts.from_arrays(stamps, metadata))
 
     def encode_objects(
         self, alerts: AlertSource, *, progress: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ids `(m,)` of the alerts' objects, in ascending order, and vectors `(m, d)`.
+        """Return the ids of the alerts' objects, str `(m,)`, and their vectors, float32 `(m, d)`.
 
-        An object's vector is that of its observations so far: alerts, prior detections and upper
-        limits. Raises InputError if the model folder holds no network of objects.
+        The ids are in ascending order. The vector of an object is computed from all of its
+        observations: alerts, prior detections and upper limits. Raises InputError if the model
+        folder has no network of objects.
         """
         network = self._require_object_network()
         vectors = self.encode(alerts, progress=progress)
@@ -113,15 +118,15 @@ class Encoder:
             all_observations=network.reads_all_observations,
         )
         encoded = [
-            encode(network, objects.rows(rows).to(self.device), "float32")
-            for rows in torch.arange(len(ids)).split(_OBJECTS_PER_BATCH)
+            encode(network, batch.to(self.device), "float32")
+            for _, batch in batches_of_objects(objects)
         ]
         return ids, np.concatenate(encoded)
 
     def classify(self, alerts: AlertSource, *, progress: bool = False) -> pd.DataFrame:
-        """Return a table of class probabilities, one column per class.
+        """Return a table of class probabilities `(n, classes)`, one column per class.
 
-        Columns of the alerts' identity that name them (`object_id`, `candid`) come first.
+        The first columns are `object_id` and `candid`, if the alerts have them.
         """
 
         def probabilities(batch: AlertInput) -> torch.Tensor:
@@ -129,15 +134,14 @@ class Encoder:
 
         values = self._collect(alerts, probabilities, progress)
         index = alerts.index()
-        names = index[[name for name in ("object_id", "candid") if name in index]]
+        ids = index[[name for name in ("object_id", "candid") if name in index]]
         table = pd.DataFrame(values, columns=self.classes)
-        return pd.concat([names.reset_index(drop=True), table], axis=1)
+        return pd.concat([ids.reset_index(drop=True), table], axis=1)
 
     def reconstruct(self, alerts: AlertSource, *, progress: bool = False) -> np.ndarray:
         """Return the reconstructed crops, float32 `(n, 3, 21, 21)`.
 
-        They are in the scale of `scaled_stamps`, not in counts, and in the orientation of the
-        alert.
+        Their scale is that of `scaled_stamps`, not counts; their orientation is that of the stamps.
         """
 
         def pixels(batch: AlertInput) -> torch.Tensor:
@@ -146,9 +150,9 @@ class Encoder:
         return self._collect(alerts, pixels, progress)
 
     def scaled_stamps(self, alerts: AlertSource) -> tuple[np.ndarray, np.ndarray]:
-        """Return the crops that `reconstruct` approximates, and the mask of observed pixels.
+        """Return the scaled crops that `reconstruct` approximates, and the mask of observed pixels.
 
-        float32 and bool `(n, 3, 21, 21)`; pixels that were not observed are 0.
+        They are float32 and bool, `(n, 3, 21, 21)` each; pixels that were not observed are 0.
         """
         batches = list(input_batches(self.network, alerts, self.batch_size))
         return (
@@ -162,7 +166,7 @@ class Encoder:
     def _collect(
         self, alerts: AlertSource, compute: Callable[[AlertInput], torch.Tensor], progress: bool
     ) -> np.ndarray:
-        """Return what `compute` makes of each batch of alerts, concatenated."""
+        """Return the results of `compute` on all batches of alerts, concatenated."""
 
         def results() -> Iterator[np.ndarray]:
             with tqdm(unit=" alerts", disable=None if progress else True) as bar:
@@ -181,7 +185,7 @@ class Encoder:
             raise InputError(
                 "the model folder",
                 found="a network of alerts alone",
-                expected=f"one of objects too, in a folder {OBJECTS} beside {ALERTS}",
-                remedy="train it with dvc repro, or give the folder that holds both",
+                expected=f"a network of objects in a folder {OBJECT_FOLDER} beside {ALERT_FOLDER}",
+                remedy="train it with dvc repro, or load the folder that has both",
             )
         return self.object_network

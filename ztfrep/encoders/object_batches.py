@@ -1,20 +1,37 @@
-"""Vectors of alerts as series of their objects."""
+"""Series of objects: the vectors of their alerts in time order, and batches of them."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
 from ztfrep.data.alerts import AlertSource
+from ztfrep.models.object.base import ObjectInput
+
+_OBJECTS_PER_BATCH = 512
 
 
 def object_series(
     alerts: AlertSource, vectors: np.ndarray
 ) -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
-    """Return the series of the objects of n alerts.
+    """Return the objects of n alerts as series.
 
-    `vectors` `(n, d)` are those of the alerts. Returns the ids of the m objects `(m,)` in ascending
-    order; their observations with `row`, `detection` and `step`, as
-    `ztfrep.models.object.observation_input.object_input` reads them; and the vectors by object and
-    step, float32 `(m, steps, d)`, zeros after the last.
+    Parameters
+    ----------
+    alerts : Alerts or AlertTable
+    vectors : float (n, d)
+        The vectors of the alerts.
+
+    Returns
+    -------
+    ids : str (m,)
+        The ids of the objects in ascending order.
+    observations : DataFrame
+        The observations with the columns of `ztfrep.models.object.observation_input.object_input`.
+    series : float32 (m, steps, d)
+        The vectors by object and step, zero-padded.
     """
     observations = alerts.observations()
     ids, row = np.unique(observations["object_id"].to_numpy(dtype=str), return_inverse=True)
@@ -28,3 +45,9 @@ def object_series(
     series = np.zeros((len(ids), int(lengths.max(initial=1)), vectors.shape[1]), np.float32)
     series[row[has_vector], observations["step"][has_vector]] = vectors[alert[has_vector]]
     return ids, observations, series
+
+
+def batches_of_objects(objects: ObjectInput) -> Iterator[tuple[Tensor, ObjectInput]]:
+    """Yield the row indices and the input of batches of at most 512 objects."""
+    for rows in torch.arange(len(objects.lengths)).split(_OBJECTS_PER_BATCH):
+        yield rows, objects.rows(rows)

@@ -1,4 +1,4 @@
-"""Vectors of whole tables as files: of first alerts, of series, of objects."""
+"""Files of vectors of whole tables: of single alerts, of series and of objects."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,10 +26,10 @@ from ztfrep.models.object.observation_input import object_input
 def encode_alert_table(
     table: Path, model: Path, output: Path, *, batch_size: int, precision: str, threads: int
 ) -> None:
-    """Write one vector per row of the stamps table, in its order: float32 `(n, d)`.
+    """Write one vector per row of the stamps table, in the order of the table: float32 `(n, d)`.
 
-    The row index beside `output` has the orientation of each alert too: a vector does not hold it,
-    and the decoder needs it.
+    The row index beside `output` has the orientation of each alert, which the decoder needs and the
+    vectors do not contain.
     """
     _refuse_overwriting(output, table)
     alerts = AlertTable(table)
@@ -55,12 +55,12 @@ def encode_series_table(
     precision: str,
     threads: int,
 ) -> None:
-    """Write one row per object: its vectors in time order, zeros after the last.
+    """Write one row per object: its vectors in time order, zero-padded.
 
-    float64 `(objects, steps, d)`. Alerts whose stamps are in the stamps table are taken from
-    `alert_vectors`, the output of `encode_alert_table`; others are encoded. `observations` becomes
-    a table of every observation: its object's `row`, its vector's `step` (-1 without one), mjd, fid
-    and magnitudes.
+    The vectors are float64 `(objects, steps, d)`. If the stamps of the table are in the stamps
+    table, they are read from `alert_vectors`, the output of `encode_alert_table`; else they are
+    computed. `observations` is the path of a table that is written with all observations: the `row`
+    of the object, the `step` of the vector (-1 without one), mjd, fid and magnitudes.
     """
     _refuse_overwriting(output, table)
     series = AlertTable(table)
@@ -95,7 +95,10 @@ def encode_series_table(
 def encode_object_series(
     series: Path, observations: Path, model: Path, output: Path, *, precision: str, threads: int
 ) -> None:
-    """Write one vector per object, in the order of the series file: float32 `(objects, d)`."""
+    """Write one vector per object, in the order of the series file: float32 `(objects, d)`.
+
+    Raises InputError if the vectors of the series have another length than the network's input.
+    """
     make_deterministic(threads)
     device = choose_device()
     network, card = load_object_network(model)
@@ -121,16 +124,16 @@ def encode_object_series(
 def read_object_inputs(
     series: Path, observations: Path, network: ObjectNetwork
 ) -> dict[str, ObjectInput]:
-    """Read the encoded series by split, as a network of objects reads them."""
+    """Read the input of a network of objects by split: series and their observations."""
     table = read_frame(observations)
     return {
         split: object_input(
             table[table["split"] == split],
-            each.vectors,
+            part.vectors,
             max_observations=network.config.max_observations,
             all_observations=network.reads_all_observations,
         )
-        for split, each in read_vectors(series).items()
+        for split, part in read_vectors(series).items()
     }
 
 
@@ -143,7 +146,7 @@ def _refuse_overwriting(output: Path, table: Path) -> None:
 def _encode(
     alerts: AlertTable, model: Path, batch_size: int, precision: str, threads: int
 ) -> tuple[int, Iterator[EncodedBatch]]:
-    """Return the numbers of a vector, and the alerts encoded batch by batch in table order."""
+    """Return the length of a vector, and an iterator of encoded batches in table order."""
     make_deterministic(threads)
     device = choose_device()
     network, card = load_alert_network(model)
@@ -161,23 +164,23 @@ def _encode(
 
 
 def _look_up_vectors(alerts: pd.DataFrame, path: Path) -> tuple[int, Iterator[EncodedBatch]]:
-    """Return the vectors of alerts that the stamps table has, as `_encode` does."""
-    known, index = read_vectors(path), read_row_index(path)
+    """Return the length of a vector, and the vectors of alerts that are in the stamps table."""
+    splits, index = read_vectors(path), read_row_index(path)
     matched = look_up(
         alerts, "candid", index, same=["object_id", "split"], source=str(row_index_path(path))
     )
     row = matched["row"].to_numpy()
-    vectors = np.empty((len(alerts), known["train"].vectors.shape[1]), np.float32)
-    for split, each in known.items():
+    vectors = np.empty((len(alerts), splits["train"].vectors.shape[1]), np.float32)
+    for split, part in splits.items():
         mask = (alerts["split"] == split).to_numpy()
-        vectors[mask] = each.vectors[row[mask]]
+        vectors[mask] = part.vectors[row[mask]]
     return vectors.shape[1], iter([EncodedBatch(vectors, matched["orientation"].to_numpy())])
 
 
 def _collect_orientations(
     encoded: Iterator[EncodedBatch], orientations: list[np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """Return the vectors of each batch, and append its orientations to the list."""
+    """Yield the vectors of each batch, and append its orientations to the list."""
     for batch in encoded:
         orientations.append(batch.orientations)
         yield batch.vectors

@@ -185,7 +185,7 @@ def evaluate_alert_split(
     differences: dict[str, Any] = {}
     if labelled.any() and predicted:
         scores = score_classifiers(labels, predicted, CLASSES, pairs=PAIRS, seed=seed)
-        metrics |= scores.of_each
+        metrics |= scores.by_classifier
         differences |= scores.paired_differences
     if labelled.any() and network is not None:
         matrix = confusion(labels, predicted[CLASSIFIER_HEAD], len(CLASSES))

@@ -1,4 +1,4 @@
-"""Rows of a stamps table, as the evaluation reads them."""
+"""Rows of a stamps table that are evaluated: labels, input of the network, values of probes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from ztfrep.models.alert.preprocessing import FeatureScaling
 
 @dataclass(frozen=True, eq=False)
 class AlertRows:
-    """Alerts, and what is evaluated on them.
+    """Alerts that are evaluated.
 
     Attributes
     ----------
     labels : int (n,)
         -1 where unlabelled.
     alerts : AlertInput
-        The network's input.
+        The input of the network.
     values : mapping of arrays (n, d)
-        What probes read, by name; see `ztfrep.evaluation.alert_protocol.PROBES`.
+        The input of probes by name; see `ztfrep.evaluation.alert_protocol.PROBES`.
     """
 
     labels: np.ndarray
@@ -40,7 +40,7 @@ class AlertRows:
 
 
 def read_inputs(network: AlertNetwork, table: AlertTable, rows: np.ndarray) -> AlertInput:
-    """Return the network's input of rows `(m,)`, in ascending order, of a table with stamps."""
+    """Return the network's input for rows of a table; `rows` int `(m,)` is in ascending order."""
     parts, start = [], 0
     for batch in input_batches(network, table, ROW_GROUP):
         stop = start + len(batch.pixels)
@@ -52,7 +52,10 @@ def read_inputs(network: AlertNetwork, table: AlertTable, rows: np.ndarray) -> A
 def read_features(
     table: AlertTable, scaling: FeatureScaling, excluded: list[str], rows: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return the metadata of rows as a forest and as a linear probe read them: `(m, features)`."""
+    """Return the metadata of rows without excluded features, raw and standardised: `(m, features)`.
+
+    By the names `features` (for a forest; NaN where missing) and `standardised_features`.
+    """
     columns = [name not in excluded for name in ALERCE_FEATURES.names]
     clipped = table.clipped_features()[rows][:, columns]
     statistics = np.array([scaling.mean, scaling.std])[:, columns]
@@ -65,7 +68,7 @@ def read_features(
 def encode_stamps_only(
     network: AlertNetwork, alerts: AlertInput, batch_size: int, precision: str
 ) -> np.ndarray:
-    """Return the vectors of alerts whose metadata are masked."""
+    """Return the vectors of alerts with masked metadata: float32 `(n, d)`."""
     device = choose_device()
     network.to(device)
     vectors = []

@@ -1,4 +1,4 @@
-"""Anomaly detection: a class without train rows, detected by its distance to the other classes."""
+"""Anomaly detection: a class without train rows is detected by distance to the other classes."""
 
 from collections.abc import Sequence
 
@@ -22,8 +22,9 @@ def anomaly_detection(
 ) -> Scores:
     """Compute the AUROC of detecting each class in turn as an anomaly, and their mean.
 
-    The anomaly score of vectors `(n, d)` is the mean distance to the ten nearest train rows
-    `(m, d)` of the other classes. Empty if no class can be excluded.
+    The anomaly score of vectors `(n, d)` is the mean Euclidean distance to the ten nearest train
+    rows `(m, d)` of the other classes, after standardisation. The result is empty if no class can
+    be excluded.
     """
     anomalous = [
         label
@@ -36,17 +37,17 @@ def anomaly_detection(
         [_neighbour_distance(train[train_labels != label], vectors) for label in anomalous], axis=1
     )
 
-    def mean_and_each(truth: np.ndarray, distances: np.ndarray) -> list[float]:
+    def compute_aurocs(truth: np.ndarray, distances: np.ndarray) -> list[float]:
         columns = zip(anomalous, distances.T, strict=True)
-        each = [float(roc_auc_score(truth == label, column)) for label, column in columns]
-        return [float(np.mean(each)), *each]
+        aurocs = [float(roc_auc_score(truth == label, column)) for label, column in columns]
+        return [float(np.mean(aurocs)), *aurocs]
 
     names = ["auroc_mean", *(f"auroc_{classes[int(label)]}" for label in anomalous)]
-    return bootstrap.scores(names, mean_and_each, labels, distances)
+    return bootstrap.scores(names, compute_aurocs, labels, distances)
 
 
 def _neighbour_distance(normal: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Return the mean distance of each vector to its ten nearest normal ones: float64 `(n,)`."""
+    """Return the mean distance of each vector to its ten nearest normal vectors: float64 `(n,)`."""
     scaler = StandardScaler().fit(normal)
     nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(normal)))
     nearest.fit(scaler.transform(normal))

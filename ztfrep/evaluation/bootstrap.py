@@ -1,4 +1,4 @@
-"""The bootstrap: rows drawn with replacement, and percentile intervals of statistics on them."""
+"""The bootstrap: rows drawn with replacement, and percentile intervals of statistics."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-# Samples for statistics of a confusion matrix, and for statistics that take longer to compute.
+# Number of samples for statistics of a confusion matrix, and for statistics that are slower.
 REPEATS = 1000
 SLOW_REPEATS = 100
 _QUANTILES = (0.025, 0.975)
 
-# A statistic by its name, the ends of its interval by `name_low` and `name_high`.
+# Statistics by name; the ends of their intervals have the keys `name_low` and `name_high`.
 Scores = dict[str, float]
 
 
@@ -24,9 +24,10 @@ class Bootstrap:
     Attributes
     ----------
     strata : int (g,)
-        The stratum of each group. A sample has as many groups of a stratum as there are.
+        The stratum of each group. All samples have the same number of groups of a stratum.
     groups : int (n,) or None
-        The group of each row, 0 to g - 1: its rows are drawn together. None: rows alone.
+        The group of each row, 0 to g - 1. The rows of a group are drawn together. With None each
+        row is a group.
     seed : int
     repeats : int
         Number of samples.
@@ -41,12 +42,12 @@ class Bootstrap:
     def within_classes(
         cls, labels: np.ndarray, *, seed: int, repeats: int = REPEATS
     ) -> "Bootstrap":
-        """Return samples that have as many rows of each label `(n,)` as there are."""
+        """Return samples with the same number of rows of each label `(n,)`."""
         return cls(labels, None, seed, repeats)
 
     @classmethod
     def of_groups(cls, groups: np.ndarray, *, seed: int, repeats: int = REPEATS) -> "Bootstrap":
-        """Return samples of whole groups, named by `groups` `(n,)`, such as the rows' objects."""
+        """Return samples of whole groups; `groups` `(n,)` are names, such as the rows' objects."""
         names, index = np.unique(groups, return_inverse=True)
         return cls(np.zeros(len(names), dtype=np.int64), index, seed, repeats)
 
@@ -75,7 +76,7 @@ class Bootstrap:
     def scores(
         self, names: Sequence[str], statistics: Callable[..., Sequence[float]], *arrays: np.ndarray
     ) -> Scores:
-        """Return several statistics, which one function computes, as `score` does."""
+        """Return the scores of several statistics that one function computes; see `score`."""
         samples = self.distribution(statistics, *arrays)
         scores: Scores = {}
         for name, value, column in zip(names, statistics(*arrays), samples.T, strict=True):

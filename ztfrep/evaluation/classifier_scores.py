@@ -11,9 +11,9 @@ from ztfrep.evaluation.metrics import METRICS, confusion
 
 @dataclass(frozen=True)
 class ClassifierScores:
-    """Metrics of each classifier with intervals, and the differences of pairs `A_minus_B`."""
+    """Metrics with intervals, by classifier, and paired differences by name `A_minus_B`."""
 
-    of_each: dict[str, Scores]
+    by_classifier: dict[str, Scores]
     paired_differences: dict[str, Scores]
 
 
@@ -28,10 +28,10 @@ def score_classifiers(
 ) -> ClassifierScores:
     """Compute every metric of `METRICS` for each classifier, with 95 % intervals.
 
-    `labels` and each of `predicted` are int `(n,)`; rows labelled -1 are left out, and classes
-    without a row do not count. Rows are resampled within each class, the same for all classifiers,
-    so that the interval of a difference is that of paired rows. Pairs (method, baseline) that are
-    not both in `predicted` are skipped. Raises ValueError as `confusion` does.
+    `labels` and the values of `predicted` are int `(n,)`. Rows labelled -1 are excluded, and so are
+    classes without rows. Rows are resampled within each class. The samples are the same for all
+    classifiers, so that the interval of a difference is that of paired rows. Pairs (method,
+    baseline) that are not both in `predicted` are skipped. Raises ValueError as `confusion` does.
     """
     labelled = labels >= 0
     names = list(predicted)
@@ -42,20 +42,20 @@ def score_classifiers(
         len(classes),
         Bootstrap.within_classes(labels[labelled], seed=seed, repeats=repeats),
     )
-    of_each: dict[str, Scores] = {name: {} for name in names}
+    by_classifier: dict[str, Scores] = {name: {} for name in names}
     differences: dict[str, Scores] = {}
     for metric, compute in METRICS.items():
         values = dict(zip(names, compute(np.stack(matrices)), strict=True))
         drawn = dict(zip(names, compute(samples).T, strict=True))
         for name in names:
-            of_each[name] |= with_interval(metric, values[name], drawn[name])
+            by_classifier[name] |= with_interval(metric, values[name], drawn[name])
         for name, baseline in pairs:
             if name in values and baseline in values:
                 difference = with_interval(
                     metric, values[name] - values[baseline], drawn[name] - drawn[baseline]
                 )
                 differences.setdefault(f"{name}_minus_{baseline}", {}).update(difference)
-    return ClassifierScores(of_each, differences)
+    return ClassifierScores(by_classifier, differences)
 
 
 def resampled_confusions(
@@ -66,7 +66,7 @@ def resampled_confusions(
     `labels` int `(n,)` and `predicted` int `(m, n)` are all in 0..k-1.
     """
     size = n_classes**2
-    # The cell of every row, each classifier in a matrix of its own.
+    # The index of each row's cell in the concatenated, flattened matrices of all classifiers.
     cells = labels * n_classes + predicted + size * np.arange(len(predicted))[:, None]
 
     def count(sampled: np.ndarray) -> np.ndarray:

@@ -8,15 +8,15 @@ from sklearn.preprocessing import StandardScaler
 from ztfrep.evaluation.bootstrap import Bootstrap, Scores
 
 _MIN_CLUSTER_SIZE = 15
-_MEASURES = {"nmi": normalized_mutual_info_score, "ari": adjusted_rand_score}
+_METRICS = {"nmi": normalized_mutual_info_score, "ari": adjusted_rand_score}
 
 
 def clustering(
     vectors: np.ndarray, labels: np.ndarray, bootstrap: Bootstrap, *, seed: int
 ) -> Scores:
-    """Compute NMI and ARI of k-means (as many clusters as classes) and of HDBSCAN.
+    """Compute NMI and ARI of k-means, with one cluster per class, and of HDBSCAN.
 
-    `vectors` `(n, d)` are standardised; `labels` `(n,)` are all known.
+    Vectors `(n, d)` are standardised first. `labels` int `(n,)` has no unlabelled row.
     """
     scaled = StandardScaler().fit_transform(vectors)
     n_classes = len(np.unique(labels))
@@ -27,6 +27,6 @@ def clustering(
     }
     scores: Scores = {}
     for method, assigned in clusters.items():
-        for name, measure in _MEASURES.items():
-            scores |= bootstrap.score(f"{method}_{name}", measure, labels, assigned)
+        for name, metric in _METRICS.items():
+            scores |= bootstrap.score(f"{method}_{name}", metric, labels, assigned)
     return scores

@@ -1,19 +1,19 @@
-"""Early classification: the classes of objects after their first detections."""
+"""Early classification: predicted classes of objects after their first detections."""
 
 import numpy as np
 import torch
 
+from ztfrep.encoders.object_batches import batches_of_objects
 from ztfrep.models.object.base import ObjectInput, ObjectNetwork
 
-# Detections after which objects are classified, as far as any object has them.
+# Numbers of detections after which objects are classified, up to the maximum of all objects.
 DETECTIONS = (1, 2, 3, 4, 5, 7, 10, 15, 20)
-_OBJECTS_PER_BATCH = 512
 
 
 def classify_early(network: ObjectNetwork, objects: ObjectInput) -> dict[int, np.ndarray]:
-    """Return the predicted class int `(n,)` after each number of detections that have a vector.
+    """Return predicted classes int `(n,)` by the number of detections that have a vector.
 
-    An object with fewer is classified by all of its observations.
+    An object with fewer detections is classified by all of its observations.
     """
     detections = objects.vector_mask.cumsum(dim=1)
     maximum = int(detections.max())
@@ -26,8 +26,8 @@ def classify_early(network: ObjectNetwork, objects: ObjectInput) -> dict[int, np
         early = objects._replace(lengths=lengths)
         classes = []
         with torch.inference_mode():
-            for rows in torch.arange(len(lengths)).split(_OBJECTS_PER_BATCH):
-                logits = network.classify(network.encode(early.rows(rows)))
+            for _, batch in batches_of_objects(early):
+                logits = network.classify(network.encode(batch))
                 classes.append(logits.argmax(dim=1).numpy())
         predicted[count] = np.concatenate(classes)
     return predicted

@@ -8,18 +8,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which colour-blind readers can distinguish. A class has the colour of its
-# index, whichever others are drawn.
+# The colours of Okabe and Ito (2008), which colour-blind readers can distinguish. The colour of a
+# class is that of its index, independently of the other classes.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442")
 _GREY = "#9a9a9a"
 
 
 def png_bytes(figure: Figure) -> bytes:
-    """Render a figure as PNG: the same bytes every time.
+    """Return a figure as PNG, always the same bytes.
 
-    The figure keeps the layout of its first rendering.
+    The layout of the figure is fixed afterwards.
     """
-    # Every drawing computes the layout again, starting from the one before.
+    # Else each drawing would change the layout, which is computed from the previous one.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     buffer = io.BytesIO()
@@ -56,7 +56,7 @@ def loss_curves(history: Sequence[Mapping[str, float]], title: str, best_epoch: 
     """Draw loss and accuracy over epochs, for train and validation; mark the best epoch.
 
     A record has `epoch` and some of `train_loss`, `validation_loss`, `train_accuracy`,
-    `validation_accuracy`. There is no panel of the accuracy if no record has one.
+    `validation_accuracy`. Without a record of the accuracy, it has no panel.
     """
     keys = {key for record in history for key in record}
     quantities = ["loss"] + ["accuracy"] * any(key.endswith("_accuracy") for key in keys)
@@ -81,7 +81,7 @@ def loss_curves(history: Sequence[Mapping[str, float]], title: str, best_epoch: 
 def projection(
     points: np.ndarray, labels: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
-    """Draw points `(n, 2)` of a plane, coloured by class; label -1 is grey."""
+    """Draw points `(n, 2)`, coloured by class; unlabelled points (-1) are grey."""
     figure, axes = _axes(6.4, 5.2, title)
     colors = [(-1, "unlabelled", _GREY)]
     colors += [(label, name, PALETTE[label]) for label, name in enumerate(classes)]
@@ -115,9 +115,10 @@ def reconstruction_panel(
     channels: Sequence[str],
     title: str,
 ) -> Figure:
-    """Draw originals beside reconstructions, `(n, c, H, W)` each: the first two of every class.
+    """Draw originals beside reconstructions, `(n, c, H, W)` each, of two rows per class.
 
-    The first ten if no row is labelled. A pair has one grey scale; masked pixels are orange.
+    Without labels the first ten rows are drawn. The images of a pair have the same grey scale;
+    masked pixels are orange.
     """
     rows = [row for label in range(len(classes)) for row in np.flatnonzero(labels == label)[:2]]
     rows = rows or list(range(min(10, len(labels))))
@@ -127,16 +128,16 @@ def reconstruction_panel(
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_facecolor(PALETTE[1])
-    for row, line in zip(rows, grid, strict=True):
+    for row, row_axes in zip(rows, grid, strict=True):
         name = classes[labels[row]] if labels[row] >= 0 else "unlabelled"
-        line[0].set_ylabel(name, fontsize=10)
+        row_axes[0].set_ylabel(name, fontsize=10)
         for channel in range(len(channels)):
             mask = pixel_mask[row, channel]
             original = np.where(mask, pixels[row, channel], np.nan)
             observed = original[mask]
             low, high = (observed.min(), observed.max()) if observed.size else (0.0, 1.0)
             for column, image in enumerate((original, reconstructed[row, channel])):
-                axes = line[2 * channel + column]
+                axes = row_axes[2 * channel + column]
                 axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower")
     for channel, name in enumerate(channels):
         grid[0, 2 * channel].set_title(name, fontsize=10)
@@ -145,9 +146,9 @@ def reconstruction_panel(
 
 
 def method_comparison(scores: Mapping[str, Mapping[str, float]], metric: str, title: str) -> Figure:
-    """Draw a bar per method, the best at the top, with its value and interval.
+    """Draw a bar per method with its value and interval, the best method at the top.
 
-    The scores of a method have the metric by its name, and by `metric_low` and `metric_high`.
+    The keys of the scores are the name of the metric, `metric_low` and `metric_high`.
     """
     figure, axes = _axes(7.2, 1.4 + 0.42 * len(scores), title)
     names = sorted(scores, key=lambda name: scores[name][metric])
@@ -174,9 +175,9 @@ def method_comparison(scores: Mapping[str, Mapping[str, float]], metric: str, ti
 def early_classification(
     scores: Mapping[int, Mapping[str, float]], metrics: Sequence[str], title: str
 ) -> Figure:
-    """Draw metrics, with their intervals, over the number of detections so far.
+    """Draw metrics with their intervals over the number of detections.
 
-    The scores of a number have each metric by its name, and by `metric_low` and `metric_high`.
+    The keys of the scores are the name of each metric, `metric_low` and `metric_high`.
     """
     figure, axes = _axes(6.0, 3.8, title)
     steps = list(scores)
@@ -197,7 +198,7 @@ def early_classification(
 
 def _figure(width: float, height: float, title: str) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
-    # An inch holds about nine bold letters of 12 points.
+    # An inch has room for about nine bold letters of 12 points.
     title = textwrap.fill(title, int(8.5 * width))
     figure.suptitle(title, fontsize=12, fontweight="bold")
     return figure

@@ -1,4 +1,4 @@
-"""Metrics of classifiers, all computed from confusion matrices."""
+"""Metrics of classifiers, computed from confusion matrices."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,13 +8,13 @@ import numpy as np
 def confusion(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
     """Count the rows of each true (row) and predicted (column) class: int `(k, k)`.
 
-    `labels` and `predicted` are int `(n,)`; rows labelled -1 are left out. Raises ValueError if no
+    `labels` and `predicted` are int `(n,)`; rows labelled -1 are excluded. Raises ValueError if no
     row is labelled, or if a labelled row has a true or predicted class that is not in 0..k-1.
     """
     labelled = labels >= 0
     if not labelled.any():
         raise ValueError("no row is labelled")
-    # A count over the known classes alone would drop such a row in silence, and with it an error.
+    # A count over 0..k-1 would silently exclude other classes, and with them wrong predictions.
     for name, classes in (("true", labels[labelled]), ("predicted", predicted[labelled])):
         if classes.min() < 0 or classes.max() >= n_classes:
             raise ValueError(
@@ -26,9 +26,9 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.n
 
 
 def accuracy(matrix: np.ndarray) -> np.ndarray:
-    """Return the share of rows on the diagonal of confusion matrices `(..., k, k)`: `(...)`."""
-    share: np.ndarray = np.trace(matrix, axis1=-2, axis2=-1) / matrix.sum(axis=(-2, -1))
-    return share
+    """Return the fraction of rows on the diagonal of confusion matrices `(..., k, k)`: `(...)`."""
+    fraction: np.ndarray = np.trace(matrix, axis1=-2, axis2=-1) / matrix.sum(axis=(-2, -1))
+    return fraction
 
 
 def balanced_accuracy(matrix: np.ndarray) -> np.ndarray:

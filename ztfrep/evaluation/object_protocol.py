@@ -199,19 +199,19 @@ def evaluate_object_split(
     early: dict[int, Scores] = {}
     if labelled.any() and predicted:
         scores = score_classifiers(labels, predicted, classes, pairs=PAIRS, seed=seed)
-        metrics |= {**scores.of_each, "paired_differences": scores.paired_differences}
+        metrics |= {**scores.by_classifier, "paired_differences": scores.paired_differences}
     if labelled.any() and objects is not None:
         matrix = confusion(labels, predicted[NETWORK], len(classes))
         metrics[NETWORK] |= {"recall": recall(matrix, classes)}
         balanced = undersample(labels, seed)
         metrics["network_balanced"] = score_classifiers(
             labels[balanced], {NETWORK: predicted[NETWORK][balanced]}, classes, seed=seed
-        ).of_each[NETWORK]
+        ).by_classifier[NETWORK]
         forecast = score_magnitude_forecast(network, objects, seed=seed)
         if forecast is not None:
             metrics["forecast_magnitude"] = forecast
         after = {str(count): each for count, each in classify_early(network, objects).items()}
-        early_scores = score_classifiers(labels, after, classes, seed=seed).of_each
+        early_scores = score_classifiers(labels, after, classes, seed=seed).by_classifier
         early = {int(count): each for count, each in early_scores.items()}
         metrics["early_classification"] = {f"after_{count}": each for count, each in early.items()}
     if baselines.probes and has_two_classes(labels):

@@ -1,4 +1,4 @@
-"""Principal components of pixels: the baseline of vectors and reconstructions."""
+"""Principal components of pixels, the baseline of vectors and reconstructions."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class PixelPCA:
     def fit(cls, pixels: np.ndarray, pixel_mask: np.ndarray, components: int) -> "PixelPCA":
         """Fit at most `components` components to n train rows `(n, c, H, W)`.
 
-        At most n - 1: the last component of n rows would not vary over them.
+        There are at most n - 1 components: the variance of another one would be 0.
         """
         counts = pixel_mask.sum(axis=0)
         sums = np.where(pixel_mask, pixels, 0).sum(axis=0)

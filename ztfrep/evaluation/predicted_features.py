@@ -1,4 +1,4 @@
-"""Magnitudes that a network of alerts predicts from its vectors."""
+"""Errors of the magnitudes that a network of alerts predicts from its vectors."""
 
 import numpy as np
 import torch
@@ -18,10 +18,11 @@ def score_predicted_magnitudes(
     *,
     seed: int,
 ) -> dict[str, Scores]:
-    """Return the mean absolute error, in mag, of each predicted magnitude, by `predicted_NAME`.
+    """Return the mean absolute error of each predicted magnitude in mag, by `predicted_NAME`.
 
-    Over the alerts whose magnitude is known, resampled within each label `(n,)`. Empty for a
-    network that predicts no metadata, or whose metadata are not in physical units.
+    The mean is over the alerts that have the magnitude; they are resampled within each label
+    `(n,)`. Empty for a network that predicts no metadata, or whose metadata are not in physical
+    units.
     """
     scaling = network.preprocessing.feature_scaling
     with torch.inference_mode():
@@ -31,10 +32,10 @@ def score_predicted_magnitudes(
     scores = {}
     for name in _MAGNITUDES:
         column = ALERCE_FEATURES.index(name)
-        known = alerts.feature_mask[:, column].numpy()
-        if known.any():
-            errors = (predicted - alerts.features)[:, column].abs().numpy()[known]
-            bootstrap = Bootstrap.within_classes(labels[known], seed=seed, repeats=SLOW_REPEATS)
+        mask = alerts.feature_mask[:, column].numpy()
+        if mask.any():
+            errors = (predicted - alerts.features)[:, column].abs().numpy()[mask]
+            bootstrap = Bootstrap.within_classes(labels[mask], seed=seed, repeats=SLOW_REPEATS)
             scores[f"predicted_{name}"] = bootstrap.score(
                 "mean_absolute_error", np.mean, errors * scaling.std[column]
             )

@@ -1,4 +1,4 @@
-"""Probes: classifiers fitted to vectors or to features, to see what these hold."""
+"""Probes: classifiers fitted to vectors or features, which measure their information."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -15,13 +15,13 @@ from tqdm import tqdm
 from ztfrep.evaluation.protocol import EvaluationProtocol
 from ztfrep.training.sampling import sample_fraction
 
-PROBES = ("linear_probe", "knn", "svm", "forest")
+PROBE_KINDS = ("linear_probe", "knn", "svm", "forest")
 
 
 class Probe(NamedTuple):
-    """A probe of a protocol: its kind (of `PROBES`), the name of the values that it reads.
+    """A probe: its kind (one of `PROBE_KINDS`) and the name of its input values.
 
-    It is fitted to `label_fraction` of the labelled train rows of each class.
+    It is fitted to the fraction `label_fraction` of the labelled train rows of each class.
     """
 
     kind: str
@@ -30,13 +30,13 @@ class Probe(NamedTuple):
 
 
 class FittedProbe(NamedTuple):
-    """A fitted classifier, and the name of the values that it reads."""
+    """A fitted classifier and the name of its input values."""
 
     classifier: Pipeline
     reads: str
 
     def predict(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the predicted classes int `(n,)` of rows, whose values are given by name."""
+        """Return the predicted classes int `(n,)` of rows; `values` are arrays `(n, d)` by name."""
         predicted: np.ndarray = self.classifier.predict(values[self.reads])
         return predicted
 
@@ -50,9 +50,10 @@ def fit_probes(
     seed: int,
     threads: int,
 ) -> dict[str, FittedProbe]:
-    """Fit the probes whose values there are, to train rows; none without rows of two classes.
+    """Fit the probes whose input is in `values` to train rows.
 
-    `values` are arrays `(n, d)` by name, `labels` `(n,)`, -1 where unlabelled.
+    `values` are arrays `(n, d)` by name, `labels` int `(n,)`, -1 where unlabelled. Empty if the
+    labels are not of two classes or more.
     """
     if not has_two_classes(labels):
         return {}
@@ -91,8 +92,8 @@ def fit_probe(
 ) -> Pipeline:
     """Fit a classifier to vectors `(n, d)`, with balanced class weights.
 
-    `kind` is one of `PROBES`; only the forest accepts NaN. Rows labelled -1 are left out. Raises
-    ValueError for fewer than two classes.
+    `kind` is one of `PROBE_KINDS`; only the forest accepts NaN. Rows labelled -1 are excluded.
+    Raises ValueError for fewer than two classes and for an unknown kind.
     """
     labelled = labels >= 0
     vectors, labels = vectors[labelled], labels[labelled]
@@ -112,11 +113,11 @@ def fit_probe(
             )
         ).fit(vectors, labels)
     else:
-        raise ValueError(f"Unknown probe {kind!r}. Must be one of: {', '.join(PROBES)}")
-    # float64: a solver that stops on a tolerance may never reach it in float32.
+        raise ValueError(f"Unknown probe {kind!r}. Must be one of: {', '.join(PROBE_KINDS)}")
+    # In float32 a solver may never reach its tolerance.
     return make_pipeline(StandardScaler(), model).fit(vectors.astype(np.float64), labels)
 
 
 def has_two_classes(labels: np.ndarray) -> bool:
-    """Return whether labels `(n,)`, -1 where unlabelled, are of two classes or more."""
+    """Return True if labels `(n,)`, -1 where unlabelled, are of two classes or more."""
     return len(np.unique(labels[labels >= 0])) > 1

@@ -1,4 +1,4 @@
-"""Projections of vectors to a plane, to be drawn."""
+"""Projections of vectors to a plane, for figures."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ PROJECTIONS = ("pca", "tsne")
 
 
 class Projection(NamedTuple):
-    """Vectors in a plane: the method, points float32 `(n, 2)`, labels int `(n,)`, -1 for none."""
+    """Projected vectors: method, points float32 `(n, 2)`, labels int `(n,)`, -1 if unlabelled."""
 
     method: str
     points: np.ndarray
@@ -23,7 +23,7 @@ class Projection(NamedTuple):
 def project_sample(
     vectors: np.ndarray, labels: np.ndarray, max_rows: int, *, seed: int
 ) -> list[Projection]:
-    """Project at most `max_rows` rows, rare classes first, by every method of `PROJECTIONS`."""
+    """Project a stratified sample of at most `max_rows` rows by every method of `PROJECTIONS`."""
     rows = stratified_sample(labels, max_rows, seed)
     return [
         Projection(method, project(vectors[rows], method, seed=seed), labels[rows])
@@ -32,10 +32,9 @@ def project_sample(
 
 
 def project(vectors: np.ndarray, method: str, *, seed: int) -> np.ndarray:
-    """Project vectors `(n, d)`, d > 1, to a plane, float32 `(n, 2)`, by `pca` or `tsne`.
+    """Return standardised vectors `(n, d)`, d > 1, projected by `pca` or `tsne`: float32 `(n, 2)`.
 
-    Constant vectors, as of a collapsed encoder, are all at the origin. Raises ValueError for
-    another method.
+    If all vectors are equal, all points are 0. Raises ValueError for another method.
     """
     if method not in PROJECTIONS:
         raise ValueError(f"Unknown projection {method!r}. Must be one of: {', '.join(PROJECTIONS)}")

@@ -1,19 +1,19 @@
-"""The constants of the evaluation protocols."""
+"""Parameters of the evaluation."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.fields import Table
+from ztfrep.models.alert.preprocessing import FeatureNames
 
-FeatureName = Literal[ALERCE_FEATURES.names]  # type: ignore[name-defined]
 # The inverse strength of a probe's regularisation.
 _Regularisation = Annotated[float, Field(gt=0, le=1e6)]
 
 
 class EvaluationProtocol(Table):
-    """The constants of the evaluation protocols."""
+    """The parameters of probes, baselines and maps in the table `evaluate` of `params.yaml`."""
 
     max_train_rows: Annotated[int, Field(ge=10, le=1_000_000)]
     """Train rows for the probes, sampled by class: the SVM is quadratic in them."""
@@ -25,7 +25,7 @@ class EvaluationProtocol(Table):
     """C of the RBF SVM."""
     forest_trees: Annotated[int, Field(ge=1, le=10_000)]
     """Trees of the random forest on the metadata."""
-    forest_excluded_features: Annotated[list[FeatureName], Field(max_length=len(ALERCE_FEATURES))]
+    forest_excluded_features: FeatureNames
     """Features that the forest never sees; ALeRCE's classifier excludes them too."""
     map_rows: Annotated[int, Field(ge=10, le=100_000)]
     """Rows of a latent map."""

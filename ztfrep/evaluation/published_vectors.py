@@ -1,4 +1,4 @@
-"""The published vectors, where they were downloaded, as vectors of our rows."""
+"""The published vectors, if they were downloaded, for the rows of our tables."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def read_published(manifest: Path, name: str) -> dict[str, SplitVectors]:
             expected="downloaded ones",
             remedy="add -S source=drive -S sources.drive.encoded=true",
         )
-    # The three detections of a series are vectors of their own.
+    # `base` has a vector per alert, `base_recurrente` a vector per object and step.
     dims, classes = (2, len(CLASSES)) if name == "base" else (3, len(SERIES_CLASSES))
     splits = read_vectors(content[name]["path"], dims=dims, classes=classes)
     return {
@@ -37,19 +37,19 @@ def read_published(manifest: Path, name: str) -> dict[str, SplitVectors]:
 def align_rows(
     published: dict[str, SplitVectors], identity: pd.DataFrame
 ) -> dict[str, SplitVectors]:
-    """Return the published vectors of the alerts of our table, in its order.
+    """Return the published vectors of the alerts of our table, in the order of the table.
 
-    `identity` has `object_id`, `split` and `label` of every row of our table. Raises InputError if
-    there are fewer published rows, or if their labels are others.
+    `identity` has `object_id`, `split` and `label` of the rows of our table. Raises InputError if
+    there are too few published rows, or if their labels differ.
     """
     aligned = {}
     for split in SPLITS:
-        ours = identity[identity["split"] == split]
-        # An alert is named by its row in the pickle, and the published file has a row of each.
-        rows = ours["object_id"].str.rpartition(":")[2].astype(np.int64).to_numpy()
+        alerts = identity[identity["split"] == split]
+        # An `object_id` ends with the row in the pickle; the published file has the same rows.
+        rows = alerts["object_id"].str.rpartition(":")[2].astype(np.int64).to_numpy()
         vectors, labels = published[split]
-        fits = rows.max(initial=-1) < len(labels)
-        if not fits or (labels[rows] != ours["label"].to_numpy()).any():
+        has_rows = rows.max(initial=-1) < len(labels)
+        if not has_rows or (labels[rows] != alerts["label"].to_numpy()).any():
             raise InputError(
                 "the published base.npy",
                 found=f"{len(labels)} {split} rows that are not those of the pickle",

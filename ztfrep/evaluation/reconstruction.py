@@ -7,13 +7,13 @@ import numpy as np
 
 from ztfrep.evaluation.bootstrap import Bootstrap, Scores, with_interval
 
-# A perfect reconstruction has a PSNR of 300 dB in place of infinity.
-_SMALLEST_MSE = 1e-30
+# The PSNR of a perfect reconstruction is 300 dB instead of infinity.
+_MIN_MSE = 1e-30
 
 
 @dataclass(frozen=True, eq=False)
 class SquaredErrors:
-    """Squared errors of n stamps of c channels: sums float64 and pixel counts int, `(n, c)`."""
+    """Sums of squared errors, float64, and counts of observed pixels, int: `(n, c)` each."""
 
     sums: np.ndarray
     counts: np.ndarray
@@ -39,9 +39,9 @@ def squared_errors(
 def score_reconstruction(
     errors: SquaredErrors, channels: Sequence[str], bootstrap: Bootstrap
 ) -> Scores:
-    """Return mean squared error and PSNR, over all channels and for each, by name.
+    """Return mean squared error and PSNR, over all channels and for each channel, by name.
 
-    The mean squared error over all channels has its interval. PSNR is -10 log10(MSE) in dB, for a
+    The mean squared error over all channels has an interval. PSNR is -10 log10(MSE) in dB, for a
     peak of 1.
     """
     mse = {"": _mean(errors.sums, errors.counts)} | {
@@ -50,17 +50,16 @@ def score_reconstruction(
     }
     scores = {f"mse{name}": value for name, value in mse.items()}
     scores |= {
-        f"psnr{name}": float(-10 * np.log10(max(value, _SMALLEST_MSE)))
-        for name, value in mse.items()
+        f"psnr{name}": float(-10 * np.log10(max(value, _MIN_MSE))) for name, value in mse.items()
     }
     samples = bootstrap.distribution(_mean, errors.sums, errors.counts)
     return scores | with_interval("mse", mse[""], samples)
 
 
 def mse_reduction(errors: SquaredErrors, baseline: SquaredErrors, bootstrap: Bootstrap) -> Scores:
-    """Return the mean squared error of a baseline minus ours on the same rows: positive is better.
+    """Return the mean squared error of a baseline minus that of a method on the same rows.
 
-    The interval is that of the paired difference.
+    It is positive if the method is better. The interval is that of the paired difference.
     """
     return bootstrap.score("mse_reduction", _mean, baseline.sums - errors.sums, errors.counts)
 

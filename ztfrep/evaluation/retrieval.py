@@ -1,4 +1,4 @@
-"""Retrieval: search by vectors for alerts or objects of the same class."""
+"""Retrieval: search for alerts or objects of the same class by vectors."""
 
 import numpy as np
 from sklearn.metrics import pairwise_distances
@@ -8,8 +8,8 @@ from sklearn.preprocessing import StandardScaler
 from ztfrep.evaluation.bootstrap import Bootstrap, Scores
 
 _NEIGHBOURS = 10
-# Queries whose distances to all train rows are in memory together.
-_QUERIES = 256
+# Number of queries whose distances to all train rows are in memory at a time.
+_QUERIES_PER_CHUNK = 256
 
 
 def retrieval(
@@ -21,29 +21,31 @@ def retrieval(
 ) -> Scores:
     """Compute precision at 10 and mean average precision of queries among the train rows.
 
-    Train rows `(m, d)` are ranked by their Euclidean distance to each query `(n, d)`, in vectors
-    standardised as the train rows are. A train row is a hit if it has the query's label.
+    Vectors are standardised by the train rows. Train rows `(m, d)` are ranked by their Euclidean
+    distance to each query `(n, d)`. A train row is a hit if it has the query's label.
     """
     scaler = StandardScaler().fit(train)
-    base, queries = scaler.transform(train), scaler.transform(vectors)
-    nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(base))).fit(base)
+    candidates, queries = scaler.transform(train), scaler.transform(vectors)
+    nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(candidates))).fit(candidates)
     hits = train_labels[nearest.kneighbors(queries)[1]] == labels[:, None]
-    average = np.concatenate(
+    average_precision = np.concatenate(
         [
             _average_precision(
-                pairwise_distances(queries[rows], base), train_labels == labels[rows, None]
+                pairwise_distances(queries[rows], candidates), train_labels == labels[rows, None]
             )
-            for rows in np.array_split(np.arange(len(queries)), -(-len(queries) // _QUERIES))
+            for rows in np.array_split(
+                np.arange(len(queries)), -(-len(queries) // _QUERIES_PER_CHUNK)
+            )
         ]
     )
     return {
         **bootstrap.score("precision_at_10", np.mean, hits.mean(axis=1)),
-        **bootstrap.score("mean_average_precision", np.mean, average),
+        **bootstrap.score("mean_average_precision", np.mean, average_precision),
     }
 
 
 def _average_precision(distances: np.ndarray, hits: np.ndarray) -> np.ndarray:
-    """Return the mean of the precisions at the hits of each query: `(queries,)`."""
+    """Return the mean of the precisions at the ranks of the hits, for each query: `(queries,)`."""
     ranked = np.take_along_axis(hits, distances.argsort(axis=1, kind="stable"), axis=1)
     precision = ranked.cumsum(axis=1) / np.arange(1, ranked.shape[1] + 1)
     average: np.ndarray = (precision * ranked).sum(axis=1) / np.maximum(ranked.sum(axis=1), 1)

@@ -10,7 +10,7 @@ from ztfrep.evaluation.clustering import clustering
 from ztfrep.evaluation.retrieval import retrieval
 from ztfrep.training.sampling import stratified_sample
 
-# Every row is compared with every other.
+# The time is quadratic in the number of rows.
 _MAX_ROWS = 1000
 
 
@@ -23,21 +23,21 @@ def score_vectors(
     *,
     seed: int,
 ) -> dict[str, Scores]:
-    """Return the scores of at most 1,000 labelled rows, by task.
+    """Return the scores of at most 1,000 labelled rows by task.
 
-    Train vectors `(m, d)` and scored vectors `(n, d)`; rows labelled -1 are left out. Both must
-    have rows of two classes.
+    `vectors` `(n, d)` are scored, `train` is `(m, d)`. Rows labelled -1 are excluded. The labels of
+    both must be of two classes or more.
     """
-    known = np.flatnonzero(train_labels >= 0)
+    labelled = train_labels >= 0
     scored = np.flatnonzero(labels >= 0)
     scored = scored[stratified_sample(labels[scored], _MAX_ROWS, seed)]
-    base, base_labels = train[known].astype(np.float64), train_labels[known]
-    queries, truth = vectors[scored].astype(np.float64), labels[scored]
-    bootstrap = Bootstrap.within_classes(truth, seed=seed, repeats=SLOW_REPEATS)
+    train, train_labels = train[labelled].astype(np.float64), train_labels[labelled]
+    vectors, labels = vectors[scored].astype(np.float64), labels[scored]
+    bootstrap = Bootstrap.within_classes(labels, seed=seed, repeats=SLOW_REPEATS)
     return {
-        "retrieval": retrieval(base, base_labels, queries, truth, bootstrap),
-        "clustering": clustering(queries, truth, bootstrap, seed=seed),
+        "retrieval": retrieval(train, train_labels, vectors, labels, bootstrap),
+        "clustering": clustering(vectors, labels, bootstrap, seed=seed),
         "anomaly_detection": anomaly_detection(
-            base, base_labels, queries, truth, classes, bootstrap
+            train, train_labels, vectors, labels, classes, bootstrap
         ),
     }

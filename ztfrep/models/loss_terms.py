@@ -1,9 +1,9 @@
-"""Terms of a loss, whichever network it is of."""
+"""Terms of a loss that networks of alerts and of objects share."""
 
 import torch
 from torch import Tensor
 
-# By name: a mean, and the number of things that it is a mean of. "loss" is the one to minimise.
+# By name: the mean over a batch, and the number of values averaged. "loss" is minimised.
 LossTerms = dict[str, tuple[Tensor, Tensor]]
 
 

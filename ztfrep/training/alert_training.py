@@ -34,10 +34,11 @@ def train_autoencoder(
     model: Path,
     metrics: Path,
 ) -> None:
-    """Train on the train split of a stamps table; keep the epoch best on the validation split.
+    """Train an autoencoder on the train split of a stamps table, and write its model folder.
 
-    `architecture` is a name of `ztfrep.models.alert.ARCHITECTURES`, `config` its table of
-    parameters. Writes the folders `model` and `metrics`; see `train_and_save`.
+    The saved weights are those of the epoch with the lowest loss on the validation split.
+    `architecture` is a name in `ztfrep.models.alert.ARCHITECTURES`, and `config` its parameters.
+    Writes the folders `model` and `metrics`; see `train_and_save`.
     """
     device = settings.start()
     alerts = AlertTable(table)
@@ -59,9 +60,9 @@ def train_autoencoder(
     train_and_save(
         network.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
         train,
-        rows_of_an_epoch(index[split == "train"], config.sampling),
+        epoch_rows(index[split == "train"], config.sampling),
         tuple(part[split == "validation"] for part in data),
-        loss_of_rows,
+        alert_loss,
         settings,
         make_card,
         name="autoencoder",
@@ -72,37 +73,40 @@ def train_autoencoder(
     )
 
 
-def loss_of_rows(network: nn.Module, rows: Dataset) -> LossTerms:
-    """Return the loss terms of a network of alerts on rows of its input and their labels.
+def alert_loss(network: nn.Module, rows: Dataset) -> LossTerms:
+    """Return the loss terms of a network of alerts on a batch of its input and labels.
 
-    In training the alerts are augmented as the network's parameters say.
+    In training the alerts are augmented first, by the parameters of the network.
     """
     *parts, labels = rows
     alerts = AlertInput(*parts)
     augmentation: Augmentation = network.config.augmentation  # type: ignore[union-attr, assignment]
-    varied = alerts
+    augmented = alerts
     if network.training and augmentation != Augmentation():
-        varied = augment(alerts, augmentation)
-    terms: LossTerms = network.loss(varied, alerts, labels)  # type: ignore[operator]
+        augmented = augment(alerts, augmentation)
+    terms: LossTerms = network.loss(augmented, alerts, labels)  # type: ignore[operator]
     return terms
 
 
-def rows_of_an_epoch(train: pd.DataFrame, sampling: str) -> Tensor:
-    """Return the rows that an epoch visits, some of them several times; see `AlertConfig`."""
+def epoch_rows(train: pd.DataFrame, sampling: str) -> Tensor:
+    """Return the indices of the train rows in an epoch, with repetitions: int64 `(m,)`.
+
+    `train` has `n_copies` and `label` of each row; for `sampling` see `AlertConfig`.
+    """
     if sampling == "copies":
-        times = train["n_copies"].to_numpy()
+        counts = train["n_copies"].to_numpy()
     elif sampling == "balanced":
-        times = oversampling_counts(train["label"].to_numpy())
+        counts = oversampling_counts(train["label"].to_numpy())
     else:
-        times = np.ones(len(train), dtype=np.int64)
-    return torch.arange(len(train)).repeat_interleave(torch.tensor(times))
+        counts = np.ones(len(train), dtype=np.int64)
+    return torch.arange(len(train)).repeat_interleave(torch.tensor(counts))
 
 
 def _feature_scaling(
     alerts: AlertTable, train: np.ndarray, config: AlertConfig, start_weights: Path | None
 ) -> FeatureScaling:
     if start_weights is not None and is_model_file(start_weights):
-        # The weights of a model folder of ours keep the scale that they were trained with.
+        # Weights of a model folder are used with the feature scaling that they were trained with.
         scaling = read_card(start_weights.parent, AlertCard).features
         if scaling.excluded != config.masked_features:
             raise InputError(

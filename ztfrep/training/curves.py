@@ -1,4 +1,4 @@
-"""Curves of a training: a metric per epoch, logged by DVCLive."""
+"""Training curves: metrics per epoch, logged by DVCLive."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from ztfrep.training.resumption import Record
 
 @contextmanager
 def logged_curves(folder: Path, name: str, epochs: int) -> Iterator[Callable[[Record], None]]:
-    """Return the function to call after every epoch; `folder`/plots appears when training ends.
+    """Return a context whose value is a function that logs the record of an epoch.
 
-    A run that fails leaves the curves of the one before it. `name` is that of the progress bar, of
-    `epochs` epochs and the evaluation before them.
+    The curves are written to `folder`/plots when the context ends without an exception, else the
+    folder is not changed. `name` is the label of the progress bar, which has `epochs` + 1 steps.
     """
-    from dvclive import Live  # Slow to import, and not needed to use what was trained.
+    from dvclive import Live  # Slow to import, and not needed to use a trained network.
 
     with (
         replacing_folder(folder / "plots") as plots,

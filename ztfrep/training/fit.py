@@ -1,7 +1,7 @@
-"""Fitting a network: one epoch function for train and validation, early stop, resumption.
+"""The training loop: one epoch function for train and validation, early stopping, resumption.
 
-A data set is a tuple of tensors with one row per example, whole in memory; what an epoch draws from
-it follows from the seed and the epoch alone, so that a resumed run repeats an uninterrupted one.
+A data set is a tuple of tensors in memory with one row per example. The random numbers of an epoch
+depend only on the seed and the epoch, so that a resumed run repeats an uninterrupted one.
 """
 
 import math
@@ -16,11 +16,11 @@ from ztfrep.models.recipe import Recipe
 from ztfrep.training.resumption import Progress, Record, load_progress, save_progress
 
 Dataset = tuple[Tensor, ...]
-# The terms of a network's loss on a batch of rows.
+# A function that computes the loss terms of a network on a batch of rows.
 Loss = Callable[[nn.Module, Dataset], LossTerms]
 
-# More rows than fit in a processor's cache cost it more time each.
-_VALIDATION_BATCH = 128
+# Larger batches do not fit in the cache of a processor and take longer per row.
+_VALIDATION_BATCH_SIZE = 128
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -43,30 +43,31 @@ def fit(
     checkpoint: Path | None = None,
     on_epoch: Callable[[Record], None] = lambda record: None,
 ) -> Progress:
-    """Train until the validation loss stops falling; leave the best epoch's weights in `model`.
+    """Train a model until its validation loss stops falling, and load the best epoch's weights.
 
-    `train_rows` are the rows of `train` that an epoch visits, shuffled. Epoch 0 evaluates the model
-    as it is. With `checkpoint`, the state after every epoch is saved there, and an interrupted run
-    continues from its last epoch with the same result. Data sets and model are on one device.
-    `precision` is `float32` or `bf16` (mixed). Raises FloatingPointError, before anything is
-    logged, for an epoch whose loss is not finite.
+    Epoch 0 evaluates the initial weights; epochs 1 to `epochs` train. An epoch visits the rows
+    `train_rows` of `train`, shuffled. With `checkpoint`, the state after every epoch is saved to
+    that file, and an interrupted run continues from its last epoch with the same result. Data sets
+    and model must be on one device. `precision` is `float32` or `bf16` (mixed). `on_epoch` is
+    called with the record of each epoch. Raises FloatingPointError if a loss is not finite, before
+    the epoch is logged or saved.
     """
     optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.learning_rate)  # type: ignore[call-arg]
     progress = Progress()
     if checkpoint is not None:
         progress = load_progress(checkpoint, model, optimizer, epochs)
-    for earlier in progress.history:
-        on_epoch(earlier)
-    everything = torch.arange(len(validation[0]), device=train_rows.device)
+    for record in progress.history:
+        on_epoch(record)
+    validation_rows = torch.arange(len(validation[0]), device=train_rows.device)
 
     for epoch in range(len(progress.history), epochs + 1):
-        # stop? Here, because a run may be resumed after its last epoch.
+        # Stop early. This is tested first, because a run may be resumed after its last epoch.
         if epoch > progress.best_epoch + recipe.patience:
             break
 
-        record: Record = {"epoch": epoch}
+        record = {"epoch": epoch}
 
-        # step: epoch 0 evaluates the weights as they are
+        # Train, except in epoch 0.
         if epoch > 0:
             _seed_epoch(seed, epoch)
             order = train_rows[torch.randperm(len(train_rows)).to(train_rows.device)]
@@ -76,15 +77,17 @@ def fit(
             means = run_epoch(model, train, order, size, loss, precision, optimizer)
             record |= {f"train_{name}": value for name, value in means.items()}
 
-        # evaluate
-        means = run_epoch(model, validation, everything, _VALIDATION_BATCH, loss, precision)
+        # Evaluate.
+        means = run_epoch(
+            model, validation, validation_rows, _VALIDATION_BATCH_SIZE, loss, precision
+        )
         record |= {f"validation_{name}": value for name, value in means.items()}
 
         diverged = [name for name, value in record.items() if not math.isfinite(value)]
         if diverged:
             raise FloatingPointError(f"{diverged[0]} {record[diverged[0]]} in epoch {epoch}")
 
-        # log and save
+        # Save and log.
         progress.history.append(record)
         if epoch == 0 or record["validation_loss"] < progress.best["validation_loss"]:
             progress.best_epoch = epoch
@@ -106,9 +109,9 @@ def run_epoch(
     precision: str,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> Record:
-    """Visit the rows `order` of `data` in batches; minimise the loss if there is an optimizer.
+    """Compute the loss on the rows `order` of `data` in batches; minimise it with an optimizer.
 
-    Returns the means of the loss terms over all rows, whatever the batch size.
+    Returns the means of the loss terms over all rows, which do not depend on the batch size.
     """
     training = optimizer is not None
     model.train(training)
@@ -123,7 +126,7 @@ def run_epoch(
                 optimizer.zero_grad(set_to_none=True)
                 terms["loss"][0].backward()
                 optimizer.step()
-            # Summed on the device: reading a number here would make a GPU wait at every batch.
+            # Sums stay on the device: reading a number would synchronise with a GPU in each batch.
             for name, (mean, weight) in terms.items():
                 totals[name] = totals.get(name, 0) + mean.detach().double() * weight
                 weights[name] = weights.get(name, 0) + weight
@@ -131,5 +134,5 @@ def run_epoch(
 
 
 def _seed_epoch(seed: int, epoch: int) -> None:
-    # Two seeds' streams must not meet at shifted epochs, as seed + epoch would.
+    # With seed + epoch, seed 1 in epoch 2 would draw the same numbers as seed 2 in epoch 1.
     torch.manual_seed(seed * 100_003 + epoch)

@@ -31,25 +31,29 @@ def train_recurrent(
     model: Path,
     metrics: Path,
 ) -> None:
-    """Train on the train split of encoded series; keep the epoch best on the validation split.
+    """Train a recurrent network on the train split of encoded series, and write its model folder.
 
-    `series` is a file of vectors `(objects, steps, d)` with its row index, `observations` the table
-    beside it. `architecture` is a name of `ztfrep.models.object.ARCHITECTURES`, `config` its table
-    of parameters. Without two classes of labelled train series the network stays as it is. Writes
-    the folders `model` and `metrics`; see `train_and_save`.
+    The saved weights are those of the epoch with the lowest loss on the validation split. `series`
+    is a file of vectors `(objects, steps, d)` with its row index, `observations` the table of their
+    observations; see `encode_series_table`. `architecture` is a name in
+    `ztfrep.models.object.ARCHITECTURES`, and `config` its parameters. If the labelled train series
+    are not of two classes or more, the initial weights are saved. Writes the folders `model` and
+    `metrics`; see `train_and_save`.
     """
     device = settings.start()
     vectors, classes = read_vectors(series), read_row_index(series).attrs["classes"]
-    labels = {split: each.labels.astype(np.int64) for split, each in vectors.items()}
+    labels = {split: part.labels.astype(np.int64) for split, part in vectors.items()}
     if len(np.unique(labels["train"][labels["train"] >= 0])) < 2:
-        logging.warning("no two classes of labelled train series: the network stays as it is")
+        logging.warning(
+            "fewer than two classes of labelled train series: the network is not trained"
+        )
         settings = replace(settings, epochs=0)
         config = config.model_copy(update={"class_balance": "none"})
-    rows = {split: np.arange(len(each)) for split, each in labels.items()}
+    rows = {split: np.arange(len(part)) for split, part in labels.items()}
     if config.class_balance == "oversample":
         rows["train"] = rows["train"].repeat(oversampling_counts(labels["train"]))
     if config.class_balance == "undersample":
-        # Stopped by the same proportions that it is trained on, as the published run was.
+        # Validation has the class proportions of training, as in the published run.
         for split in ("train", "validation"):
             rows[split] = undersample(labels[split], settings.seed)
     input_dim = vectors["train"].vectors.shape[2]
@@ -91,6 +95,6 @@ def train_recurrent(
 
 
 def class_weights(labels: np.ndarray, classes: int) -> Tensor:
-    """Return the weight of each class `(classes,)`: float32, the same sum over the rows of each."""
+    """Return weights, float32 `(classes,)`, that have the same sum over the rows of each class."""
     counts = np.bincount(labels[labels >= 0], minlength=classes).clip(min=1)
     return torch.tensor(counts.sum() / (classes * counts), dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""A training from start weights to a model folder: checkpoint, curves, card, metrics."""
+"""A training run: from start weights to a model folder with its card, metrics and curves."""
 
 import hashlib
 import json
@@ -26,20 +26,20 @@ _PACKAGE = Path(ztfrep.__file__).parent
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a network is trained beside its own parameters.
+    """Settings of a training run that are not parameters of the network.
 
     Attributes
     ----------
     epochs : int
-        Training passes at most.
+        Maximum number of epochs.
     seed, threads : int
-        The same seed and threads give the same bytes on one machine.
+        On one machine, the weights are the same bytes for the same seed and threads.
     precision : str
         `float32`, or `bf16` (mixed).
     start_weights : path or None
         A file of weights to start from.
     checkpoints : path
-        The folder of the files that an interrupted training continues from.
+        The folder of checkpoints, from which an interrupted run continues.
     """
 
     epochs: int
@@ -71,12 +71,29 @@ def train_and_save(
     model: Path,
     metrics: Path,
 ) -> None:
-    """Train a network; write its curves, its metrics, and its weights with their card.
+    """Train a network, and write its weights, card, metrics and curves.
 
-    `make_card` returns the card, of what is said here of the run. `inputs` are the files that the
-    data sets were read from: a checkpoint is used for the same inputs, parameters and code alone.
-    `model` is the folder of weights and card; `metrics` that of the curves and of `metrics.json`,
-    which has the best epoch's validation metrics. Raises InputError for training that diverges.
+    Parameters
+    ----------
+    network, train, train_rows, validation, loss, recipe
+        See `fit`. Data sets may be on another device than the network.
+    settings : RunSettings
+    make_card : function
+        Returns the card of the network for a dict of the fields that this function computes.
+    name : str
+        Name of the network in `params.yaml`.
+    inputs : paths
+        The files from which the data sets were read. A checkpoint is only used with the same
+        inputs, parameters and code.
+    model : path
+        The folder of weights and card.
+    metrics : path
+        The folder of the curves and of `metrics.json`, which has the metrics of the best epoch.
+
+    Raises
+    ------
+    InputError
+        If training diverges, or if the start weights cannot be loaded.
     """
     if settings.start_weights is not None:
         load_weights(network, settings.start_weights)
@@ -105,7 +122,6 @@ def train_and_save(
             expected="a finite loss",
             remedy=f"lower the learning_rate of {name}",
         ) from error
-    # The curves end with the last epoch; the weights are those of the best one.
     best = {metric: value for metric, value in progress.best.items() if metric != "epoch"}
     epochs = {"best_epoch": progress.best_epoch, "epochs": len(progress.history) - 1}
     write_metrics(metrics / "metrics.json", {**epochs, **best})
@@ -128,13 +144,13 @@ def train_and_save(
 
 
 def _checkpoint(name: str, recipe: Recipe, settings: RunSettings, inputs: Sequence[Path]) -> Path:
-    """Return a path that depends on all that decides the outcome: parameters, code and inputs."""
-    decisive = {
+    """Return a path with a digest of parameters, settings, code and inputs."""
+    content = {
         "config": recipe.model_dump(),
         "run": [settings.epochs, settings.seed, settings.threads, settings.precision],
         "torch": torch.__version__,
     }
-    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for path in [*sorted(_PACKAGE.rglob("*.py")), *inputs]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

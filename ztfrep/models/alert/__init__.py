@@ -1,4 +1,4 @@
-"""Networks that make a vector of an alert. An architecture is a module and a line here."""
+"""Networks that encode an alert as a vector. To add an architecture, add a module and a line."""
 
 from typing import TYPE_CHECKING
 

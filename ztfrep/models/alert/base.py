@@ -1,4 +1,4 @@
-"""What a network of alerts is: its input, its output, and what every architecture implements.
+"""The interface of alert networks: input, output, and the methods of every architecture.
 
 An architecture is one module with a subclass of `AlertNetwork`, a line in the registry
 (`ztfrep.models.alert.ARCHITECTURES`) and a table of its name below `autoencoder` in `params.yaml`.
@@ -21,8 +21,8 @@ from ztfrep.models.loss_terms import LossTerms
 from ztfrep.models.recipe import Recipe
 
 N_FEATURES = len(ALERCE_FEATURES)
-# Pixels of a crop: no vector needs more numbers, and there are no more principal components.
-_PIXELS = len(CHANNELS) * CROP * CROP
+# Pixels of a crop, in all channels. A vector is at most as long.
+N_PIXELS = len(CHANNELS) * CROP * CROP
 
 
 class AlertInput(NamedTuple):
@@ -40,7 +40,7 @@ class AlertInput(NamedTuple):
     features : float32 (n, features)
         Standardised metadata.
     feature_mask : bool (n, features)
-        True where a feature is known.
+        True where the feature has a value.
     """
 
     pixels: Tensor
@@ -59,7 +59,7 @@ class AlertInput(NamedTuple):
 
 
 class AlertOutput(NamedTuple):
-    """What a network computes of n alerts.
+    """The output of a network for n alerts.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class AlertOutput(NamedTuple):
 
 
 class Augmentation(NamedTuple):
-    """How training alerts are varied at random; see `ztfrep.training.augmentation.augment`."""
+    """Parameters of the random variation of training alerts; see `ztfrep.training.augmentation`."""
 
     drop_stamps: float = 0.0
     drop_context: float = 0.0
@@ -92,10 +92,10 @@ class Augmentation(NamedTuple):
 
 
 class AlertConfig(Recipe):
-    """The parameters that the table of every architecture has."""
+    """The parameters that the table of every architecture below `autoencoder` has."""
 
-    latent_dim: Annotated[int, Field(ge=2, le=_PIXELS)]
-    """Numbers of a vector."""
+    latent_dim: Annotated[int, Field(ge=2, le=N_PIXELS)]
+    """Length of a vector."""
     dropout: Probability
     """Dropout probability."""
     stamp_scaling: StampScaling
@@ -113,20 +113,21 @@ class AlertConfig(Recipe):
 
     @property
     def augmentation(self) -> Augmentation:
-        """How the training alerts are varied; nothing by default."""
+        """The random variation of training alerts; none by default."""
         return Augmentation()
 
     @property
     def uses_labels(self) -> bool:
-        """Whether labels of the train split change what is learnt."""
+        """True if the labels of the train split affect the training."""
         return self.classification_weight > 0 or self.sampling == "balanced"
 
 
 class AlertNetwork(nn.Module, ABC):
-    """An autoencoder of alerts with a classifier head, and with its preprocessing."""
+    """An autoencoder of alerts with a classifier head, and its preprocessing."""
 
     Config: ClassVar[type[AlertConfig]]
-    # What the network reads: of "stamps" (the crop), "context" (the whole stamp), "features".
+    # The parts of an alert that the network reads: some of "stamps" (the crop), "context" (the
+    # whole stamp) and "features" (the metadata).
     modalities: ClassVar[tuple[str, ...]]
     config: AlertConfig
 
@@ -137,7 +138,7 @@ class AlertNetwork(nn.Module, ABC):
         )
 
     def preprocess(self, stamps: np.ndarray, metadata: np.ndarray, unit: str) -> AlertInput:
-        """Return the network's input of raw stamps and metadata; see `AlertPreprocessing`."""
+        """Return the network's input for raw stamps and metadata; see `AlertPreprocessing`."""
         return AlertInput(*map(torch.from_numpy, self.preprocessing(stamps, metadata, unit)))
 
     def forward(self, alerts: AlertInput) -> AlertOutput:
@@ -151,18 +152,18 @@ class AlertNetwork(nn.Module, ABC):
         )
 
     def fit_statistics(self, train: AlertInput) -> None:
-        """Set what is computed from the train rows before training; nothing by default."""
+        """Compute statistics of the train rows before training; does nothing by default."""
 
     @abstractmethod
     def encode(self, alerts: AlertInput) -> Tensor:
-        """Return vectors `(n, d)`."""
+        """Return vectors float32 `(n, d)`."""
 
     @abstractmethod
     def decode(self, vectors: Tensor, orientation: Tensor | None = None) -> Tensor:
         """Return pixels `(n, 3, 21, 21)` of vectors `(n, d)`.
 
-        `orientation` `(n,)` is that of `orientation`; with None the stamps are in the orientation
-        that the network has them in.
+        `orientation` int64 `(n,)` is the output of the method `orientation`. With None the pixels
+        are in the canonical orientation of the network.
         """
 
     @abstractmethod
@@ -173,14 +174,15 @@ class AlertNetwork(nn.Module, ABC):
     def loss(self, alerts: AlertInput, original: AlertInput, labels: Tensor) -> LossTerms:
         """Return the loss of a batch and its terms.
 
-        `alerts` are the alerts as the network sees them, `original` the same before augmentation;
-        `labels` int64 `(n,)`, -1 where unlabelled.
+        `alerts` are the input of the network, `original` the same alerts before augmentation;
+        `labels` int64 `(n,)` are -1 where unlabelled.
         """
 
     def orientation(self, alerts: AlertInput) -> Tensor:
         """Return the orientation of each alert's stamps, int64 `(n,)`.
 
-        A vector that is invariant to it does not hold it. 0 by default: the network turns nothing.
+        Vectors that are invariant to the orientation do not contain it, so `decode` needs it. 0 by
+        default, for networks without a canonical orientation.
         """
         return alerts.pixels.new_zeros(len(alerts.pixels), dtype=torch.int64)
 

@@ -1,10 +1,10 @@
 """The autoencoder whose vectors do not change when stamps are rotated by right angles or mirrored.
 
-Stamps and metadata make one vector, and either may be missing. The first part of a vector, the
-semantic part, is learnt from all eight orientations of the stamps and from the metadata. The
-second, the PCA part, holds principal components of the stamps in a canonical orientation, from
-which they are reconstructed. An orthogonal matrix mixes both: distances stay as they are, and every
-number of a vector has about the same variance.
+A vector encodes stamps and metadata; either may be missing. It has two parts. The semantic part is
+learnt from all eight orientations of the stamps and from the metadata. The PCA part has principal
+components of the stamps in a canonical orientation; the stamps are reconstructed from it. An
+orthogonal matrix mixes the two parts: it preserves distances, and makes the variances of the
+numbers of a vector similar.
 """
 
 import math
@@ -15,11 +15,13 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from ztfrep.data.alert_schema import CHANNELS
 from ztfrep.data.stamps import CROP, CROP_CHANNELS
 from ztfrep.fields import Fraction, Probability, Weight
 from ztfrep.models.alert import losses
 from ztfrep.models.alert.base import (
     N_FEATURES,
+    N_PIXELS,
     AlertConfig,
     AlertInput,
     AlertNetwork,
@@ -31,15 +33,14 @@ from ztfrep.models.alert.orientation import N_ORIENTATIONS, orient, orient_back,
 from ztfrep.models.alert.preprocessing import FeatureNames, FeatureScaling
 from ztfrep.models.loss_terms import LossTerms, accuracy, row_count
 
-_CHANNELS, _PIXELS = 3, 3 * CROP * CROP
 _BINS = 16
 _WIDTHS = (32, 32, 64, 96)
 _HIDDEN = 128
-_SMALLEST_STD = 1e-3
+_MIN_STD = 1e-3
 _MORPHOLOGY_CLIP = 4.0  # standard deviations
-# Standard deviation of a number of the semantic part, in units of the largest of the PCA part.
+# Standard deviation of a number of the semantic part, in units of the largest in the PCA part.
 _SEMANTIC_SCALE = 0.4
-# Weight of the covariance over all orientations: what is aligned by chance counts less.
+# Weight of the covariance over all orientations, which has less noise than that over one.
 _SHRINKAGE = 0.6
 
 
@@ -135,7 +136,7 @@ class InvariantAutoencoder(AlertNetwork):
             nn.Linear(_HIDDEN, _HIDDEN),
             nn.ReLU(),
         )
-        # In place of the encoders' outputs where stamps or metadata are missing.
+        # These replace the encoders' outputs where stamps or metadata are missing.
         self.missing_stamps = nn.Parameter(torch.zeros(_HIDDEN))
         self.missing_metadata = nn.Parameter(torch.zeros(_HIDDEN))
         self.fusion = nn.Sequential(
@@ -157,23 +158,23 @@ class InvariantAutoencoder(AlertNetwork):
             nn.ReLU(), nn.Dropout(dropout), nn.Linear(self.semantic_size, classes)
         )
         self.register_buffer("bin_edges", torch.zeros(N_FEATURES, _BINS + 1))
-        self.register_buffer("mean_pixels", torch.zeros(_PIXELS))
-        self.register_buffer("components", torch.zeros(n_components, _PIXELS))
+        self.register_buffer("mean_pixels", torch.zeros(N_PIXELS))
+        self.register_buffer("components", torch.zeros(n_components, N_PIXELS))
         # Multiplies the semantic part, whose numbers have a standard deviation of 1.
         self.register_buffer("semantic_scale", torch.ones(()))
         mixing = torch.empty(size, size)
-        # On the meta device a network is its shapes alone, and must cost nothing.
+        # On the meta device only shapes are needed, and the decomposition would be a waste of time.
         self.register_buffer("mixing", mixing if mixing.is_meta else _orthogonal_matrix(size))
         self.register_buffer("morphology_mean", torch.zeros(N_MORPHOLOGY))
         self.register_buffer("morphology_std", torch.ones(N_MORPHOLOGY))
-        # A gradient along an oblique direction: no two orientations of an image have the same
-        # weighted sum, unless the image is symmetric.
+        # The weights are a gradient along an oblique direction: no two orientations of an image
+        # have the same weighted sum, unless the image is symmetric.
         axis = torch.linspace(-1, 1, CROP, device="cpu")
         weights = axis * math.cos(math.pi / 8) + axis[:, None] * math.sin(math.pi / 8)
         self.register_buffer("orientation_weights", weights.flatten(), persistent=False)
 
     def fit_statistics(self, train: AlertInput) -> None:
-        """Set quantiles of the features, scale of the morphology, and principal components."""
+        """Compute quantiles of the features, scale of the morphology, and principal components."""
         values = np.where(train.feature_mask.cpu(), train.features.cpu(), np.nan)
         levels = np.linspace(0, 1, _BINS + 1)
         for column in np.flatnonzero(np.isfinite(values).any(axis=0)):
@@ -181,14 +182,14 @@ class InvariantAutoencoder(AlertNetwork):
         morphology, mask = compute_morphology(train.crop_and_context)
         self.morphology_mean.copy_(_masked_mean(morphology, mask))
         std = _masked_mean((morphology - self.morphology_mean).square(), mask).sqrt()
-        self.morphology_std.copy_(torch.where(std > _SMALLEST_STD, std, 1.0))
+        self.morphology_std.copy_(torch.where(std > _MIN_STD, std, 1.0))
         complete = train.pixel_mask.flatten(1).all(dim=1)
         if complete.any():
             stamps = orient(train.pixels[complete], self.orientation(train)[complete])
             self.mean_pixels.copy_(stamps.flatten(1).mean(dim=0))
             variances, directions = torch.linalg.eigh(_shrunk_covariance(stamps))
             self.components.copy_(directions.flip(1)[:, : len(self.components)].T)
-            largest = variances[-1].clamp(min=_SMALLEST_STD).sqrt()
+            largest = variances[-1].clamp(min=_MIN_STD).sqrt()
             self.semantic_scale.copy_(_SEMANTIC_SCALE * largest)
 
     def forward(self, alerts: AlertInput) -> AlertOutput:
@@ -212,7 +213,7 @@ class InvariantAutoencoder(AlertNetwork):
         encoded = self.metadata_encoder(self._binned(alerts.features, alerts.feature_mask))
         has_metadata = alerts.feature_mask.any(dim=1)[:, None]
         metadata = torch.where(has_metadata, encoded, self.missing_metadata)
-        # A batch of one alert has no deviation to learn from.
+        # Batch norm needs at least two rows to update its statistics.
         self.batch_norm.train(self.training and len(stamps) > 1)
         fused = self.fusion(torch.cat([stamps, metadata], dim=1))
         semantic = self.batch_norm(fused) * self.semantic_scale
@@ -220,7 +221,7 @@ class InvariantAutoencoder(AlertNetwork):
 
     def orientation(self, alerts: AlertInput) -> Tensor:
         """Return the orientation with the largest weighted brightness: int64 `(n,)`."""
-        # Clipped, or the brightest pixels would decide alone.
+        # Clipped, so that the brightest pixels do not dominate the sums.
         brightness = alerts.crop_and_context[:, CROP_CHANNELS].clamp(-5, 5).mean(dim=1)
         sums = [
             reorient(brightness, index).flatten(1) @ self.orientation_weights
@@ -229,9 +230,9 @@ class InvariantAutoencoder(AlertNetwork):
         return torch.stack(sums, dim=1).argmax(dim=1)
 
     def decode(self, vectors: Tensor, orientation: Tensor | None = None) -> Tensor:
-        """Return pixels `(n, 3, 21, 21)`; without orientations in the canonical one."""
+        """Return pixels `(n, 3, 21, 21)`, in the canonical orientation if None is passed."""
         pixels = self.mean_pixels + self._split(vectors)[1] @ self.components
-        pixels = pixels.unflatten(1, (_CHANNELS, CROP, CROP))
+        pixels = pixels.unflatten(1, (len(CHANNELS), CROP, CROP))
         return pixels if orientation is None else orient_back(pixels, orientation)
 
     def classify(self, vectors: Tensor) -> Tensor:
@@ -247,9 +248,9 @@ class InvariantAutoencoder(AlertNetwork):
     def loss(self, alerts: AlertInput, original: AlertInput, labels: Tensor) -> LossTerms:
         """Return the loss of a batch and its terms; see `AlertNetwork.loss`.
 
-        Dropped metadata are to be predicted from the stamps. Dropped stamps are not: the morphology
-        of an alert that has none counts nowhere. The reconstruction is reported, not minimised: the
-        principal components are not trained.
+        The target of the feature head includes metadata that augmentation dropped: they must be
+        predicted from the stamps. The morphology of alerts without stamps is masked. The
+        reconstruction loss is only reported, since the principal components are not trained.
         """
         config, output = self.config, self(alerts)
         smoothing = config.label_smoothing if self.training else 0.0
@@ -291,7 +292,10 @@ class InvariantAutoencoder(AlertNetwork):
         return (centred * mask) @ self.components.T
 
     def _encode_stamps(self, crop_and_context: Tensor) -> Tensor:
-        """Average over all orientations; in training over two, which costs a quarter."""
+        """Return the mean output of the stamp encoder over all orientations: `(n, 128)`.
+
+        In training the mean is over two random orientations, which takes a quarter of the time.
+        """
         indices = (
             torch.randperm(N_ORIENTATIONS)[:2].tolist() if self.training else range(N_ORIENTATIONS)
         )
@@ -299,7 +303,10 @@ class InvariantAutoencoder(AlertNetwork):
         return torch.stack(encoded).mean(dim=0)
 
     def _binned(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Encode features piecewise linearly over their quantiles (Gorishniy et al. 2022)."""
+        """Return the piecewise linear encoding of features, and their mask: `(n, features * 17)`.
+
+        The bins are between quantiles (Gorishniy et al. 2022, NeurIPS, section 3.2).
+        """
         low, high = self.bin_edges[:, :-1], self.bin_edges[:, 1:]
         fraction = (features[:, :, None] - low) / (high - low).clamp(min=1e-6)
         binned = (fraction.clamp(0, 1) * mask[:, :, None]).flatten(1)
@@ -307,7 +314,7 @@ class InvariantAutoencoder(AlertNetwork):
 
     def _standardised_morphology(self, crop_and_context: Tensor) -> tuple[Tensor, Tensor]:
         """Return the morphology, standardised by the train rows and clipped, and its mask."""
-        # A standard deviation is a difference of two large numbers: bfloat16 would lose it.
+        # A standard deviation is a difference of two large numbers, which bfloat16 cannot resolve.
         with torch.autocast(crop_and_context.device.type, enabled=False):
             morphology, mask = compute_morphology(crop_and_context)
         scaled = (morphology - self.morphology_mean) / self.morphology_std
@@ -325,11 +332,10 @@ def _shrunk_covariance(images: Tensor) -> Tensor:
 
 
 def _orthogonal_matrix(size: int) -> Tensor:
-    """Return an orthogonal matrix that spreads every number over all numbers of a vector.
+    """Return a random orthogonal matrix `(size, size)`, always the same.
 
-    The numbers then have about the same variance, so that scaling each by its own standard
-    deviation, as a search or a probe does, leaves distances as they are and does not raise the
-    weakest noise to the strongest signal.
+    The numbers of a mixed vector have similar variances. Standardising them, as a search or a probe
+    does, then changes distances little, and does not amplify components that are mostly noise.
     """
     normal = np.random.default_rng(0).normal(size=(size, size))
     matrix, _ = np.linalg.qr(normal)

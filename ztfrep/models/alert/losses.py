@@ -1,10 +1,11 @@
-"""Terms of the losses of alert networks: means over what is observed, known or labelled."""
+"""Loss terms of alert networks: means over the pixels, features or rows that have a value."""
 
 import torch
 from torch import Tensor, nn
 
-# A target so many standard deviations off counts as that many: one outlier must not dominate.
+# Standardised targets are clipped to +- this value, so that an outlier does not dominate.
 _CLIP = 5.0
+# Divisor of the cosine similarities in the contrastive loss.
 _TEMPERATURE = 0.1
 
 
@@ -18,7 +19,7 @@ def reconstruction_loss(
 
 
 def regression_loss(predicted: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean squared error over the known targets, clipped, and their number."""
+    """Return the mean squared error over the targets in the mask, clipped, and their number."""
     count = mask.sum()
     error = (predicted - target.clamp(-_CLIP, _CLIP)) * mask
     return error.square().sum() / count.clamp(min=1), count
@@ -33,9 +34,10 @@ def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) 
 
 
 def contrastive_loss(vectors: Tensor, labels: Tensor) -> Tensor:
-    """Return the supervised contrastive loss of a batch (Khosla et al. 2020).
+    """Return the supervised contrastive loss of a batch (Khosla et al. 2020, NeurIPS, eq. 2).
 
-    0 if no two rows have the same label; -1 is unlabelled.
+    Vectors are `(n, d)`, labels int64 `(n,)`, -1 where unlabelled. The loss is 0 if no two rows
+    have the same label.
     """
     normalised = nn.functional.normalize(vectors, dim=1)
     diagonal = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)

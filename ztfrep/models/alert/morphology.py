@@ -1,6 +1,6 @@
-"""Morphology of stamps: numbers of an image that do not depend on its orientation.
+"""Morphology of stamps: numbers that do not change when an image is rotated or mirrored.
 
-They are computed and not learnt, so that they mean the same on the sky as in a simulation.
+They are computed, not learnt, so that they have the same meaning for real and simulated stamps.
 """
 
 import torch
@@ -12,10 +12,10 @@ _RINGS, _MODES = 11, 4
 # Pixels from the centre within which two channels are correlated.
 _RADII = (3, 5, 8)
 _PAIRS = ((0, 1), (0, 2), (1, 2))
-_CLIP = 12.0  # arcsinh of some 80,000 MAD
+_CLIP = 12.0  # arcsinh of 81,000 MAD
 _EPSILON = 1e-6
 
-# Numbers of the crops, and of crops and contexts.
+# Length of the part that is computed of the crop, and length of the morphology.
 _N_CROP = 3 * _RINGS * 4 + 3 * _MODES * (_RINGS - 1) + len(_RADII) * len(_PAIRS)
 N_MORPHOLOGY = _N_CROP + 3 * _RINGS * 2
 
@@ -23,11 +23,11 @@ N_MORPHOLOGY = _N_CROP + 3 * _RINGS * 2
 def compute_morphology(crop_and_context: Tensor) -> tuple[Tensor, Tensor]:
     """Return the morphology `(n, 327)` of stamps `(n, 8, s, s)`, and its mask.
 
-    Of the crops: mean and standard deviation in rings of one pixel about the centre; the same of
-    the image divided by its largest value, which measures the width of a point source whatever the
-    noise; amplitudes of the first four Fourier modes around each ring; correlations of the channels
-    within three radii. Of the contexts: mean and standard deviation in the rings. The mask, bool of
-    the same shape, is False for numbers of a crop or a context of which no pixel was observed.
+    Of the crop: mean and standard deviation in rings of one pixel about the centre; the same of the
+    image divided by its largest value, which measures the width of a point source independently of
+    its brightness; amplitudes of the first four Fourier modes around each ring; correlations of the
+    channels within three radii. Of the context: mean and standard deviation in the rings. The mask,
+    bool `(n, 327)`, is False for numbers of a crop or context without an observed pixel.
     """
     crop, context = crop_and_context[:, CROP_CHANNELS], crop_and_context[:, CONTEXT_CHANNELS]
     counts = crop.clamp(-_CLIP, _CLIP).sinh()
@@ -52,7 +52,7 @@ def _ring_profiles(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _fourier_modes(images: Tensor) -> Tensor:
-    """Return amplitudes of the Fourier modes 1 to 4 around each ring but the centre."""
+    """Return amplitudes of the Fourier modes 1 to 4 in each ring but the centre: `(n, c * 40)`."""
     axis = _axis(images)
     angle = torch.atan2(axis[:, None], axis).flatten()
     order = torch.arange(1, _MODES + 1, device=images.device)[:, None, None] * angle
@@ -66,8 +66,8 @@ def _correlations(images: Tensor) -> Tensor:
     axis = _axis(images)
     radius = torch.hypot(axis[:, None], axis).flatten()
     correlations = []
-    for largest in _RADII:
-        pixels = images.flatten(2)[:, :, radius < largest]
+    for maximum in _RADII:
+        pixels = images.flatten(2)[:, :, radius < maximum]
         pixels = pixels - pixels.mean(dim=2, keepdim=True)
         pixels = pixels / pixels.norm(dim=2, keepdim=True).clamp(min=_EPSILON)
         correlations += [

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 N_ORIENTATIONS = 8
-# A rotated mirror image is a mirror image about another axis, which is its own inverse.
+# Index of the inverse of each orientation. A mirror image, rotated or not, is its own inverse.
 _INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)
 
 
@@ -16,11 +16,11 @@ def reorient(images: Tensor, orientation: int) -> Tensor:
 
 
 def orient(images: Tensor, orientations: Tensor) -> Tensor:
-    """Return each of images `(n, c, s, s)` in its own orientation `(n,)`."""
-    every = torch.stack([reorient(images, index) for index in range(N_ORIENTATIONS)], dim=1)
-    return every[torch.arange(len(images), device=images.device), orientations]
+    """Return images `(n, c, s, s)`, each in its own orientation; `orientations` is int64 `(n,)`."""
+    reoriented = torch.stack([reorient(images, index) for index in range(N_ORIENTATIONS)], dim=1)
+    return reoriented[torch.arange(len(images), device=images.device), orientations]
 
 
 def orient_back(images: Tensor, orientations: Tensor) -> Tensor:
-    """Undo `orient`."""
+    """Return the images from which `orient` computes these images."""
     return orient(images, torch.tensor(_INVERSE, device=orientations.device)[orientations])

@@ -1,7 +1,7 @@
-"""From raw stamps and metadata to the arrays that a network of alerts reads.
+"""Preprocessing of alerts: from raw stamps and metadata to the input of a network.
 
-What is fitted on the train rows (the scale of the metadata) is saved with the network, so that raw
-arrays, rows of a table and packets of the same alert become the same input.
+The feature scaling is fitted to the train rows and saved with the network, so that raw arrays, rows
+of a table and packets of the same alert have the same input.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,10 @@ _PerFeature = Field(min_length=_N, max_length=_N)
 
 
 class FeatureScaling(Table):
-    """The scale of a network's metadata: unit, mean and std over its train rows, `(features,)`."""
+    """The standardisation of metadata by the mean and std of the train rows, `(features,)` each.
+
+    `unit` is the unit of the train rows, and `excluded` has the names of features that are masked.
+    """
 
     names: Annotated[list[str], _PerFeature] = list(ALERCE_FEATURES.names)
     unit: Literal[FEATURE_UNITS]  # type: ignore[valid-type]
@@ -33,15 +36,15 @@ class FeatureScaling(Table):
 
     @field_validator("names")
     @classmethod
-    def _are_ours(cls, names: list[str]) -> list[str]:
+    def _check_names(cls, names: list[str]) -> list[str]:
         if names != list(ALERCE_FEATURES.names):
             raise ValueError(f"; expected {', '.join(ALERCE_FEATURES.names)}")
         return names
 
     @classmethod
     def fit(cls, metadata: np.ndarray, unit: str, excluded: Sequence[str] = ()) -> "FeatureScaling":
-        """Compute mean and std of the metadata `(n, features)` of train rows; NaN is missing."""
-        mean, std = statistics(_measured(metadata, unit))
+        """Compute mean and std of metadata `(n, features)` of train rows, NaN where missing."""
+        mean, std = statistics(_clip_and_mask(metadata, unit))
         return cls(unit=unit, mean=mean.tolist(), std=std.tolist(), excluded=list(excluded))
 
     @classmethod
@@ -50,12 +53,12 @@ class FeatureScaling(Table):
         return cls(unit="none", mean=[0.0] * _N, std=[1.0] * _N, excluded=[])
 
     def transform(self, metadata: np.ndarray, unit: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return standardised metadata float32 `(n, features)`, and the mask of what is known.
+        """Return standardised metadata float32 `(n, features)`, and the mask of known values.
 
-        Missing and excluded features are 0 and masked; all are if `unit` is "none" or differs from
-        that of the scale.
+        Missing and excluded features are 0 and masked. All features are if `unit` is "none" or
+        differs from the unit of the scaling.
         """
-        values = _measured(metadata, unit)
+        values = _clip_and_mask(metadata, unit)
         values[:, ALERCE_FEATURES.columns(self.excluded)] = np.nan
         if unit == "none" or unit != self.unit:
             values = np.full_like(values, np.nan)
@@ -90,7 +93,7 @@ class AlertPreprocessing:
         return (pixels, pixel_mask, context, *self.feature_scaling.transform(metadata, unit))
 
 
-def _measured(metadata: np.ndarray, unit: str) -> np.ndarray:
+def _clip_and_mask(metadata: np.ndarray, unit: str) -> np.ndarray:
     """Return a copy of the metadata, clipped if physical; NaN where nothing was measured."""
     if unit != PHYSICAL:
         return metadata.copy()

@@ -1,6 +1,7 @@
-"""The published autoencoder, layer by layer, and the recipe on record of its training.
+"""The published autoencoder, and the parameters of its training.
 
-Its checkpoints name parameters by the position of a layer in `encoder`, `decoder` and `classifier`.
+The names of its parameters in checkpoints have the index of a layer in `encoder`, `decoder` and
+`classifier`.
 """
 
 from typing import ClassVar, Literal
@@ -21,7 +22,7 @@ class PublishedConfig(AlertConfig):
     reconstruction_weight: Weight
     """Loss weight of the reconstruction."""
     loss: Literal["published", "cross_entropy"]
-    """published: the softmax is applied twice, as on record | cross_entropy."""
+    """published: the softmax is applied twice, as in the published training | cross_entropy."""
     final_epochs: Epochs
     """Epochs at the end that use final_batch_size."""
     final_batch_size: BatchSize
@@ -41,9 +42,9 @@ class PublishedConfig(AlertConfig):
 
 
 class PublishedAutoencoder(AlertNetwork):
-    """The published network; 390,408 parameters for vectors of 128 numbers and five classes.
+    """The published network: 390,408 parameters for vectors of length 128 and five classes.
 
-    It reads the crop of the stamps alone.
+    It reads only the crop of the stamps.
     """
 
     Config = PublishedConfig
@@ -56,7 +57,7 @@ class PublishedAutoencoder(AlertNetwork):
         super().__init__(config, feature_scaling)
         self.config = config
         self.encoder = nn.Sequential(
-            # Three pixels of margin, and one and two more for "same" under the even kernel.
+            # Three pixels on each side, and one or two more for padding "same" with an even kernel.
             nn.ZeroPad2d((4, 5, 4, 5)),
             nn.Conv2d(3, 16, 4),
             nn.ReLU(),
@@ -127,7 +128,7 @@ class PublishedAutoencoder(AlertNetwork):
         """Return the loss of a batch and its terms; see `AlertNetwork.loss`.
 
         With `loss: published` the softmax is applied twice, as in the published training, which
-        bounds the loss and flattens its slope.
+        bounds the loss and makes its gradient smaller.
         """
         config, output = self.config, self(alerts)
         logits = output.logits.softmax(dim=1) if config.loss == "published" else output.logits

@@ -1,4 +1,4 @@
-"""What a network of objects is: its input, its output, and what every architecture implements.
+"""The interface of object networks: input, and the methods of every architecture.
 
 An architecture is one module with a subclass of `ObjectNetwork`, a line in the registry
 (`ztfrep.models.object.ARCHITECTURES`) and a table of its name below `recurrent` in `params.yaml`.
@@ -15,27 +15,30 @@ from ztfrep.fields import Probability
 from ztfrep.models.loss_terms import LossTerms
 from ztfrep.models.recipe import Recipe
 
-# Of an observation: magnitude, its error, limiting magnitude; the mask of the three; the filter.
+# Photometry of an observation: magnitude, its error and the limiting magnitude, all scaled; the
+# masks of the three; the filter, one-hot.
 N_PHOTOMETRY = 9
 MAGNITUDE, MAGNITUDE_MASK = 0, 3
-# Of an observation: log(1 + days) since the one before and since the first; their mask.
+# Times of an observation: log(1 + days) since the previous and since the first observation; 1 where
+# both are known.
 N_TIMES = 3
 
 
 class ObjectInput(NamedTuple):
-    """A batch of n objects, each with its observations in time order, zeros after the last.
+    """A batch of n objects with their observations in time order, zero-padded.
 
     Attributes
     ----------
     vectors : float32 (n, steps, d)
-        The alerts' vectors.
+        The vectors of the alerts.
     vector_mask : bool (n, steps)
         True where an observation has a vector: prior detections and upper limits have none.
     times : float32 (n, steps, 3)
+        Logarithms of times in days; see `N_TIMES`. 0 where unknown.
     photometry : float32 (n, steps, 9)
-        0 where unknown.
+        Scaled magnitudes, masks and filters; see `N_PHOTOMETRY`. 0 where unknown.
     lengths : int64 (n,)
-        Observations of each object, 1 or more.
+        Number of observations of each object, 1 or more.
     """
 
     vectors: Tensor
@@ -53,16 +56,16 @@ class ObjectInput(NamedTuple):
         return ObjectInput(*(part.to(device) for part in self))
 
     def observation_mask(self) -> Tensor:
-        """Return which steps are observations and not padding: bool `(n, steps)`."""
+        """Return True for steps that are observations, False for padding: bool `(n, steps)`."""
         steps = torch.arange(self.vector_mask.shape[1], device=self.lengths.device)
         return steps < self.lengths[:, None]
 
 
 class ObjectConfig(Recipe):
-    """The parameters that the table of every architecture has."""
+    """The parameters that the table of every architecture below `recurrent` has."""
 
     hidden: Annotated[int, Field(ge=2, le=2048)]
-    """Numbers of a vector."""
+    """Length of a vector."""
     layers: Annotated[int, Field(ge=1, le=16)]
     """Layers of the recurrent cell."""
     dropout: Probability
@@ -70,19 +73,19 @@ class ObjectConfig(Recipe):
     class_balance: Literal["oversample", "weights", "undersample", "none"]
     """oversample: rare classes several times | weights: of the loss | undersample | none."""
     max_observations: Annotated[int, Field(ge=1, le=10_000)]
-    """Observations of an object that are read at most: its last ones."""
+    """Maximum number of observations of an object that are read: its last ones."""
 
 
 class ObjectNetwork(nn.Module, ABC):
     """A network that reads the observations of an object in time order, with a classifier head."""
 
     Config: ClassVar[type[ObjectConfig]]
-    # False: observations without a vector are left out of the input.
+    # False if the input has only the observations that have a vector.
     reads_all_observations: ClassVar[bool]
     config: ObjectConfig
 
     def fit_statistics(self, train: ObjectInput) -> None:
-        """Set what is computed from the train rows before training; nothing by default."""
+        """Compute statistics of the train rows before training; does nothing by default."""
 
     @abstractmethod
     def encode(self, objects: ObjectInput) -> Tensor:
@@ -96,17 +99,17 @@ class ObjectNetwork(nn.Module, ABC):
     def loss(self, objects: ObjectInput, labels: Tensor, class_weights: Tensor | None) -> LossTerms:
         """Return the loss of a batch and its terms.
 
-        `labels` int64 `(n,)`, -1 where unlabelled; `class_weights` `(classes,)` or None.
+        `labels` int64 `(n,)` are -1 where unlabelled; `class_weights` is `(classes,)` or None.
         """
 
     def forecast_magnitude(self, objects: ObjectInput) -> Tensor | None:
-        """Return the magnitude forecast for the observation after each, `(n, steps)`, or None.
+        """Return a forecast of the next observation's magnitude at each step, `(n, steps)`.
 
-        In the units of `ObjectInput.photometry`; see `ztfrep.models.object.observation_input`.
+        It is scaled as in `ObjectInput.photometry`. None for a network without a forecast.
         """
         return None
 
 
 def last_step(steps: Tensor, lengths: Tensor) -> Tensor:
-    """Return the last real step of each row of `(n, steps, ...)`: `(n, ...)`."""
+    """Return the step `lengths - 1` of each row of `(n, steps, ...)`: `(n, ...)`."""
     return steps[torch.arange(len(steps), device=steps.device), lengths - 1]

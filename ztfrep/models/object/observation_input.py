@@ -1,4 +1,4 @@
-"""From the observations of objects to the arrays that a network of objects reads."""
+"""Preprocessing of objects: from tables of observations to the input of a network."""
 
 import numpy as np
 import pandas as pd
@@ -6,9 +6,9 @@ import torch
 
 from ztfrep.models.object.base import N_PHOTOMETRY, N_TIMES, ObjectInput
 
-# Centre and scale of the magnitudes, near those of the survey.
+# Centre and scale of the magnitudes, in mag, near mean and standard deviation in the survey.
 _SCALES = {"magpsf": (19.0, 1.5), "sigmapsf": (0.1, 0.1), "diffmaglim": (20.0, 1.0)}
-# Magnitudes in one unit of `ObjectInput.photometry`.
+# One unit of the magnitude in `ObjectInput.photometry`, in mag.
 MAGNITUDE_SCALE = _SCALES["magpsf"][1]
 _FILTERS = (1, 2, 3)
 
@@ -20,29 +20,29 @@ def object_input(
     max_observations: int,
     all_observations: bool,
 ) -> ObjectInput:
-    """Return the input of n objects: at most the last `max_observations` of each.
+    """Return the input of n objects, with at most the last `max_observations` of each.
 
     `observations` has `row` (0 to n - 1, the object), `detection` (position in time order), `step`
     (index of its vector in `vectors`, -1 without one), `mjd` (days), `fid` (filter 1 to 3) and
-    `magpsf`, `sigmapsf`, `diffmaglim` (mag); NaN where unknown. `vectors` float `(n, steps, d)`.
-    Without `all_observations` those that have a vector alone.
+    `magpsf`, `sigmapsf`, `diffmaglim` (mag); NaN where unknown. `vectors` is float `(n, steps, d)`.
+    If `all_observations` is False, only the observations that have a vector are used.
     """
     if not all_observations:
         observations = observations[observations["step"] >= 0]
     observations = observations.sort_values(["row", "detection"], kind="stable")
     by_object = observations.groupby("row")
-    # Days since the first observation are counted before earlier observations are left out.
+    # Times are computed before early observations are excluded, so that they are since the first.
     days = observations["mjd"] - by_object["mjd"].transform("min")
     gaps = by_object["mjd"].diff().where(days != 0, 0.0)
-    recent = (by_object.cumcount(ascending=False) < max_observations).to_numpy()
-    observations, days, gaps = observations[recent], days[recent], gaps[recent]
+    is_last = (by_object.cumcount(ascending=False) < max_observations).to_numpy()
+    observations, days, gaps = observations[is_last], days[is_last], gaps[is_last]
     row = observations["row"].to_numpy()
     index = observations.groupby("row").cumcount().to_numpy()
     lengths = np.bincount(row, minlength=len(vectors))
     shape = (len(lengths), int(lengths.max(initial=1)))
 
-    dated = np.isfinite(days) & np.isfinite(gaps)
-    times = [np.where(dated, np.log1p(part.clip(lower=0)), 0) for part in (gaps, days)]
+    has_time = np.isfinite(days) & np.isfinite(gaps)
+    times = [np.where(has_time, np.log1p(part.clip(lower=0)), 0) for part in (gaps, days)]
     magnitudes = np.stack(
         [
             ((observations[name] - centre) / scale).to_numpy(np.float64)
@@ -67,6 +67,6 @@ def object_input(
         row[has_vector], step[has_vector]
     ]
     objects.vector_mask.numpy()[row, index] = has_vector
-    objects.times.numpy()[row, index] = np.column_stack([*times, dated])
+    objects.times.numpy()[row, index] = np.column_stack([*times, has_time])
     objects.photometry.numpy()[row, index] = photometry
     return objects

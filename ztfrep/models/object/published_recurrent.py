@@ -1,7 +1,7 @@
-"""The published recurrent network, and the recipe on record of its training.
+"""The published recurrent network, and the parameters of its training.
 
-A stacked GRU or LSTM whose last step is classified. Its checkpoints name parameters by `rnn` and
-`fc`.
+A stacked GRU or LSTM whose last step is classified. The names of its parameters in checkpoints
+begin with `rnn` and `fc`.
 """
 
 from typing import ClassVar, Literal
@@ -26,7 +26,7 @@ class PublishedRecurrentConfig(ObjectConfig):
 
 
 class PublishedRecurrent(ObjectNetwork):
-    """The published network; it reads the vectors of the alerts alone."""
+    """The published network. It reads only the vectors of the alerts."""
 
     Config = PublishedRecurrentConfig
     reads_all_observations: ClassVar = False
@@ -49,8 +49,8 @@ class PublishedRecurrent(ObjectNetwork):
         )
 
     def encode(self, objects: ObjectInput) -> Tensor:
-        """Return vectors `(n, hidden)`: the state after the last real step."""
-        # The network runs forward in time, so that padding cannot reach an earlier state.
+        """Return vectors `(n, hidden)`: the state after the last observation."""
+        # The network runs forward in time, so padding does not affect earlier states.
         states, _ = self.rnn(objects.vectors)
         return last_step(states, objects.lengths)
 
@@ -62,8 +62,8 @@ class PublishedRecurrent(ObjectNetwork):
     def loss(self, objects: ObjectInput, labels: Tensor, class_weights: Tensor | None) -> LossTerms:
         """Return the cross-entropy of a batch, and its accuracy."""
         logits = self.classify(self.encode(objects))
-        each = sequence_losses.cross_entropy(logits, labels, class_weights)
+        losses = sequence_losses.cross_entropy(logits, labels, class_weights)
         return {
-            "loss": sequence_losses.mean_over_labelled(each, labels),
+            "loss": sequence_losses.mean_over_labelled(losses, labels),
             "accuracy": accuracy(logits, labels),
         }

@@ -1,4 +1,4 @@
-"""Terms of the losses of object networks."""
+"""Loss terms of object networks."""
 
 from torch import Tensor, nn
 
@@ -11,7 +11,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None) 
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean of each row's values `(n, steps)` in the mask: `(n,)`, 0 without any."""
+    """Return the mean over the steps in the mask of values `(n, steps)`: `(n,)`, 0 if none."""
     return (values * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
 

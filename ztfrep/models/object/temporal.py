@@ -1,6 +1,6 @@
-"""The recurrent network that reads every observation, and has a state after each.
+"""The recurrent network that reads every observation and has a state after each.
 
-It runs forward in time alone: its state after an observation is what it would have been then.
+It runs only forward in time: later observations do not change an earlier state.
 """
 
 from typing import ClassVar, Literal
@@ -24,7 +24,7 @@ from ztfrep.models.object.base import (
 )
 
 _ATTENTION_HEADS = 4
-_SMALLEST_STD = 1e-3
+_MIN_STD = 1e-3
 
 
 class TemporalConfig(ObjectConfig):
@@ -46,7 +46,7 @@ class TemporalConfig(ObjectConfig):
 
 
 class TemporalRecurrent(ObjectNetwork):
-    """Vectors of `hidden` numbers from a recurrent cell and the mean over the observations."""
+    """Network whose states combine a recurrent cell with the mean over the observations so far."""
 
     Config = TemporalConfig
     reads_all_observations: ClassVar = True
@@ -82,11 +82,11 @@ class TemporalRecurrent(ObjectNetwork):
         self.forecast_head = nn.Linear(hidden, input_dim + 1)
 
     def fit_statistics(self, train: ObjectInput) -> None:
-        """Set mean and standard deviation of the train vectors."""
+        """Compute mean and standard deviation of the train vectors."""
         vectors = train.vectors[train.vector_mask]
         if len(vectors) > 1:
             self.vector_mean.copy_(vectors.mean(dim=0))
-            self.vector_std.copy_(vectors.std(dim=0).clamp(min=_SMALLEST_STD))
+            self.vector_std.copy_(vectors.std(dim=0).clamp(min=_MIN_STD))
 
     def encode(self, objects: ObjectInput) -> Tensor:
         """Return vectors `(n, hidden)`: the state after the last observation."""
@@ -98,24 +98,26 @@ class TemporalRecurrent(ObjectNetwork):
         return logits
 
     def forecast_magnitude(self, objects: ObjectInput) -> Tensor:
-        """Return the magnitude forecast for the observation after each: `(n, steps)`."""
+        """Return a forecast of the next observation's magnitude at each step: `(n, steps)`."""
         forecast: Tensor = self.forecast_head(self._states(objects))[:, :, -1]
         return forecast
 
     def loss(self, objects: ObjectInput, labels: Tensor, class_weights: Tensor | None) -> LossTerms:
         """Return the loss of a batch and its terms.
 
-        Half of the classification loss is that after the last observation, half the mean over all
-        observations. The forecast is compared with the next vector and magnitude, where known.
+        The classification loss is the average of that after the last observation and the mean over
+        all observations. The forecast loss is that of the next vector and magnitude, where known.
         """
         states, mask = self._states(objects), objects.observation_mask()
         step_logits = self.classify(states)
         logits = last_step(step_logits, objects.lengths)
-        each = sequence_losses.cross_entropy(
+        step_losses = sequence_losses.cross_entropy(
             step_logits.flatten(0, 1), labels.repeat_interleave(mask.shape[1]), class_weights
         )
         final = sequence_losses.cross_entropy(logits, labels, class_weights)
-        classification = 0.5 * final + 0.5 * sequence_losses.masked_mean(each.view_as(mask), mask)
+        classification = 0.5 * final + 0.5 * sequence_losses.masked_mean(
+            step_losses.view_as(mask), mask
+        )
         total, n_labelled = sequence_losses.mean_over_labelled(classification, labels)
         terms = {"accuracy": accuracy(logits, labels)}
         if self.config.forecast_weight:
@@ -125,16 +127,16 @@ class TemporalRecurrent(ObjectNetwork):
         return {"loss": (total, n_labelled), **terms}
 
     def _forecast_error(self, forecast: Tensor, objects: ObjectInput, mask: Tensor) -> Tensor:
-        """Return the squared error of the next vector and magnitude, where there are such."""
+        """Return the mean squared error of forecast vectors and magnitudes over all objects."""
         following = mask[:, 1:]
         target = self._standardised(objects.vectors)[:, 1:]
         vector = (forecast[:, :-1, :-1] - target).square().mean(dim=2)
         magnitude = (forecast[:, :-1, -1] - objects.photometry[:, 1:, MAGNITUDE]).square()
-        known = objects.photometry[:, 1:, MAGNITUDE_MASK] > 0
-        each = sequence_losses.masked_mean(
+        has_magnitude = objects.photometry[:, 1:, MAGNITUDE_MASK] > 0
+        errors = sequence_losses.masked_mean(
             vector, following & objects.vector_mask[:, 1:]
-        ) + sequence_losses.masked_mean(magnitude, following & known)
-        return each.mean()
+        ) + sequence_losses.masked_mean(magnitude, following & has_magnitude)
+        return errors.mean()
 
     def _standardised(self, vectors: Tensor) -> Tensor:
         """Return vectors of mean 0 and standard deviation 1 over the train rows."""
