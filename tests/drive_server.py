@@ -24,7 +24,7 @@ CONFIRM = (
 )
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """A request as it came."""
 
     host: str
@@ -37,7 +37,7 @@ class Asked(NamedTuple):
 class Drive:
     """A folder, and the requests for it.
 
-    `files` are names and contents by id; an id has 25 characters or more. `modes` say how a file
+    `files` are names and contents by id; an id has 25 characters or more. `modes` are how a file
     or the folder answers, by id: quota, private, spam, a status code, html (a page as a download),
     truncate:N (N bytes at a time, then the line breaks), stall (no answer), stall:N (none after N
     bytes), busy (503 to a range), no_range (a range is ignored), no_type (no Content-Type).
@@ -47,7 +47,7 @@ class Drive:
     folder: str
     files: dict[str, tuple[str, bytes]]
     modes: dict[str, str] = field(default_factory=dict)
-    requests: list[Asked] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     url: str = ""
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -86,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         _, host, path = self.path.split("/", 2)
         parts = urlsplit("/" + path)
         wanted = parse_qs(parts.query)["id"][0]
-        drive.requests.append(Asked(host, parts.path, wanted, self.headers.get("Range")))
+        drive.requests.append(Request(host, parts.path, wanted, self.headers.get("Range")))
         codes = ("401", "403", "404", "429", "500", "503")
         mode, _ = drive.mode(wanted, "quota", "private", "spam", *codes)
         if mode in codes:
@@ -124,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
         if part:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.end_headers()
-        # gdown asks for the whole file before it asks for a part: that answer is never read.
+        # gdown requests the whole file before a part, and does not read the first response.
         mode, number = drive.mode(wanted, "truncate", "stall")
         self.wfile.write(content[start : start + number] if mode else content[start:])
         if mode == "stall":
@@ -136,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     def handle_error(self, *_):
-        """Say nothing of a client that hangs up: gdown does so before it asks for a range."""
+        """Log no error of a client that disconnects: gdown does so before it requests a range."""
 
     def server_close(self):
         self.drive.closing.set()

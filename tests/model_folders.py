@@ -86,7 +86,7 @@ def make_card(name, *, start_weights=None, scaling=None, **changes):
 
 
 def load(folder, name):
-    """Load a folder as the stages do; `name` says what kind of network is expected."""
+    """Load a folder as the stages do; `name` is that of the expected kind of network."""
     return (load_alert_network if name in ALERT_FOLDERS else load_object_network)(folder)
 
 
@@ -131,7 +131,7 @@ def raw_objects(input_dim):
 
 
 def content(folder):
-    """Return what the card of a folder says."""
+    """Return the content of the card of a folder."""
     return json.loads((folder / CARD).read_text())
 
 

@@ -48,7 +48,7 @@ def test_the_summary_prints_each_method(tmp_path, monkeypatch, capsys):
     assert "MSE 0.01000, PSNR 20.00 dB" in out
 
 
-def test_a_summary_of_nothing_says_what_to_do(tmp_path, monkeypatch):
+def test_a_summary_without_metrics_has_a_remedy(tmp_path, monkeypatch):
     assert "make them with dvc repro" in run(monkeypatch, "summary", "--metrics", tmp_path)
 
 

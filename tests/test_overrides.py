@@ -109,7 +109,7 @@ def test_a_name_that_looks_like_something_else_arrives_as_text(params, column):
 
 
 def test_dvc_depends_on_the_path_as_it_is(tmp_path, monkeypatch, params):
-    """`deps: ["${sources.alerts.path}"]` takes the value, and does not read it again."""
+    """`deps: ["${sources.alerts.path}"]` uses the value, and does not parse it again."""
     monkeypatch.chdir(tmp_path)
     definition = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["fetch"]
     assert "${sources.alerts.path}" in definition["deps"]
@@ -124,7 +124,7 @@ def test_dvc_depends_on_the_path_as_it_is(tmp_path, monkeypatch, params):
 def test_dvc_runs_the_documented_command_from_a_shell(tmp_path, params):
     path, command = max(ROWS, key=lambda row: len(set(row[0])))
     folder = tmp_path / "data"
-    # The command as it stands in the docs, but for the place of the folder.
+    # The command of the docs, with another folder.
     command = command.replace("/data/", f"{folder}/")
     path = path.replace("/data/", f"{folder}/")
     Path(path).mkdir(parents=True)

@@ -32,7 +32,7 @@ def read(tmp_path, **changes):
     return read_params(path)
 
 
-def test_epochs_are_the_budget_of_the_source_unless_a_number_is_given(tmp_path):
+def test_epochs_are_the_budget_of_the_source_unless_they_are_set(tmp_path):
     budget = DEFAULT["budget"]["local"]
     params = read(tmp_path, source="local", autoencoder__invariant__epochs=0)
     assert params.epochs("autoencoder") == 0
@@ -156,7 +156,7 @@ def test_a_number_beyond_its_bounds_is_refused_with_both(tmp_path, key, value):
         ("autoencoder.invariant.noise", 1e300),
     ],
 )
-def test_a_number_that_no_machine_bears_is_refused(tmp_path, key, value):
+def test_a_number_that_exhausts_a_machine_is_refused(tmp_path, key, value):
     with pytest.raises(InputError, match=f"{key}: found {str(value).replace('+', '.')}"):
         read(tmp_path, **{key.replace(".", "__"): value})
 
@@ -217,7 +217,7 @@ def test_a_folder_id_of_another_form_is_refused(tmp_path, folder_id):
     assert str(error.value).isprintable()
 
 
-# Numbers and text that YAML 1.1, as PyYAML reads it, takes for something else.
+# Numbers and text that PyYAML, by YAML 1.1, converts to values of another type.
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -309,13 +309,13 @@ def test_a_file_that_holds_no_parameters_is_refused(tmp_path, content, message):
     assert message in refusal(written(tmp_path, content))
 
 
-def test_what_is_no_file_is_refused(tmp_path):
+def test_a_path_that_is_no_file_is_refused(tmp_path):
     assert "found a folder; expected a file" in refusal(tmp_path)
     assert "found something that is not a file" in refusal(Path("/dev/zero"))
 
 
 @pytest.mark.parametrize("name", ["a bomb", "deep lists", "10 MB of digits", "many keys"])
-def test_a_refusal_takes_neither_time_nor_memory(tmp_path, name):
+def test_a_refusal_takes_little_time_and_memory(tmp_path, name):
     path = written(tmp_path, REFUSED[name][0])
     program = f"""
 import resource, time
@@ -337,12 +337,12 @@ except InputError:
     assert megabytes < 100
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="run from the repository's root"):
         read_params(tmp_path / "params.yaml")
 
 
-def test_a_path_parameter_is_absolute_and_there(tmp_path):
+def test_a_path_parameter_is_absolute_and_exists(tmp_path):
     assert resolve_path("autoencoder.weights", "data/none") is None
     assert resolve_path("autoencoder.weights", __file__) == Path(__file__)
     with pytest.raises(InputError, match=r"autoencoder\.weights: found the relative path 'a\.pth'"):
@@ -363,7 +363,7 @@ def leaves(table, key=""):
 
 
 def description(key):
-    """What the typed class says of a parameter."""
+    """The description of a parameter in its typed class."""
     kind = params_with_networks()
     *tables, last = key.split(".")
     for name in tables:
@@ -373,17 +373,17 @@ def description(key):
 
 def comments(text):
     """The comment of every leaf of a YAML text: behind its value, and on the lines below it."""
-    found, path, key = {}, [], None
+    texts, path, key = {}, [], None
     for line in text.splitlines():
         match = re.match(r"( *)(\w+):(?: ([^#]*\S))?(?: +# (.*))?$", line)
         if match:
             depth = len(match[1]) // 2
             path = [*path[:depth], match[2]]
             key = ".".join(path) if match[3] else None
-            found |= {key: match[4] or ""} if key else {}
+            texts |= {key: match[4] or ""} if key else {}
         elif key and re.match(r" +# ", line):
-            found[key] += " " + line.strip()[2:]
-    return found
+            texts[key] += " " + line.strip()[2:]
+    return texts
 
 
 def test_the_comments_of_the_file_are_the_descriptions_of_the_types():

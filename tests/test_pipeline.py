@@ -167,7 +167,7 @@ def test_a_second_reproduction_does_nothing(project):
     assert project.run("git", "status", "--porcelain") == ""
 
 
-def test_the_encoded_files_are_the_published_blocks_and_every_row_is_in_the_row_index(project):
+def test_the_encoded_files_have_the_published_format_and_a_row_index(project):
     base = read_vectors(project.folder / "data/encoded/base.npy")
     series = read_vectors(project.folder / "data/encoded/baseRecurrente.npy")
     objects = read_vectors(project.folder / "data/encoded/objects.npy")
@@ -263,7 +263,7 @@ def test_changed_bytes_of_a_local_file_are_noticed(clean, tmp_path):
         (home / "stamps.pkl").write_bytes(original)
 
 
-def test_a_change_of_the_recurrent_network_runs_nothing_of_the_stamps(clean):
+def test_a_change_of_the_recurrent_network_runs_no_stage_of_the_stamps(clean):
     clean.set(recurrent__temporal__hidden=16)
     status = clean.run("dvc", "status")
     assert "train_recurrent" in status
@@ -307,7 +307,7 @@ def test_a_run_that_diverges_is_one_line_and_leaves_no_model(clean):
     assert not any("nan" in path.read_text() for path in curves)
 
 
-def test_a_broken_pickle_stops_the_pipeline_and_keeps_the_tables(clean, tmp_path):
+def test_a_broken_pickle_stops_the_pipeline_and_the_tables_remain(clean, tmp_path):
     broken = tmp_path / "broken.pkl"
     broken.write_bytes((Path(clean.env["HOME"]) / "stamps.pkl").read_bytes()[:-1000])
     clean.set(sources__local__stamps=str(broken))
@@ -346,11 +346,11 @@ def assert_every_vector_of_a_series_is_its_alerts_own(encoded):
     of_object = dict(list(alerts.groupby("object_id")))
     objects = read_row_index(encoded / "baseRecurrente.npy")
     assert set(objects["object_id"]) == set(of_object)
-    for one in objects.itertuples():
-        its = of_object[one.object_id]
-        assert (its["split"] == one.split).all()
-        steps = series[one.split].vectors[one.row, : one.length]
-        np.testing.assert_array_equal(steps, base[one.split].vectors[its["row"]])
+    for row in objects.itertuples():
+        own_alerts = of_object[row.object_id]
+        assert (own_alerts["split"] == row.split).all()
+        steps = series[row.split].vectors[row.row, : row.length]
+        np.testing.assert_array_equal(steps, base[row.split].vectors[own_alerts["row"]])
 
 
 def assert_identifiers_are_exact(folder):
@@ -427,7 +427,7 @@ def test_alert_packets_go_through_the_whole_pipeline(clean, tmp_path):
     assert len(clean.json("data/raw/manifest.json")["packets"]) == 1
 
 
-def test_alerts_without_labels_are_learned_from_and_not_classified(clean, tmp_path):
+def test_alerts_without_labels_are_used_for_training_and_not_classified(clean, tmp_path):
     write_archive(tmp_path, "ztf_public_1.tar.gz", 30, seed=1)
     clean.set(source="alerts", sources__alerts__path=str(tmp_path / "ztf_public_1.tar.gz"))
     out = clean.run("dvc", "repro")
@@ -480,7 +480,7 @@ def test_drive_is_downloaded_once_for_every_kind_of_experiment(clean, tmp_path):
     }
     drive = Drive(params["pickles"], files)
     server = serve(drive)
-    # Every python of the pipeline meets the server where it looks for Google.
+    # Every process of the pipeline sends the requests for Google to the server.
     (tmp_path / "sitecustomize.py").write_text(
         "import requests\n"
         "from tests.drive_server import patched_send\n"
@@ -490,8 +490,8 @@ def test_drive_is_downloaded_once_for_every_kind_of_experiment(clean, tmp_path):
     change = ("-S", "source=drive", "-S", "sources.drive.encoded=true")
     try:
         clean.run("dvc", "exp", "run", *change, "-S", "evaluate.encodings=published")
-        asked = len(drive.requests)
-        assert asked > 4
+        n_requests = len(drive.requests)
+        assert n_requests > 4
         stamps, objects = clean.json("metrics/stamps.json"), clean.json("metrics/series.json")
         # The vectors separate the classes, as long as the two are not mixed up.
         assert stamps["linear_probe"]["accuracy"] > 0.9
@@ -502,14 +502,14 @@ def test_drive_is_downloaded_once_for_every_kind_of_experiment(clean, tmp_path):
         assert raw.read_bytes() == (home / "stamps.pkl").read_bytes()
         clean.run("git", "checkout", "-q", ".")
         clean.run("dvc", "exp", "run", "--temp", *change, "-S", "seed=9", "fetch")
-        assert len(drive.requests) == asked
+        assert len(drive.requests) == n_requests
     finally:
         clean.env = env
         server.shutdown()
         server.server_close()
 
 
-def test_published_encodings_without_a_download_are_refused_with_the_way_to_get_them(clean):
+def test_published_encodings_without_a_download_are_refused_with_a_remedy(clean):
     clean.set(evaluate__encodings="published")
     done = clean.try_("dvc", "repro", "evaluate_stamps")
     assert "sources.drive.encoded=true" in done.stderr
@@ -552,7 +552,7 @@ def test_every_real_alert_has_its_own_vector_in_its_series(clean):
     assert len(names) == len(index) == 2175
 
 
-def test_a_network_of_ours_keeps_the_scale_of_its_features(clean, tmp_path):
+def test_start_weights_have_their_own_feature_scale(clean, tmp_path):
     from safetensors.numpy import load_file
 
     from ztfrep.encoders.model_folder import load_alert_network, save_model

@@ -15,7 +15,7 @@ from ztfrep.process import exiting_in_one_line
 ROOT = Path(__file__).parents[1]
 PYTHON = sys.executable
 
-# A stage that writes its output when it is let, and says when it started.
+# A stage that writes the file `started`, and its output once the file `go` exists.
 STAGE = """
 import os, sys, time
 sys.path.insert(0, {root!r})
@@ -32,7 +32,7 @@ with process.exiting_in_one_line():
             time.sleep(0.02)
 open("ended", "w").close()
 """
-# What dvc does: the command through the user's shell, in an environment that names the stage.
+# Starts a command as dvc does: by the user's shell, with the name of the stage in the environment.
 DVC = """
 import os, subprocess, sys
 env = os.environ | {{"DVC_ROOT": os.getcwd(), "DVC_STAGE": "a_stage"}}
@@ -43,7 +43,7 @@ subprocess.Popen([{shell!r}, "-c", {command!r}], env=env).communicate()
 def wait_for(condition, seconds=10.0):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it takes too long"
+        assert time.monotonic() < end, "timeout"
         time.sleep(0.02)
 
 
@@ -191,7 +191,7 @@ def test_ctrl_c_is_one_line_and_status_130():
     assert interrupted(program) == ("interrupted; run the same command again to go on\n", 130)
 
 
-def test_a_second_ctrl_c_ends_what_the_first_waits_for():
+def test_a_second_ctrl_c_ends_the_process_at_once():
     program = SLEEPER.format(
         root=str(ROOT),
         imports="from ztfrep.process import exiting_in_one_line",
@@ -202,7 +202,7 @@ def test_a_second_ctrl_c_ends_what_the_first_waits_for():
     assert status == -signal.SIGINT
 
 
-def test_what_a_library_makes_of_ctrl_c_is_no_traceback():
+def test_ctrl_c_in_a_library_prints_no_traceback():
     program = SLEEPER.format(
         root=str(ROOT),
         imports="from ztfrep.process import exiting_in_one_line",
@@ -213,7 +213,7 @@ def test_what_a_library_makes_of_ctrl_c_is_no_traceback():
 
 
 def test_a_stage_is_interrupted_in_one_line_while_it_imports():
-    # `python -m stages.NAME` imports the package, then the stage: here one that takes long.
+    # `python -m stages.NAME` imports the package, then the stage: here a slow one.
     program = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
@@ -249,11 +249,11 @@ def exit_code(error):
          "allocate 8 bytes); free some, or take less data"),
     ],
 )  # fmt: skip
-def test_what_the_user_or_the_machine_can_mend_is_one_line(error, text):
+def test_errors_that_the_user_can_correct_are_one_line(error, text):
     assert exit_code(error) == text
 
 
-def test_an_error_of_the_program_passes():
+def test_other_errors_are_raised():
     with pytest.raises(ZeroDivisionError), exiting_in_one_line():
         raise ZeroDivisionError
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

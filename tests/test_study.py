@@ -58,7 +58,7 @@ def test_the_table_is_written_between_its_marks_and_nothing_else_changes(tmp_pat
     assert page.read_text() == content
 
 
-def test_a_mark_without_its_end_is_refused_and_the_page_left(tmp_path, monkeypatch):
+def test_a_mark_without_its_end_is_refused_and_the_page_is_unchanged(tmp_path, monkeypatch):
     page = tmp_path / "results.md"
     content = f"before\n{study_table._BEGIN.format(name='study-1')}\nafter\n"
     page.write_text(content)

@@ -54,7 +54,7 @@ class Convert(Table):
     test_fraction: Annotated[float, Field(gt=0, le=1 / 3)]
     """Fraction of the series in the test split, and as many in the validation split."""
     min_test_objects: Annotated[int, Field(ge=0, le=1_000_000)]
-    """Series of the rarest class in each of the two, if that asks for more."""
+    """Series of the rarest class in each of the two, if that is more."""
     seed: Seed
     """Seed of the split of the series."""
 
@@ -97,7 +97,7 @@ class Params(Table):
     """sample: a simulated survey | local: your own pickles | drive: the published pickles |
     alerts: real alert packets."""
     seed: Seed
-    """Seed of training and evaluation; the rows are the same whatever it is."""
+    """Seed of training and evaluation; the rows do not depend on it."""
     threads: Threads
     """Threads: the same seed and threads compute the same bytes on one machine."""
     precision: Literal["float32", "bf16"]

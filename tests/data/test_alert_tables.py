@@ -36,7 +36,7 @@ def write(path, *parts, info=INFO):
     return AlertTable(path)
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_written_rows_are_read(tmp_path):
     first, second = rows(5, 0), rows(7, 1)
     table = write(tmp_path / "t.parquet", first, second)
     assert table.rows == 12
@@ -51,7 +51,7 @@ def test_what_is_written_is_read(tmp_path):
     np.testing.assert_array_equal(metadata[:, ALERCE_FEATURES.index("ra")], right_ascension)
 
 
-def test_what_a_source_lacks_is_null_not_invented(tmp_path):
+def test_missing_columns_are_null(tmp_path):
     part = rows(6)
     part["stamps"][1] = np.nan
     part["stamps"][2, 0, :3] = np.nan
@@ -96,8 +96,8 @@ def test_candids_beside_nulls_are_exact_in_a_frame(tmp_path):
 def test_the_order_of_channels_is_checked(tmp_path):
     path = tmp_path / "t.parquet"
     table = pq.read_table(write(path, rows()).path)
-    other = dict(table.schema.metadata) | {b"channels": b"template,science,difference"}
-    pq.write_table(table.replace_schema_metadata(other), path)
+    metadata = dict(table.schema.metadata) | {b"channels": b"template,science,difference"}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
     with pytest.raises(InputError, match="found channels template,science,difference; expected"):
         AlertTable(path)
 
@@ -107,12 +107,12 @@ def test_the_order_of_channels_is_checked(tmp_path):
     [
         # Another program's Parquet file.
         (lambda path: pq.write_table(pa.table({"x": [1]}), path), "found format None"),
-        # Cut off by a full disk.
+        # Truncated by a full disk.
         (lambda path: path.write_bytes(path.read_bytes()[:1000]), "expected a Parquet file"),
         (lambda path: path.unlink(), "found no such file"),
     ],
 )
-def test_a_file_that_is_no_alert_table_is_refused_by_name(tmp_path, spoil, message):
+def test_a_file_that_is_no_alert_table_is_refused(tmp_path, spoil, message):
     path = tmp_path / "t.parquet"
     write(path, rows())
     spoil(path)
@@ -122,14 +122,14 @@ def test_a_file_that_is_no_alert_table_is_refused_by_name(tmp_path, spoil, messa
     assert "\n" not in str(error.value)
 
 
-def test_a_failed_write_leaves_nothing(tmp_path):
+def test_a_failed_write_leaves_no_file(tmp_path):
     with pytest.raises(RuntimeError), AlertWriter(tmp_path / "t.parquet", INFO) as writer:
         writer.write(rows())
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_while_writing_raises_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_full_disk_while_writing_raises_and_leaves_no_file(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError("No space left on device")
 
@@ -153,7 +153,7 @@ def test_rows_that_do_not_fit_the_schema_are_refused(tmp_path, change, message):
         writer.write(rows() | change)
 
 
-def test_rows_without_stamps_are_given_by_name_and_cost_no_pixels(tmp_path):
+def test_rows_without_stamps_have_null_stamps_and_no_pixels_in_the_file(tmp_path):
     present = np.array([False, True, False, False, True, True])
     part = rows(6)
     stamps = part["stamps"][present]
@@ -170,7 +170,7 @@ def test_rows_without_stamps_are_given_by_name_and_cost_no_pixels(tmp_path):
 
 
 @pytest.mark.parametrize(("unit", "clipped"), [("physical", 10), ("zscored-unknown", 50)])
-def test_physical_features_alone_are_clipped_where_a_network_reads_them(tmp_path, unit, clipped):
+def test_only_physical_features_are_clipped(tmp_path, unit, clipped):
     part = rows(3)
     part["fwhm"] = np.array([5.0, 50.0, np.nan])
     table = write(tmp_path / "t.parquet", part, info=TableInfo(27, 27, "minmax", unit))
@@ -195,13 +195,13 @@ def test_physical_features_alone_are_clipped_where_a_network_reads_them(tmp_path
         ({"stamps": np.full((5, 3, 27, 27), -3.4e38, np.float32)}, "a pixel of -3.4e.38 in row 0"),
     ],
 )
-def test_rows_that_break_a_promise_are_refused_and_leave_nothing(tmp_path, change, message):
+def test_invalid_rows_are_refused_and_no_file_remains(tmp_path, change, message):
     with pytest.raises(ValueError, match=message), AlertWriter(tmp_path / "t", INFO) as writer:
         writer.write(rows(5) | change)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_promises_hold_from_one_batch_to_the_next(tmp_path):
+def test_rows_are_checked_across_batches(tmp_path):
     last = rows(1) | {"object_id": ["A"], "split": ["validation"]}
     for change, message in (
         ({"split": ["train"]}, "split train after validation of the same object"),

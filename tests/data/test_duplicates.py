@@ -6,7 +6,7 @@ from ztfrep.data import duplicates
 from ztfrep.data.stamps import CROP
 
 
-def test_identical_rows_and_only_they_share_a_digest():
+def test_only_identical_rows_have_equal_digests():
     rows = np.random.default_rng(0).random((1200, 3, 5)).astype(np.float32)
     rows[700] = rows[3]
     rows[900, 2, 4] = np.nextafter(rows[3, 2, 4], np.float32(2))
@@ -48,6 +48,6 @@ def test_a_canonical_digest_does_not_change_with_an_affine_scaling():
     same = duplicates.canonical_digests(science) == duplicates.canonical_digests(rescaled)
     # A pixel on the edge of two levels may fall to either side by float32's rounding.
     assert same.mean() > 0.95
-    other = rng.normal(size=(500, CROP, CROP)).astype(np.float32)
+    different = rng.normal(size=(500, CROP, CROP)).astype(np.float32)
     digests = duplicates.canonical_digests(science)
-    assert not np.isin(duplicates.canonical_digests(other), digests).any()
+    assert not np.isin(duplicates.canonical_digests(different), digests).any()

@@ -18,7 +18,7 @@ def physical(n=50, seed=0):
     return values
 
 
-def test_the_features_stand_in_the_published_order():
+def test_the_features_have_the_published_order():
     names = ALERCE_FEATURES.names
     assert len(ALERCE_FEATURES) == len(names) == len(set(names)) == 26
     assert [names[i] for i in (0, 6, 13, 14, 15, 25)] == [
@@ -93,7 +93,7 @@ def test_the_published_zscore_is_recognised_in_float32_and_with_nan():
     assert is_published_zscore(scores)
 
 
-def test_another_zscore_is_noticed():
+def test_another_zscore_is_recognised():
     values = physical()
     own = (values - values.mean(axis=0)) / values.std(axis=0)
     assert not is_published_zscore(own)
@@ -107,7 +107,7 @@ def test_another_zscore_is_noticed():
     assert not is_published_zscore(counts_only)
 
 
-def test_one_sign_alone_is_no_reason_against_the_published_zscore():
+def test_a_single_sign_is_accepted_as_the_published_zscore():
     values = physical()
     values[:, ALERCE_FEATURES.index("isdiffpos")] = 1
     assert is_published_zscore(ALERCE_FEATURES.zscore(values))

@@ -1,11 +1,13 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import filelock
 import pytest
 
 from ztfrep.data.files import replacing, replacing_folder, scratch_folder, write_json
@@ -24,7 +26,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_number_that_json_does_not_know_is_refused(tmp_path):
+def test_nan_and_infinity_are_refused_in_json(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"x": float("nan")})
     assert list(tmp_path.iterdir()) == []
@@ -83,7 +85,7 @@ with files.KIND(sys.argv[1]) as path:
 
 
 @pytest.mark.parametrize("kind", ["replacing", "scratch_folder"])
-def test_the_next_run_of_an_output_removes_what_a_killed_one_left(tmp_path, kind):
+def test_the_next_run_of_an_output_removes_the_folder_of_a_killed_run(tmp_path, kind):
     path, other = tmp_path / "base.npy", tmp_path / "base.parquet"
     processes = [
         subprocess.Popen(
@@ -113,7 +115,7 @@ def test_the_next_run_of_an_output_removes_what_a_killed_one_left(tmp_path, kind
         process.communicate()
 
 
-def test_what_is_not_ours_is_no_leftover(tmp_path):
+def test_folders_of_others_are_not_removed(tmp_path):
     file = tmp_path / ".a.abcdefgh.tmp"
     file.write_text("a file")
     folder = tmp_path / ".a.ijklmnop.tmp"
@@ -128,7 +130,7 @@ def test_what_is_not_ours_is_no_leftover(tmp_path):
     assert similar.exists()
 
 
-def test_bytes_reach_the_disk_before_their_name_and_the_name_after(tmp_path, monkeypatch):
+def test_bytes_are_synced_before_the_rename_and_the_folder_after_it(tmp_path, monkeypatch):
     path, events = tmp_path / "a", []
     fsync, rename = os.fsync, os.replace
 
@@ -176,14 +178,14 @@ def test_a_full_disk_is_an_error_of_the_path(tmp_path):
         "Out of Memory Error: failed to offload data block of size 256.0 KiB",
     ],
 )
-def test_a_full_disk_in_the_words_of_a_library_is_one_too(tmp_path, text):
+def test_a_full_disk_is_recognised_by_the_message_of_a_library(tmp_path, text):
     path = tmp_path / "a"
     with pytest.raises(OSError, match="No space left") as caught, replacing(path):
         raise RuntimeError(text)
     assert caught.value.filename == str(path)
 
 
-def test_an_error_of_another_file_stays_its_own(tmp_path):
+def test_an_error_of_another_file_is_not_changed(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "a"):
         (tmp_path / "input").read_text()
     assert caught.value.filename == str(tmp_path / "input")
@@ -210,7 +212,7 @@ with exiting_in_one_line(), replacing("a.bin") as temporary:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_takes_the_place_of_another_whole_or_not_at_all(tmp_path):
+def test_a_folder_is_replaced_completely_or_not_at_all(tmp_path):
     path = tmp_path / "plots"
     for text in ("old", "new"):
         with replacing_folder(path) as temporary:
@@ -237,7 +239,7 @@ def test_a_file_system_without_locks_is_written_to(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
 
 
-def test_many_runs_of_one_output_at_a_time_leave_a_whole_file(tmp_path):
+def test_concurrent_runs_of_an_output_leave_a_complete_file(tmp_path):
     program = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
@@ -264,3 +266,23 @@ def test_writing_many_small_files_is_quick(tmp_path):
         write_json(tmp_path / f"{number}.json", {})
     assert time.perf_counter() - start < 5
     assert len(list(tmp_path.iterdir())) == 20
+
+
+@pytest.mark.parametrize("error", [FileExistsError, FileNotFoundError])
+def test_a_folder_that_another_run_removes_before_it_is_locked_is_made_again(
+    tmp_path, monkeypatch, error
+):
+    acquire, folders = filelock.FileLock.acquire, []
+
+    def removed_once(self, *arguments, **options):
+        folders.append(Path(self.lock_file).parent)
+        if len(folders) == 1:
+            shutil.rmtree(folders[0])
+            raise error(17, "File exists")
+        return acquire(self, *arguments, **options)
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", removed_once)
+    with replacing(tmp_path / "a") as temporary:
+        temporary.write_text("content")
+    assert (tmp_path / "a").read_text() == "content"
+    assert len(folders) == 2

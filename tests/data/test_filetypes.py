@@ -65,7 +65,7 @@ DRIVE = "<!DOCTYPE html><html><head><title>Google Drive - {}</title>"
         (b"\x01\x02\x03", "a file that begins with the bytes 01 02 03"),
     ],
 )
-def test_a_file_is_named_by_its_first_bytes(data, expected):
+def test_a_file_is_described_by_its_first_bytes(data, expected):
     import re
 
     assert re.search(expected, describe(data[:HEAD_BYTES]))

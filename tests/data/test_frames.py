@@ -34,7 +34,7 @@ def test_identifiers_of_a_column_with_nulls_stay_exact(tmp_path_factory, candids
     )
 
 
-def test_a_file_whose_notes_for_pandas_say_float_is_read_as_its_integers(tmp_path):
+def test_integers_are_read_as_integers_if_the_pandas_metadata_has_float(tmp_path):
     path = tmp_path / "x.parquet"
     pd.DataFrame({"candid": [1.0, np.nan]}).to_parquet(path)
     noted = pq.read_schema(path).metadata

@@ -103,7 +103,7 @@ def with_data(content, make):
     [case[1:] for case in HOSTILE],
     ids=[case[0].replace(" ", "_") for case in HOSTILE],
 )
-def test_a_file_that_claims_what_it_does_not_hold_is_refused(tmp_path, change, message):
+def test_a_file_with_false_claims_is_refused(tmp_path, change, message):
     path = tmp_path / "wrong.parquet"
     path.write_bytes(change(written(tmp_path / "t.parquet").read_bytes()))
     with pytest.raises(InputError, match=message) as error:
@@ -135,11 +135,13 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("stamp_location", ["inline", "by_candid"])
-def test_a_right_table_that_another_program_wrote_is_read(tmp_path, options, stamp_location):
-    ours = AlertTable(written(tmp_path / "ours.parquet", stamp_location=stamp_location))
-    theirs = AlertTable(save(pq.read_table(ours.path), tmp_path / "theirs.parquet", **options))
-    assert checksums.verify(theirs.path) is Checksum.ABSENT
-    assert contents(theirs) == contents(ours)
+def test_a_valid_table_of_another_program_is_read(tmp_path, options, stamp_location):
+    original = AlertTable(written(tmp_path / "original.parquet", stamp_location=stamp_location))
+    rewritten = AlertTable(
+        save(pq.read_table(original.path), tmp_path / "rewritten.parquet", **options)
+    )
+    assert checksums.verify(rewritten.path) is Checksum.ABSENT
+    assert contents(rewritten) == contents(original)
 
 
 def contents(table):
@@ -218,17 +220,17 @@ def test_a_flipped_bit_in_another_programs_page_is_refused_by_its_checksum(tmp_p
         AlertTable(path)
 
 
-def test_pixels_that_a_few_bytes_stand_for_are_not_decoded(tmp_path, monkeypatch):
+def test_pixels_compressed_to_few_bytes_are_not_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet_layout, "ALWAYS_ALLOWED", 1 << 20)
     table = pq.read_table(written(tmp_path / "t.parquet"))
     kind = pa.fixed_shape_tensor(pa.float32(), [3, 400, 400])
     size = 3 * 400 * 400
-    one = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(12 * size, np.float32)), size)
-    # One of them among rows without stamps, which take as much memory.
-    few = pa.FixedSizeListArray.from_arrays(
-        one.values, size, mask=pa.array([row > 0 for row in range(12)])
+    equal = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(12 * size, np.float32)), size)
+    # One stamp among null rows, which take as much memory.
+    single = pa.FixedSizeListArray.from_arrays(
+        equal.values, size, mask=pa.array([row > 0 for row in range(12)])
     )
-    for storage in (one, few):
+    for storage in (equal, single):
         stamps = pa.ExtensionArray.from_storage(kind, storage)
         present = pa.array(storage.is_valid().to_pylist())
         changed = table.set_column(9, table.schema.field("stamps").with_type(kind), stamps)
@@ -271,7 +273,7 @@ print(time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF).ru
 """
 
 
-def test_refusals_of_hostile_files_take_little_time_and_memory(tmp_path):
+def test_hostile_files_are_refused_with_little_time_and_memory(tmp_path):
     content = written(tmp_path / "t.parquet").read_bytes()
     paths = []
     for number, (_, change, _) in enumerate(HOSTILE):

@@ -54,7 +54,7 @@ def test_a_broken_row_index_is_refused(tmp_path, damage):
             }[damage]
         )
     if damage == "flipped":
-        # In the footer: whatever its reader makes of it, it is no traceback of another kind.
+        # In the footer: the reader may raise any error, and it becomes an InputError.
         with suppress(InputError):
             read_row_index(path)
         return

@@ -8,7 +8,7 @@ from ztfrep.data.splits import split_objects
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**31), st.lists(st.integers(60, 400), min_size=2, max_size=4))
-def test_a_split_is_whole_stratified_and_without_overlap(seed, sizes):
+def test_splits_are_complete_stratified_and_disjoint(seed, sizes):
     labels = np.repeat(np.arange(len(sizes)), sizes)
     parts = split_objects(labels, test_fraction=0.05, min_test_objects=20, seed=seed)
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(labels)))
@@ -21,7 +21,7 @@ def test_a_split_is_whole_stratified_and_without_overlap(seed, sizes):
     assert all((a == b).all() for a, b in zip(parts, again, strict=True))
 
 
-def test_the_published_series_split_as_published():
+def test_the_published_series_have_the_published_split_sizes():
     labels = np.repeat([0, 1, 2], [26190, 1502, 49454])
     train, validation, test = split_objects(labels, test_fraction=0.05, min_test_objects=40, seed=7)
     assert sorted([len(validation), len(test)]) == [3857, 3858]

@@ -18,7 +18,7 @@ def stamps(n=4, size=63, seed=0):
     return np.random.default_rng(seed).normal(size=(n, 3, size, size)).astype(np.float32)
 
 
-def test_pixels_without_data_are_masked_by_value_too():
+def test_pixels_with_the_value_for_no_data_are_masked():
     pixels = np.array([1.0, np.nan, np.inf, -3.4e38, -5.0], np.float32)
     np.testing.assert_array_equal(mask_pixels(pixels), [1, np.nan, np.nan, np.nan, -5])
 
@@ -54,7 +54,7 @@ def test_the_crop_comes_before_the_scaling():
 
 
 @pytest.mark.parametrize("method", ["none", "minmax", "asinh"])
-def test_masked_pixels_neither_count_nor_change_the_others(method):
+def test_masked_pixels_do_not_change_the_others(method):
     images = stamps()
     images[0, 1, 20:40, 30] = np.nan
     images[1] = np.nan
@@ -81,12 +81,12 @@ def test_a_stamp_constant_but_for_one_pixel_does_not_become_constant():
     assert pixels[0, 0, 10, 10] == pytest.approx(np.arcsinh(1))
 
 
-def test_none_leaves_the_pixels():
+def test_scaling_none_does_not_change_the_pixels():
     images = stamps(size=21)
     np.testing.assert_array_equal(scale(images, "none")[0], images)
 
 
-def test_an_unknown_scaling_is_named():
+def test_an_unknown_scaling_is_refused():
     with pytest.raises(ValueError, match="Unknown scaling 'log'. Must be one of: none, minmax"):
         scale(stamps(), "log")
 
@@ -109,11 +109,11 @@ def test_the_context_is_averaged_around_the_centre_over_observed_pixels():
 def test_crop_and_context_do_not_change_with_an_affine_scaling(size):
     images = stamps(3, size)
     images[1, 2, :, : size // 2] = np.nan
-    views = crop_and_context(images)
-    assert views.shape == (3, 8, CROP, CROP)
-    assert views.dtype == np.float32
-    assert np.isfinite(views).all()
-    np.testing.assert_allclose(crop_and_context(images * 3 - 40), views, atol=2e-4)
-    assert (views[:, 7] == 0).all() == (size == 27)
-    assert views[1, 6].min() == pytest.approx(2 / 3)
-    assert (views[1, 2, :, :10] == 0).all()
+    inputs = crop_and_context(images)
+    assert inputs.shape == (3, 8, CROP, CROP)
+    assert inputs.dtype == np.float32
+    assert np.isfinite(inputs).all()
+    np.testing.assert_allclose(crop_and_context(images * 3 - 40), inputs, atol=2e-4)
+    assert (inputs[:, 7] == 0).all() == (size == 27)
+    assert inputs[1, 6].min() == pytest.approx(2 / 3)
+    assert (inputs[1, 2, :, :10] == 0).all()

@@ -54,7 +54,7 @@ def header(descr="<f4", shape="(4, 6)", fortran="False", *, text=None, version=1
         ((2, 5), "<f8", "<u1"),
     ],
 )
-def test_good_files_are_read_as_numpy_reads_them(tmp_path, shape, dtype, label_dtype):
+def test_valid_files_are_read_as_numpy_reads_them(tmp_path, shape, dtype, label_dtype):
     parts = arrays(shape, dtype, label_dtype)
     path = written(tmp_path / "base.npy", parts)
     splits = read_vectors(path, dims=len(shape) + 1)
@@ -165,7 +165,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("parts", "message"), HOSTILE, ids=lambda x: x if type(x) is str else "")
-def test_anything_else_is_refused_by_name(tmp_path, monkeypatch, parts, message):
+def test_an_invalid_file_is_refused(tmp_path, monkeypatch, parts, message):
     monkeypatch.chdir(tmp_path)
     path = written(tmp_path / "base.npy", parts)
     with pytest.raises(InputError) as caught:
@@ -175,7 +175,7 @@ def test_anything_else_is_refused_by_name(tmp_path, monkeypatch, parts, message)
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_is_no_file_is_refused(tmp_path):
+def test_a_path_that_is_no_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path, message in (
         (tmp_path, "no regular file"),
@@ -186,7 +186,7 @@ def test_what_is_no_file_is_refused(tmp_path):
             read_vectors(path)
 
 
-def test_the_dimensions_and_the_classes_are_checked_where_they_are_known(tmp_path):
+def test_the_dimensions_and_the_classes_are_checked_if_they_are_arguments(tmp_path):
     path = written(tmp_path / "base.npy", arrays())
     with pytest.raises(InputError, match=r"expected a shape \(n, steps, d\)"):
         read_vectors(path, dims=3)
@@ -202,7 +202,7 @@ def test_the_dimensions_and_the_classes_are_checked_where_they_are_known(tmp_pat
         header(version=2, length=2**32 - 1),
     ],
 )
-def test_a_claim_costs_no_memory(tmp_path, content):
+def test_a_claimed_size_takes_no_memory(tmp_path, content):
     path = tmp_path / "base.npy"
     path.write_bytes(content)
     with path.open("rb+") as file:
@@ -222,7 +222,7 @@ def frame():
     return pd.DataFrame({"split": split, "label": 0})
 
 
-def test_room_is_reserved_before_a_map_is_filled(tmp_path):
+def test_disk_space_is_allocated_before_a_map_is_written(tmp_path):
     rows = frame()
     with open_vectors_for_writing(tmp_path / "a.npy", rows, (1000, 100), "<f8", "<i8") as splits:
         (temporary,) = tmp_path.glob(".a.npy.*.tmp/a.npy")
@@ -232,7 +232,7 @@ def test_room_is_reserved_before_a_map_is_filled(tmp_path):
 
 
 @pytest.mark.parametrize("supported", ["missing", "refused"])
-def test_room_is_taken_where_none_can_be_reserved(tmp_path, monkeypatch, supported):
+def test_disk_space_is_written_if_it_cannot_be_allocated(tmp_path, monkeypatch, supported):
     def refuse(*_):
         raise OSError(95, "Operation not supported")
 
@@ -250,7 +250,7 @@ def test_room_is_taken_where_none_can_be_reserved(tmp_path, monkeypatch, support
     assert (tmp_path / "a.npy").read_bytes() == expected.read_bytes()
 
 
-def test_a_disk_without_room_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_of_one_line_and_no_file_remains(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -272,7 +272,7 @@ def small_files():
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_limit_of_file_size_is_no_signal(tmp_path, small_files):
+def test_a_limit_of_file_size_is_an_error_and_no_signal(tmp_path, small_files):
     path = tmp_path / "base.npy"
     with (
         pytest.raises(OSError, match="writing failed: File too large") as caught,

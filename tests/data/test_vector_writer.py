@@ -20,7 +20,7 @@ def row_in_split(frame):
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((4,), "<f4"), ((3, 4), "<f8")])
-def test_a_file_is_what_six_saves_write(tmp_path, shape, dtype):
+def test_a_file_has_the_bytes_of_six_calls_of_numpy_save(tmp_path, shape, dtype):
     frame = rows(validation=0)
     vectors = np.random.default_rng(0).random((len(frame), *shape)).astype(dtype)
     path = tmp_path / "base.npy"
@@ -41,7 +41,7 @@ def test_a_file_is_what_six_saves_write(tmp_path, shape, dtype):
         np.testing.assert_array_equal(written.vectors, vectors[frame["split"] == split])
 
 
-def test_steps_that_a_series_lacks_are_zero(tmp_path):
+def test_missing_steps_of_a_series_are_zero(tmp_path):
     objects = rows(train=2, validation=1, test=1)
     split = np.array(["train", "train", "train", "validation", "test"])
     row, step = np.array([0, 0, 1, 0, 0]), np.array([0, 1, 0, 0, 0])
@@ -53,7 +53,7 @@ def test_steps_that_a_series_lacks_are_zero(tmp_path):
     np.testing.assert_array_equal(train, [[[1, 2], [3, 4]], [[5, 6], [0, 0]]])
 
 
-def test_a_failed_encoding_leaves_nothing(tmp_path):
+def test_a_failed_encoding_leaves_no_file(tmp_path):
     path = tmp_path / "base.npy"
     with pytest.raises(RuntimeError), open_vectors_for_writing(path, rows(), (2,), "<f4", "<i8"):
         raise RuntimeError
@@ -72,7 +72,7 @@ def saved(*arrays):
     [
         # An ordinary npy file.
         (saved(np.zeros((2, 3))), "found 1 arrays"),
-        # Cut off within the last array.
+        # Truncated within the last array.
         (saved(*[np.zeros((4, 1)), np.zeros(4)] * 3)[:-8], "test labels of shape .* 24 are left"),
         # Labels of another file.
         (saved(*[np.zeros((2, 3)), np.zeros(3)] * 3), "found 2 train rows with 3 labels"),

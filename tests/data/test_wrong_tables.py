@@ -89,7 +89,7 @@ def swap(table, one, other):
 
 
 def meta(table, **values):
-    """Change the schema's metadata; None takes a key away."""
+    """Change the schema's metadata; None removes a key."""
     entries = {key.decode(): value for key, value in table.schema.metadata.items()} | values
     return table.replace_schema_metadata({k: v for k, v in entries.items() if v is not None})
 
@@ -279,7 +279,7 @@ WRONG = [
      lambda t: t.select([*t.schema.names[1:], "object_id"]), "candid as column 0"),
     ("columns in upper case", "main",
      lambda t: renamed(t, str.upper), "no column object_id"),
-    ("stamps as plain lists", "main",
+    ("stamps as lists", "main",
      lambda t: t.set_column(9, "stamps", t.column("stamps").combine_chunks().storage),
      "stamps of type"),
     ("nested metadata", "main",
@@ -293,7 +293,7 @@ WRONG = [
     [case[1:] for case in WRONG],
     ids=[case[0].replace(" ", "_") for case in WRONG],
 )
-def test_a_wrong_table_is_refused_on_opening_by_name(tmp_path, tables, kind, change, message):
+def test_a_wrong_table_is_refused_on_opening(tmp_path, tables, kind, change, message):
     path = save(change(tables[kind]), tmp_path / "wrong.parquet")
     with pytest.raises(InputError, match=message) as error:
         AlertTable(path)

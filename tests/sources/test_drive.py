@@ -34,7 +34,7 @@ WANTED = {
     "series": WantedFile("recurrent_dataset*.pk", b"\x80", None, "a pickle"),
 }
 CHUNK = 512 * 1024
-KEPT = 2 * CHUNK
+PARTIAL_BYTES = 2 * CHUNK
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_the_files_arrive_byte_for_byte_whatever_their_suffix(drive, tmp_path):
     assert not [request for request in drive.requests if request.id == README]
 
 
-def test_a_second_run_asks_for_nothing_and_reads_no_content(drive, tmp_path, monkeypatch):
+def test_a_second_run_requests_nothing_and_reads_no_content(drive, tmp_path, monkeypatch):
     files = fetch(tmp_path)
     drive.requests.clear()
     monkeypatch.setattr(hashlib, "file_digest", None)
@@ -96,16 +96,16 @@ def test_a_second_run_asks_for_nothing_and_reads_no_content(drive, tmp_path, mon
 
 
 @pytest.mark.parametrize("retries", [0, 2])
-def test_a_download_that_breaks_is_the_same_in_the_end(drive, tmp_path, retries):
-    drive.modes[STAMPS] = f"once truncate:{KEPT}"
+def test_an_interrupted_download_is_resumed_to_the_same_bytes(drive, tmp_path, retries):
+    drive.modes[STAMPS] = f"once truncate:{PARTIAL_BYTES}"
     if retries == 0:
         text = failure(tmp_path)
         assert "broke off" in text
-        assert f"the {KEPT:,} bytes" in text
-        assert [path.stat().st_size for path in partials(tmp_path)] == [KEPT]
+        assert f"the {PARTIAL_BYTES:,} bytes" in text
+        assert [path.stat().st_size for path in partials(tmp_path)] == [PARTIAL_BYTES]
         drive.requests.clear()
     assert contents(fetch(tmp_path, retries=retries)) == CONTENT
-    assert f"bytes={KEPT}-" in [request.range for request in drive.requests]
+    assert f"bytes={PARTIAL_BYTES}-" in [request.range for request in drive.requests]
     assert not partials(tmp_path)
 
 
@@ -120,13 +120,13 @@ FAILURES = [
     (STAMPS, "404", "found nothing there (404)", "correct the id in sources.drive, or download"),
     # Tried by gdown as a Google document before.
     (STAMPS, "500", "found an error of the server (500)", "later, or download it with a browser"),
-    # A page announced as a download, which gdown takes for the file.
+    # A page with the header of a download, which gdown saves as the file.
     (STAMPS, "html", "found an HTML page; expected a pickle", "download it with a browser"),
     (STAMPS, "stall", "found no answer in time", "raise sources.drive.timeout"),
-    # Here requests raises a ConnectionError, which must not be called offline.
+    # requests raises a ConnectionError, which must not be reported as offline.
     (STAMPS, f"stall:{CHUNK}", "found no answer in time", "raise sources.drive.timeout"),
     (STAMPS, f"truncate:{CHUNK}", "found a download that broke off", "it goes on where it broke"),
-    # A header that gdown looks up without asking whether it is there: KeyError.
+    # gdown raises KeyError for a missing header.
     (
         STAMPS,
         "no_type",
@@ -163,21 +163,21 @@ def test_every_failure_is_one_line_with_its_remedy(
     assert contents(fetch(tmp_path)) == CONTENT
 
 
-# How gdown leaves the beginning of a file alone when it fails before the transfer, and in it.
+# Failures before the transfer and during it, in which gdown does not remove a partial file.
 @pytest.mark.parametrize("mode", ["quota", "404", "stall", f"truncate:{CHUNK}", "no_type"])
-def test_a_later_failure_leaves_the_bytes_of_the_first(drive, tmp_path, mode):
-    drive.modes[STAMPS] = f"truncate:{KEPT}"
+def test_another_failure_does_not_remove_a_partial_file(drive, tmp_path, mode):
+    drive.modes[STAMPS] = f"truncate:{PARTIAL_BYTES}"
     failure(tmp_path)
     drive.modes[STAMPS] = mode
     text = failure(tmp_path, timeout=0.2)
     (partial,) = partials(tmp_path)
     content = partial.read_bytes()
-    assert len(content) >= KEPT
+    assert len(content) >= PARTIAL_BYTES
     assert CONTENT["stamps"].startswith(content)
     assert f"the {len(content):,} bytes already in {tmp_path / FOLDER} stay there" in text
 
 
-def test_a_failure_of_the_second_file_keeps_the_first(drive, tmp_path):
+def test_the_first_file_remains_if_the_second_fails(drive, tmp_path):
     drive.modes[SERIES] = "quota"
     assert f"the {len(CONTENT['stamps']):,} bytes already" in failure(tmp_path)
     drive.modes.clear()
@@ -215,7 +215,7 @@ class FullDisk:
         return self.file.write(data)
 
 
-def test_a_full_disk_is_reported_and_the_bytes_stay(drive, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_the_bytes_remain(drive, tmp_path, monkeypatch):
     with monkeypatch.context() as full:
         full.setattr(GDOWN, "open", FullDisk, raising=False)
         text = failure(tmp_path, retries=1)
@@ -235,11 +235,14 @@ def test_a_cache_that_cannot_be_written_is_reported(drive, tmp_path):
 @pytest.mark.parametrize(
     ("size", "mode"),
     [
-        (KEPT, "no_range"),  # The server sends the whole file: it must not be added to the partial.
+        (
+            PARTIAL_BYTES,
+            "no_range",
+        ),  # The server sends the whole file: it must not be added to the partial.
         (5_000_000, ""),  # Longer than the file: no range of it can follow.
     ],
 )
-def test_a_beginning_that_cannot_go_on_is_fetched_from_the_start(drive, tmp_path, size, mode):
+def test_a_partial_file_that_cannot_be_resumed_is_downloaded_again(drive, tmp_path, size, mode):
     drive.modes[STAMPS] = mode
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / f"{STAMPS_NAME}abcdefgh.part").write_bytes(b"x" * size)
@@ -247,27 +250,27 @@ def test_a_beginning_that_cannot_go_on_is_fetched_from_the_start(drive, tmp_path
     assert not partials(tmp_path)
 
 
-def test_a_server_that_is_busy_once_costs_nothing_that_is_down(drive, tmp_path):
-    drive.modes[STAMPS] = f"truncate:{KEPT}"
+def test_a_partial_file_is_resumed_if_the_server_is_busy_once(drive, tmp_path):
+    drive.modes[STAMPS] = f"truncate:{PARTIAL_BYTES}"
     failure(tmp_path)
     drive.modes[STAMPS] = "once busy"
     drive.requests.clear()
     assert contents(fetch(tmp_path)) == CONTENT
     ranges = [request.range for request in drive.requests if request.id == STAMPS and request.range]
-    assert ranges == [f"bytes={KEPT}-"] * 2
+    assert ranges == [f"bytes={PARTIAL_BYTES}-"] * 2
 
 
-def test_of_several_beginnings_the_longest_goes_on(drive, tmp_path):
+def test_of_several_partial_files_the_longest_is_resumed(drive, tmp_path):
     (tmp_path / FOLDER).mkdir()
-    for size, letters in ((10, "zzzzzzzz"), (KEPT, "aaaaaaaa"), (0, "mmmmmmmm")):
+    for size, letters in ((10, "zzzzzzzz"), (PARTIAL_BYTES, "aaaaaaaa"), (0, "mmmmmmmm")):
         partial = tmp_path / FOLDER / f"{STAMPS_NAME}{letters}.part"
         partial.write_bytes(CONTENT["stamps"][:size])
     assert contents(fetch(tmp_path)) == CONTENT
-    assert f"bytes={KEPT}-" in [request.range for request in drive.requests]
+    assert f"bytes={PARTIAL_BYTES}-" in [request.range for request in drive.requests]
     assert not partials(tmp_path)
 
 
-def test_the_checksum_to_paste_is_logged_where_none_is_given(drive, tmp_path, caplog):
+def test_the_checksum_of_a_file_is_logged_if_none_is_set(drive, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         fetch(tmp_path, WANTED | {"series": WANTED["series"]._replace(sha256=SHA256["series"])})
     (line,) = [record.getMessage() for record in caplog.records if record.name == "root"]
@@ -292,7 +295,7 @@ def test_another_checksum_is_refused_until_it_is_corrected(drive, tmp_path):
     assert {request.id for request in drive.requests} == {FOLDER, STAMPS}
 
 
-def test_files_put_there_by_hand_are_taken(drive, tmp_path):
+def test_files_that_the_user_put_there_are_used(drive, tmp_path):
     (tmp_path / FOLDER).mkdir()
     for key, name in (("stamps", "td_ztf_stamp_17_06_20.pkl"), ("series", "recurrent_dataset.pk")):
         (tmp_path / FOLDER / name).write_bytes(CONTENT[key])
@@ -334,7 +337,9 @@ def test_files_put_there_by_hand_are_taken(drive, tmp_path):
         ),
     ],
 )
-def test_what_is_put_there_by_hand_in_error_is_refused_and_left(drive, tmp_path, files, message):
+def test_a_wrong_file_that_the_user_put_there_is_refused_and_not_removed(
+    drive, tmp_path, files, message
+):
     (tmp_path / FOLDER).mkdir()
     for name, content in files.items():
         (tmp_path / FOLDER / name).write_bytes(content)
@@ -351,7 +356,7 @@ def test_a_file_changed_in_the_cache_is_fetched_again(drive, tmp_path):
     assert contents(fetch(tmp_path)) == CONTENT
 
 
-def test_a_file_that_only_looks_changed_is_kept(drive, tmp_path):
+def test_a_file_with_a_new_time_and_the_same_bytes_is_not_fetched_again(drive, tmp_path):
     path = fetch(tmp_path)["stamps"]
     os.utime(path, (1, 1))
     drive.requests.clear()
@@ -359,7 +364,7 @@ def test_a_file_that_only_looks_changed_is_kept(drive, tmp_path):
     assert drive.requests == []
 
 
-def test_a_file_replaced_by_the_one_that_is_expected_is_taken(drive, tmp_path):
+def test_a_file_replaced_by_the_expected_one_is_used(drive, tmp_path):
     drive.files[STAMPS] = (STAMPS_NAME, b"\x80 an older one")
     path = fetch(tmp_path)["stamps"]
     path.write_bytes(CONTENT["stamps"])
@@ -371,7 +376,7 @@ def test_a_file_replaced_by_the_one_that_is_expected_is_taken(drive, tmp_path):
 
 
 @pytest.mark.parametrize("record", ["", "[]", '{"stamps": 3}', '{"stamps": {"name": "x"}}', "\0"])
-def test_a_broken_record_costs_no_download(drive, tmp_path, record):
+def test_a_broken_record_causes_no_download(drive, tmp_path, record):
     fetch(tmp_path)
     (tmp_path / FOLDER / "files.json").write_text(record)
     drive.requests.clear()
@@ -387,7 +392,7 @@ def test_an_error_for_a_missing_name_lists_those_of_the_folder(drive, tmp_path):
     assert ("z08.txt" in text, "z09.txt" in text) == (True, False)  # twelve names
 
 
-def test_of_several_names_the_one_without_a_number_is_taken(drive, tmp_path):
+def test_of_several_names_the_one_without_a_number_is_used(drive, tmp_path):
     drive.files["1plain" * 5] = ("td_ztf_stamp_17_06_20.pkl", b"\x80plain")
     assert fetch(tmp_path)["stamps"].read_bytes() == b"\x80plain"
 
@@ -399,7 +404,7 @@ def test_of_several_names_the_one_without_a_number_is_taken(drive, tmp_path):
         STAMPS_NAME,  # Drive lets two files have one name.
     ],
 )
-def test_several_names_are_refused_by_name(drive, tmp_path, name):
+def test_several_matching_names_are_refused(drive, tmp_path, name):
     drive.files["1other" * 5] = (name, b"\x80")
     text = failure(tmp_path)
     assert STAMPS_NAME in text
@@ -407,7 +412,7 @@ def test_several_names_are_refused_by_name(drive, tmp_path, name):
     assert "expected one file named td_ztf_stamp_17_06_20*.pkl" in text
 
 
-def test_two_processes_at_once_download_once_and_leave_the_home_alone(drive, tmp_path):
+def test_two_processes_download_once_and_write_nothing_to_the_home_folder(drive, tmp_path):
     program = f"""
 import sys
 from pathlib import Path
@@ -443,7 +448,7 @@ def everything_below(folder):
     ["../..", "..", ".", "", "/", "a/b" * 5, "a" * 9, "a" * 101, "a" * 20 + "\n", "a" * 20 + "\0",
      "é" * 20, "١" * 20, "a b" * 5, "https://drive.google.com/drive/folders/" + FOLDER],
 )  # fmt: skip
-def test_a_folder_id_of_another_form_makes_no_path(drive, tmp_path, folder_id):
+def test_an_invalid_folder_id_is_refused_before_a_path_is_made(drive, tmp_path, folder_id):
     cache = tmp_path / "a" / "b"
     with pytest.raises(InputError, match="take the last part of the folder's address") as caught:
         download(folder_id, WANTED, cache, timeout=5.0)
@@ -453,7 +458,7 @@ def test_a_folder_id_of_another_form_makes_no_path(drive, tmp_path, folder_id):
 
 
 @pytest.mark.parametrize("folder_id", ["0AMoSTLpUKDHGUk9PVA", FOLDER, "0B" + "x-_" * 8 + "xx"])
-def test_the_forms_of_folder_ids_that_drive_has_are_known(drive, tmp_path, folder_id):
+def test_folder_ids_of_drive_are_accepted(drive, tmp_path, folder_id):
     drive.folder = folder_id
     assert contents(download(folder_id, WANTED, tmp_path, timeout=5.0, retries=0)) == CONTENT
 
@@ -535,9 +540,9 @@ def test_pickles_and_encodings_may_be_in_one_folder(drive, tmp_path, monkeypatch
     config = read_params(Path(__file__).parents[2] / "params.yaml").sources.drive
     DriveSource().fetch(config, tmp_path, tmp_path)
     assert folders == {config.pickles: ["series", "stamps"]}
-    one = config.model_copy(update={"encoded": True, "encodings": config.pickles})
-    DriveSource().fetch(one, tmp_path, tmp_path)
+    one_folder = config.model_copy(update={"encoded": True, "encodings": config.pickles})
+    DriveSource().fetch(one_folder, tmp_path, tmp_path)
     assert folders == {config.pickles: ["base", "base_recurrente", "series", "stamps"]}
-    two = config.model_copy(update={"encoded": True})
-    DriveSource().fetch(two, tmp_path, tmp_path)
+    two_folders = config.model_copy(update={"encoded": True})
+    DriveSource().fetch(two_folders, tmp_path, tmp_path)
     assert folders[config.encodings] == ["base", "base_recurrente"]

@@ -39,9 +39,9 @@ def test_without_labels_no_class_is_scored():
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_with_labels_of_one_class_no_probe_is_fitted(index):
-    one = labelled((9, 0, 0, 0, 0), (1, 0, 0, 0, 0), (1, 0, 0, 0, 0))
+    one_class = labelled((9, 0, 0, 0, 0), (1, 0, 0, 0, 0), (1, 0, 0, 0, 0))
     counts = [COMPLETE, COMPLETE]
-    counts[index] = one
+    counts[index] = one_class
     rows = ("alerts", "objects")[index]
     first, validation, test = describe_unscored(*counts)
     assert first.startswith(f"labelled train {rows} of one class (AGN): ")
@@ -59,8 +59,8 @@ def test_a_split_without_labels_or_with_one_class_is_named():
         "no labelled test alerts: classification, probes and confusion will not be scored on test, "
         "nor retrieval, clustering and anomaly detection"
     )
-    one, missing = describe_unscored(COMPLETE, labelled(ALL, (0, 2, 0, 0, 0), ALL))
-    assert one.startswith("labelled validation objects of one class (SN): retrieval")
+    one_class, missing = describe_unscored(COMPLETE, labelled(ALL, (0, 2, 0, 0, 0), ALL))
+    assert one_class.startswith("labelled validation objects of one class (SN): retrieval")
     assert missing.startswith("no validation objects of class AGN, VS, asteroid, bogus")
 
 

@@ -31,7 +31,7 @@ def small(tmp_path_factory):
     return folders
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_others(small):
+def test_only_the_same_seed_writes_the_same_bytes(small):
     first, again, other = small
     for name in (survey.STAMPS, survey.SERIES):
         assert (first / name).read_bytes() == (again / name).read_bytes()
@@ -67,14 +67,14 @@ def test_train_is_balanced_by_duplication_and_leaks_nothing(small):
     assert np.bincount(train.labels[first]).tolist() == counts.tolist()
     assert np.bincount(train.labels).tolist() == [counts.max()] * 5
     assert not duplicates.is_contradictory(train.labels, group, len(first)).any()
-    # Copies carry their original's features, and no class lies in one piece.
+    # Copies have the features of their original, and the rows of a class are not consecutive.
     np.testing.assert_array_equal(train.features, train.features[first][group])
     assert (np.diff(train.labels) != 0).sum() > len(train.labels) / 2
     for name in ("validation", "test"):
         assert not np.isin(duplicates.digests(splits[name].images), keys).any()
 
 
-def test_features_invert_to_what_a_survey_measures(small):
+def test_features_invert_to_physical_values(small):
     splits = read_stamps_pickle(small[0] / survey.STAMPS)
     scores = np.concatenate([split.features for split in splits.values()])
     assert is_published_zscore(scores)
@@ -100,13 +100,13 @@ def test_the_second_data_set_has_the_published_format(small):
     assert np.bincount(series.labels).tolist() == [30, 4, 60]
 
 
-def test_the_published_counts_are_met_at_full_scale():
+def test_the_counts_at_full_scale_are_the_published_ones():
     assert survey.train_counts(1.0).tolist() == [14_542, 1_396, 14_517, 9_599, 10_528]
     assert survey.series_counts(1.0) == {0: 26_190, 1: 1_502, 2: 49_454}
 
 
 @pytest.mark.parametrize("scale", [0.001, 0.03, 0.2])
-def test_series_keep_their_proportions_and_enough_supernovae(scale):
+def test_series_have_the_published_proportions_and_enough_supernovae(scale):
     counts = survey.series_counts(scale)
     assert counts[1] >= 120
     assert counts[0] / counts[1] == pytest.approx(26_190 / 1_502, rel=0.01)
@@ -139,7 +139,7 @@ def test_moving_objects_are_not_in_the_template():
     assert (sign[bright] == 1).all()
 
 
-def test_a_source_that_faded_is_stored_flipped():
+def test_the_difference_of_a_source_that_faded_is_stored_with_the_opposite_sign():
     scenes = drawn(scene.VS, n=400)
     _, _, difference, sign = expose(scenes, 27, np.random.default_rng(1))
     centre = difference[:, 0, 12:15, 12:15].mean(axis=(1, 2))
@@ -152,7 +152,7 @@ def test_a_source_that_faded_is_stored_flipped():
     np.testing.assert_array_equal(faded, sign[:, 0] < 0)
 
 
-def test_supernovae_stand_beside_their_hosts_and_nuclei_on_them():
+def test_supernovae_are_offset_from_their_hosts_and_nuclei_are_not():
     supernova, nucleus = drawn(scene.SN), drawn(scene.AGN)
 
     def offset(scenes):
@@ -165,32 +165,35 @@ def test_supernovae_stand_beside_their_hosts_and_nuclei_on_them():
     assert (nucleus.star_flux[:, 0] > 0).all()
 
 
-def test_the_classes_have_the_fractions_of_their_kinds():
-    def of(label, **kinds):
+def test_the_classes_have_the_fractions_of_the_composition():
+    def drawn_with(label, **fractions):
         return scene_sampler.draw(
-            np.full(400, label), 1, np.random.default_rng(0), scene.Composition(**SHARES | kinds)
+            np.full(400, label),
+            1,
+            np.random.default_rng(0),
+            scene.Composition(**SHARES | fractions),
         )
 
-    nucleus = of(scene.AGN, quasars=0.9)
-    outshone = nucleus.star_flux[:, 0] > nucleus.galaxy["flux"][:, 0]
-    seyferts = of(scene.AGN, quasars=0.1)
-    assert outshone.mean() > 0.7
+    nucleus = drawn_with(scene.AGN, quasars=0.9)
+    brighter_than_host = nucleus.star_flux[:, 0] > nucleus.galaxy["flux"][:, 0]
+    seyferts = drawn_with(scene.AGN, quasars=0.1)
+    assert brighter_than_host.mean() > 0.7
     assert (seyferts.star_flux[:, 0] > seyferts.galaxy["flux"][:, 0]).mean() < 0.4
-    hidden = of(scene.VS, outbursts=0.5)
+    hidden = drawn_with(scene.VS, outbursts=0.5)
     faint = hidden.star_flux[:, 0] < optics.counts(21.4)
     assert faint.mean() == pytest.approx(0.5, abs=0.15)
     assert (hidden.change[hidden.star_flux[:, 0] < optics.counts(21.9)] > 0).all()
-    assert (of(scene.VS).star_flux[:, 0] >= optics.counts(21.9)).all()
-    unseen = of(scene.SN, hostless=0.5).galaxy["flux"][:, 0] < optics.counts(21.9)
-    assert unseen.mean() == pytest.approx(0.5, abs=0.1)
-    assert (of(scene.SN).galaxy["flux"][:, 0] > optics.counts(21.9)).all()
-    assert (of(scene.ASTEROID, crossing=0.5).star_flux[:, 0] > 0).mean() == pytest.approx(
+    assert (drawn_with(scene.VS).star_flux[:, 0] >= optics.counts(21.9)).all()
+    without_host = drawn_with(scene.SN, hostless=0.5).galaxy["flux"][:, 0] < optics.counts(21.9)
+    assert without_host.mean() == pytest.approx(0.5, abs=0.1)
+    assert (drawn_with(scene.SN).galaxy["flux"][:, 0] > optics.counts(21.9)).all()
+    assert (drawn_with(scene.ASTEROID, crossing=0.5).star_flux[:, 0] > 0).mean() == pytest.approx(
         0.5, abs=0.1
     )
-    assert (of(scene.ASTEROID).star_flux[:, 0] == 0).all()
-    peaks = of(scene.BOGUS, noise_peaks=0.3).artefact == scene.NOISE_PEAK
+    assert (drawn_with(scene.ASTEROID).star_flux[:, 0] == 0).all()
+    peaks = drawn_with(scene.BOGUS, noise_peaks=0.3).artefact == scene.NOISE_PEAK
     assert peaks.mean() == pytest.approx(0.3, abs=0.1)
-    assert not (of(scene.BOGUS).artefact == scene.NOISE_PEAK).any()
+    assert not (drawn_with(scene.BOGUS).artefact == scene.NOISE_PEAK).any()
 
 
 def test_every_detection_is_brighter_than_the_limit():
@@ -210,7 +213,7 @@ def test_light_is_conserved_and_centred():
 
 
 @pytest.mark.parametrize("column", [40, 0, -4])
-def test_the_seeing_spreads_a_pixel_as_a_point_source_there(column):
+def test_a_blurred_pixel_is_equal_to_a_point_source(column):
     """The light of one outside the stamp, in the margin of 6, comes in too."""
     row, margin, centre = 20, 6, 31
     sky = np.zeros((1, 63 + 2 * margin, 63 + 2 * margin), np.float32)
@@ -249,10 +252,10 @@ def test_correlated_noise_has_the_same_deviation_and_correlates_with_its_neighbo
 
 @pytest.mark.parametrize("index", [0.6, 1.0, 4.0])
 def test_a_galaxy_holds_half_its_light_within_its_radius(index):
-    one = {name: np.array([[value]]) for name, value in
+    galaxy = {name: np.array([[value]]) for name, value in
            {"x": 0.0, "y": 0.0, "flux": 1e4, "radius": 4.0, "index": index,
             "axis_ratio": 1.0, "angle": 0.3}.items()}  # fmt: skip
-    image = optics.render_galaxies(**one, size=151)[0]
+    image = optics.render_galaxies(**galaxy, size=151)[0]
     position = np.arange(163) - 81
     inside = np.hypot(position, position[:, None]) <= 4.0
     assert image[inside].sum() / 1e4 == pytest.approx(0.5, abs=0.05)
@@ -273,7 +276,7 @@ def test_counts_and_magnitudes_are_inverse():
         (0.0, 0.0, (0.0, 0.0), (-60.188553, 96.337272)),
         # The ecliptic's north pole.
         (270.0, 66.5607089, (90.0, None), (29.811438, 96.383961)),
-        # The galactic north pole and centre (Sgr A* is 0.07 deg off the latter).
+        # The galactic north pole and centre (Sgr A* is 0.07 deg from the latter).
         (192.85948, 27.12825, (29.811438, 180.023174), (90.0, None)),
         (266.405100, -28.936175, (-5.536306, 266.839617), (0.0, 0.0)),
     ],
@@ -299,12 +302,12 @@ def test_a_supernova_rises_and_falls_and_peaks_at_one():
     assert (flux >= 0).all()
 
 
-def test_a_damped_random_walk_forgets():
+def test_a_damped_random_walk_loses_its_correlation():
     rng = np.random.default_rng(0)
 
-    def spread(gap):
+    def deviation(gap):
         walk = lightcurves.damped_random_walk(np.tile([0.0, gap], (4000, 1)), rng)
         return np.std(walk[:, 1] - walk[:, 0])
 
-    assert spread(1.0) < 0.3 * spread(100.0)
-    assert spread(5000.0) == pytest.approx(spread(20000.0), rel=0.1)
+    assert deviation(1.0) < 0.3 * deviation(100.0)
+    assert deviation(5000.0) == pytest.approx(deviation(20000.0), rel=0.1)

@@ -100,7 +100,7 @@ def test_a_manifest_is_read_as_it_was_written(sample):
     ("content", "found"),
     [(None, "no such file"), ("{", "broken JSON"), ("[]", "no source"), ("{}", "no source")],
 )
-def test_what_is_no_manifest_is_refused(tmp_path, content, found):
+def test_an_invalid_manifest_is_refused(tmp_path, content, found):
     path = tmp_path / "manifest.json"
     if content is not None:
         path.write_text(content)
@@ -120,7 +120,7 @@ def test_a_file_that_has_changed_since_it_was_fetched_is_refused(tmp_path):
         unchanged_path(record)
 
 
-def test_the_same_pickles_give_the_same_tables_from_every_source_of_pickles(sample, tmp_path):
+def test_every_source_of_pickles_writes_the_same_tables_for_the_same_pickles(sample, tmp_path):
     manifest = read_manifest(sample)
     local = get_source("local")
     config = local.Config(stamps=manifest["stamps"]["path"], series=manifest["series"]["path"])

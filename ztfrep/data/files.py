@@ -93,8 +93,9 @@ def _make_folder(path: Path) -> tuple[Path, "BaseFileLock"]:
         lock = _folder_lock(folder, path)
         try:
             lock.acquire(timeout=0)
-        except (Timeout, FileNotFoundError):
-            # Another run of the same output saw it before it was locked, and removes it.
+        except (Timeout, FileNotFoundError, FileExistsError):
+            # Another run of the same output saw it before it was locked, and removes it; filelock
+            # raises FileExistsError if the folder disappears while it makes sure that it exists.
             continue
         except (OSError, NotImplementedError):
             # A file system without locks, or a full one, on which writing will fail. Without locks

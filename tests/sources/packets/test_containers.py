@@ -53,11 +53,16 @@ def test_a_small_file_that_decompresses_to_far_more_is_refused():
 
 
 def test_a_container_of_too_many_records_is_refused_before_decoding():
-    one = encode(SCHEMA, {"a": 1, "rows": [], "text": ""})
-    for blocks in ([(MAX_RECORDS + 1, one * (MAX_RECORDS + 1))], [(1, one)] * (MAX_RECORDS + 1)):
+    record = encode(SCHEMA, {"a": 1, "rows": [], "text": ""})
+    for blocks in (
+        [(MAX_RECORDS + 1, record * (MAX_RECORDS + 1))],
+        [(1, record)] * (MAX_RECORDS + 1),
+    ):
         with pytest.raises(ValueError, match="1001 records or more.*may have 1000; split it"):
             open_container(container(SCHEMA, *blocks, deflated=True))
-    _, blocks = open_container(container(SCHEMA, (MAX_RECORDS, one * MAX_RECORDS), deflated=True))
+    _, blocks = open_container(
+        container(SCHEMA, (MAX_RECORDS, record * MAX_RECORDS), deflated=True)
+    )
     assert sum(count for count, _ in blocks) == MAX_RECORDS
     with pytest.raises(ValueError, match="records"):
         open_container(container(SCHEMA, *[(0, b"")] * 10_000))

@@ -123,7 +123,7 @@ def test_a_row_labels_its_alert_or_without_a_candid_its_object(tmp_path):
     assert labels.counts["rows_without_id"] == 1
 
 
-def test_rows_of_two_classes_give_no_label_and_repeated_rows_give_one(tmp_path):
+def test_rows_of_two_classes_are_no_label_and_repeated_rows_are_one(tmp_path):
     text = f"candid,class\n{ONE},SN\n{ONE},AGN\n{TWO},SN\n{TWO},SN\n{THREE},VS\n{THREE},\n"
     labels = read(tmp_path, text)
     assert by_candid(labels) == {ONE: -1, TWO: 1, THREE: 2}
@@ -152,7 +152,7 @@ def test_rows_of_two_classes_give_no_label_and_repeated_rows_give_one(tmp_path):
         (b"<!DOCTYPE html><title>Sign in - Google</title>\n", "an HTML page"),
         (b'[{"candid": 1}]', "JSON"),
         (b"\0" * 5000, "zeros"),
-        # No class is known.
+        # No row has one of the classes.
         (f"candid,class\n{ONE},RRL\n{TWO},QSO\n{THREE},RRL\n", "3 others .'RRL' 2, 'QSO' 1.*AGN"),
         (f"candid,class\n{ONE},4\n", "'4' 1.*AGN, SN, VS, asteroid, bogus.*label_column"),
         (f"candid,class\n{ONE},\n{TWO},nan\n", "2 of 2 rows have none"),
@@ -248,7 +248,7 @@ def test_lines_rows_and_names_are_limited(tmp_path, monkeypatch):
         read(tmp_path, "candid,class\n" + ("," * 20_000 + "\n") * 300)
     with pytest.raises(InputError, match="columns candid, class, candid0, candid1"):
         read(tmp_path, ",".join(["candid", "class", *(f"candid{i}" for i in range(5000))]))
-    # The names of other classes are many and long; few and short ones are stored.
+    # There may be many long names of other classes: a limited number, shortened, is stored.
     lines = "".join(f"{CANDID + i},{'y' * 30_000}{i}\n{CANDID + i},{i}\n" for i in range(30))
     labels = read(tmp_path, f"candid,class\n{ONE},SN\n{lines}")
     assert labels.counts["other_classes"] == 60

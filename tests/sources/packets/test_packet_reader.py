@@ -146,14 +146,14 @@ IDS = [*number_types(CANDID), ("double", float(CANDID), "a double"), ("float", 1
 @pytest.mark.parametrize(("kind", "value", "words"), IDS)
 @pytest.mark.parametrize("path", ["candid", "candidate.candid", "prv_candidates.candid"])
 def test_a_candid_of_another_type_is_refused(path, kind, value, words):
-    one = alert(prior=[observation(candid=CANDID - 1)])
+    record = alert(prior=[observation(candid=CANDID - 1)])
     if path == "candid":
-        one["candid"] = value
+        record["candid"] = value
     elif path == "candidate.candid":
-        one["candidate"]["candid"] = value
+        record["candidate"]["candid"] = value
     else:
-        one["prv_candidates"][0]["candid"] = value
-    batch = read(one, types={path: kind})
+        record["prv_candidates"][0]["candid"] = value
+    batch = read(record, types={path: kind})
     assert batch.object_id == []
     ((_, reason, detail),) = batch.failures
     assert (reason, detail) == ("fields", f"{path} is {words}, not a 64-bit integer")
@@ -198,18 +198,18 @@ def test_an_object_id_is_a_string_or_bytes():
     ],
 )
 def test_an_alert_without_identity_or_date_is_refused(change, detail):
-    one = alert(candid=CANDID)
-    one["candid"] = change.get("candid", CANDID)
-    one["candidate"]["candid"] = change.get("again", one["candid"])
-    one["candidate"]["jd"] = change.get("jd", 2459010.5)
-    (failure,) = read(one).failures
+    record = alert(candid=CANDID)
+    record["candid"] = change.get("candid", CANDID)
+    record["candidate"]["candid"] = change.get("again", record["candid"])
+    record["candidate"]["jd"] = change.get("jd", 2459010.5)
+    (failure,) = read(record).failures
     assert failure == ("0", "fields", detail)
 
 
 def test_an_alert_whose_candidate_has_no_candid_is_read():
-    one = alert(candid=CANDID)
-    one["candidate"]["candid"] = None
-    assert read(one).alerts.candid.tolist() == [CANDID]
+    record = alert(candid=CANDID)
+    record["candidate"]["candid"] = None
+    assert read(record).alerts.candid.tolist() == [CANDID]
 
 
 def test_observations_without_a_date_or_a_candid_are_excluded_and_counted():
@@ -261,9 +261,9 @@ def test_prior_observations_are_detections_and_upper_limits():
 
 def test_packets_of_different_schemas_are_read_in_one_batch():
     extra = [{"name": "pid", "type": "long"}, {"name": "note", "type": ["null", "string"]}]
-    one = Packet("a", packet(alert(candid=1)))
-    other = Packet("b", packet(alert(candid=2, pid=9, note="hi"), extra=extra))
-    batch = decode_packets([one, other, one])
+    ztf = Packet("a", packet(alert(candid=1)))
+    extended = Packet("b", packet(alert(candid=2, pid=9, note="hi"), extra=extra))
+    batch = decode_packets([ztf, extended, ztf])
     assert batch.alerts.candid.tolist() == [1, 2, 1]
     assert batch.failures == []
 
@@ -311,8 +311,8 @@ def test_an_unusable_alert_costs_no_other_alert_of_its_file():
 @pytest.mark.parametrize("limit", ["_MAX_ALERTS", "_MAX_OBSERVATIONS"])
 def test_the_size_of_batches_is_limited(monkeypatch, limit):
     monkeypatch.setattr(f"ztfrep.sources.packets.packet_reader.{limit}", 6)
-    one = alert(candid=CANDID, prior=[observation(2459001.5)])
-    files = [Packet("a", container(schema(), (7, encode_records(one) * 7), deflated=True))] * 3
+    record = alert(candid=CANDID, prior=[observation(2459001.5)])
+    files = [Packet("a", container(schema(), (7, encode_records(record) * 7), deflated=True))] * 3
     batches = list(decode_batches(files))
     assert [len(batch.object_id) for batch in batches] == [7] * 3
     assert [len(batch.prior_observations.mjd) for batch in batches] == [7] * 3
@@ -377,8 +377,8 @@ def test_packets_of_other_surveys_are_refused_with_their_survey(kind, detail):
 def test_a_packet_with_additional_fields_of_a_broker_is_read():
     extra = [{"name": "anomaly_score", "type": ["null", "double"]}]
     kind = schema(extra) | {"name": "topLevelRecord", "namespace": "fink"}
-    one = alert(candid=CANDID, anomaly_score=0.5)
-    batch = decode_packets([Packet("a", container(kind, (1, encode(kind, one))))])
+    record = alert(candid=CANDID, anomaly_score=0.5)
+    batch = decode_packets([Packet("a", container(kind, (1, encode(kind, record))))])
     assert batch.alerts.candid.tolist() == [CANDID]
 
 
@@ -473,7 +473,7 @@ def test_a_bad_packet_costs_no_other_packet_and_has_a_reason(data, reason):
     assert reason in FAILURE_REASONS
 
 
-def test_no_packets_give_an_empty_batch():
+def test_no_packets_are_an_empty_batch():
     assert decode_packets([]).stamps.shape == (0, 3, 63, 63)
     assert decode_packets([Packet("a", b"")]).alerts.metadata.shape == (0, 26)
 

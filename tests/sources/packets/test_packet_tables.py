@@ -73,9 +73,9 @@ def labels_by_last_digits(table):
 
 def test_alerts_are_written_to_two_tables_of_one_schema(tmp_path):
     prior = [observation(2459001.5), observation(2459002.5, candid=CANDID + 5, magpsf=19.5)]
-    one = alert("A", candid=CANDID + 9, jd=2459010.5, magpsf=17.0, prior=prior)
-    two = alert("A", candid=CANDID + 10, jd=2459020.5, fid=2)
-    tables = Tables(tmp_path, packets(two, one))
+    earlier = alert("A", candid=CANDID + 9, jd=2459010.5, magpsf=17.0, prior=prior)
+    later = alert("A", candid=CANDID + 10, jd=2459020.5, fid=2)
+    tables = Tables(tmp_path, packets(later, earlier))
     alerts = tables.stamps.identity()
     assert alerts["candid"].tolist() == [CANDID + 9, CANDID + 10]
     assert alerts["detection"].tolist() == [2, 3]

@@ -74,9 +74,9 @@ def schemas(draw, depth=2):
 
 def compiled(schema, *fields, rows=()):
     """The program of a schema; a field that is a name accepts any number or text."""
-    known = [field if isinstance(field, Field) else Field(field) for field in fields]
-    names = [field if isinstance(field, Field) else Field(field) for field in rows]
-    return compile_schema(json.dumps(schema).encode(), known, "rows", names)
+    wanted = [field if isinstance(field, Field) else Field(field) for field in fields]
+    wanted_of_rows = [field if isinstance(field, Field) else Field(field) for field in rows]
+    return compile_schema(json.dumps(schema).encode(), wanted, "rows", wanted_of_rows)
 
 
 @settings(max_examples=150, deadline=None)

@@ -55,14 +55,14 @@ def numpy_1(content, protocol):
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_what_numpy_writes_is_read(tmp_path, protocol):
+def test_pickles_of_numpy_are_read(tmp_path, protocol):
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps(CONTENT, protocol=protocol))
     assert_same(read_pickle(path), CONTENT)
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
-def test_what_numpy_1_wrote_is_read(tmp_path, protocol):
+def test_pickles_of_numpy_1_are_read(tmp_path, protocol):
     path = tmp_path / "a.pkl"
     path.write_bytes(numpy_1(CONTENT, protocol))
     assert b"numpy.core.multiarray" in path.read_bytes()
@@ -70,7 +70,7 @@ def test_what_numpy_1_wrote_is_read(tmp_path, protocol):
 
 
 @pytest.mark.parametrize("protocol", [3, 4, 5])
-def test_a_big_array_is_a_view_of_the_file(tmp_path, protocol):
+def test_a_large_array_is_a_view_of_the_file(tmp_path, protocol):
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps({"big": ARRAYS["big"]}, protocol=protocol))
     value = read_pickle(path)["big"]
@@ -81,7 +81,7 @@ def test_a_big_array_is_a_view_of_the_file(tmp_path, protocol):
     assert isinstance(value.obj, mmap.mmap)
 
 
-def test_reading_hardly_takes_memory(tmp_path):
+def test_reading_takes_little_memory(tmp_path):
     path = tmp_path / "a.pkl"
     with path.open("wb") as file:
         pickle.dump({"a": np.ones((100, 1 << 18)), "b": np.ones(7)}, file, protocol=4)
@@ -196,7 +196,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_no_array_needs_is_refused_by_name(tmp_path, monkeypatch, name):
+def test_content_that_no_array_needs_is_refused(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     content, message = HOSTILE[name]
     path = tmp_path / "a.pkl"
@@ -227,7 +227,7 @@ def whole():
         (stream(b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f"), "are announced"),
     ],
 )
-def test_a_file_that_is_not_whole_is_refused(tmp_path, content, message):
+def test_a_truncated_file_is_refused(tmp_path, content, message):
     path = tmp_path / "a.pkl"
     if content is not None:
         path.write_bytes(content)
@@ -235,7 +235,7 @@ def test_a_file_that_is_not_whole_is_refused(tmp_path, content, message):
         read_pickle(path)
 
 
-def test_what_is_no_file_that_may_be_read_is_refused_in_plain_words(tmp_path, monkeypatch):
+def test_an_unreadable_path_is_refused(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="a directory; .*give the file itself"):
         read_pickle(tmp_path)
     os.mkfifo(tmp_path / "pipe")
@@ -268,7 +268,7 @@ def array_file():
 
 
 PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - "
-# What users have in place of the pickle, and the remedies.
+# Other files that users may pass, and the remedies.
 NOT_PICKLES = {
     "gzip": (gzip.compress(whole()), "found a gzip file; ", "unpack it first, with gunzip"),
     "bzip2": (bz2.compress(whole()), "found a bzip2 file; ", "with bunzip2"),
@@ -293,7 +293,7 @@ NOT_PICKLES = {
 
 
 @pytest.mark.parametrize("name", NOT_PICKLES)
-def test_a_file_that_is_no_pickle_is_named(tmp_path, name):
+def test_a_file_that_is_no_pickle_is_described(tmp_path, name):
     content, kind, remedy = NOT_PICKLES[name]
     path = tmp_path / "a.pkl"
     path.write_bytes(content)
@@ -327,7 +327,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_pickle_is_named_with_the_byte_at_which_it_breaks(tmp_path, name):
+def test_a_damaged_pickle_is_refused_with_the_position(tmp_path, name):
     content, reason = DAMAGED[name]
     path = tmp_path / "a.pkl"
     path.write_bytes(stream(content))
@@ -417,7 +417,7 @@ EXPENSIVE = {
 
 
 @pytest.mark.parametrize("name", EXPENSIVE)
-def test_what_would_take_long_is_refused_at_once_in_a_short_line(tmp_path, name):
+def test_pickles_that_would_take_long_are_refused_quickly_in_a_short_line(tmp_path, name):
     content, reason = EXPENSIVE[name]
     path = tmp_path / "a.pkl"
     path.write_bytes(stream(content))
@@ -455,7 +455,7 @@ IN_LISTS = {
 
 
 @pytest.mark.parametrize("name", IN_LISTS)
-def test_python_objects_are_bounded_whatever_they_are(tmp_path, monkeypatch, name):
+def test_the_memory_of_python_objects_is_limited(tmp_path, monkeypatch, name):
     monkeypatch.setattr(mapped_file, "ALLOWANCE", 1 << 20)
     kind = IN_LISTS[name]
     batch = b"(" + kind * max(1, 1000 // len(kind)) + b"e"
@@ -465,7 +465,7 @@ def test_python_objects_are_bounded_whatever_they_are(tmp_path, monkeypatch, nam
         read_pickle(path)
 
 
-def test_the_published_features_fit_whatever_their_kind(tmp_path):
+def test_the_published_features_are_within_the_limit_for_any_type(tmp_path):
     # The costliest are other objects than floats, which are read 64 at a time.
     values = np.full((72_710 + 1_000, 26), 70_000, dtype=object)
     values[::2] = None
@@ -476,7 +476,7 @@ def test_the_published_features_fit_whatever_their_kind(tmp_path):
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
-def test_values_between_others_are_read_as_they_are(tmp_path, protocol):
+def test_mixed_runs_of_values_are_read_unchanged(tmp_path, protocol):
     kinds = [1.5, None, True, False, 3, 300, 70_000, -1, 2**40, "null", "other", float("nan"), b"b"]
     rng = np.random.default_rng(protocol)
     content = [[kinds[i] for i in rng.integers(0, len(kinds), n)] for n in (5, 7, 8, 9, 64, 3000)]
@@ -492,7 +492,7 @@ SMALL = [pickle.dumps({"a": np.arange(6.0), "b": (1, [None])}, protocol=p) for p
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(SMALL), st.data())
-def test_no_bytes_end_in_anything_but_a_value_or_an_input_error(tmp_path_factory, whole, data):
+def test_any_bytes_are_a_value_or_an_input_error(tmp_path_factory, whole, data):
     content = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))

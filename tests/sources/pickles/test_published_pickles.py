@@ -50,7 +50,7 @@ def test_the_first_data_set_is_read(tmp_path):
     assert data["train"].features[0, 3] == content["Train"]["features"][0, 3]
 
 
-def test_features_stored_as_floats_are_read_alike(tmp_path):
+def test_features_stored_as_floats_are_read_as_those_stored_as_objects(tmp_path):
     content = stamps()
     content["Train"]["features"][0, 0] = np.nan
     floats = {name: dict(split) for name, split in content.items()}
@@ -141,7 +141,7 @@ def no_letters():
             "found shape (6, 3, 63, 63); expected an array of shape (n, H, W, 3)",
         ),
         (change("Train", "images")(lambda a: a[..., 0]), "found shape (6, 63, 63)"),
-        # Larger than an alert table takes, and no more than one pixel in memory.
+        # Larger than the stamps of an alert table, with one pixel in memory.
         (
             change("Train", "images")(
                 lambda a: np.broadcast_to(a[:, :, :1], (*a.shape[:2], 1025, 3))

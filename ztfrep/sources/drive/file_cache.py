@@ -21,7 +21,7 @@ MAX_NAME_BYTES = 200
 class WantedFile(NamedTuple):
     """A file of a folder: a pattern of its name, its first bytes, its sha256 or None.
 
-    `kind` is what it is, for messages.
+    `kind` is a description for messages.
     """
 
     pattern: str
