@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ztfrep.evaluation.alert_protocol import AlertEvaluation, AlertSplitEvaluation
-from ztfrep.evaluation.object_protocol import ObjectEvaluation, ObjectSplitEvaluation
+from ztfrep.evaluation.alert_protocol import AlertSplitEvaluation
+from ztfrep.evaluation.evaluation_results import Evaluation
+from ztfrep.evaluation.object_protocol import ObjectSplitEvaluation
 from ztfrep.evaluation.projection import Projection
 from ztfrep.evaluation.reports import count_rows, write_alert_report, write_object_report
 
@@ -33,12 +34,12 @@ def alert_evaluation(**changes):
         reconstructions={"reconstruction": pixels},
     )
     test = replace(part, **changes)
-    return AlertEvaluation(CLASSES, {"validation": part, "test": test}, PROJECTIONS, HISTORY, 1)
+    return Evaluation(CLASSES, {"validation": part, "test": test}, PROJECTIONS, HISTORY, 1)
 
 
 def object_evaluation(early):
     part = ObjectSplitEvaluation({"objects": 4}, LABELS, {"network": PREDICTED["svm"]}, early)
-    return ObjectEvaluation(CLASSES, {"validation": part, "test": part}, PROJECTIONS, HISTORY, 1)
+    return Evaluation(CLASSES, {"validation": part, "test": part}, PROJECTIONS, HISTORY, 1)
 
 
 def files_of(folder):

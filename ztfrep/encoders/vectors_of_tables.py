@@ -140,7 +140,7 @@ def read_object_inputs(
 def _refuse_overwriting(output: Path, table: Path) -> None:
     """Raise ValueError if the row index of `output` would be written over the table."""
     if row_index_path(output).resolve() == table.resolve():
-        raise ValueError(f"{output}: its row index would overwrite {table}; give another name")
+        raise ValueError(f"{output}: its row index would overwrite {table}; choose another name")
 
 
 def _encode(

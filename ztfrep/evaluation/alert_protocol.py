@@ -1,4 +1,4 @@
-"""The evaluation of alerts' vectors: probes, baselines and reconstructions on the same rows."""
+"""Evaluation of the vectors of alerts: probes, baselines and reconstructions on the same rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +18,12 @@ from ztfrep.evaluation.alert_rows import AlertRows, encode_stamps_only, read_fea
 from ztfrep.evaluation.bootstrap import SLOW_REPEATS, Bootstrap
 from ztfrep.evaluation.calibration import calibration
 from ztfrep.evaluation.classifier_scores import score_classifiers
+from ztfrep.evaluation.evaluation_results import Evaluation, SplitEvaluation
 from ztfrep.evaluation.metrics import confusion, recall
 from ztfrep.evaluation.pixel_pca import PixelPCA
 from ztfrep.evaluation.predicted_features import score_predicted_magnitudes
 from ztfrep.evaluation.probes import FittedProbe, Probe, fit_probes, has_two_classes
-from ztfrep.evaluation.projection import Projection, project_sample
+from ztfrep.evaluation.projection import project_sample
 from ztfrep.evaluation.protocol import EvaluationProtocol
 from ztfrep.evaluation.published_vectors import align_rows, read_published
 from ztfrep.evaluation.reconstruction import mse_reduction, score_reconstruction, squared_errors
@@ -32,7 +33,7 @@ from ztfrep.training.sampling import stratified_sample
 
 CLASSIFIER_HEAD = "classifier_head"
 RECONSTRUCTION, PCA_RECONSTRUCTION = "reconstruction", "pca_reconstruction"
-# By name: kind, values that are read, fraction of the labels.
+# By name: kind of the probe, name of its input values, fraction of the labels.
 PROBES = {
     "linear_probe": Probe("linear_probe", "vectors"),
     "knn": Probe("knn", "vectors"),
@@ -44,7 +45,7 @@ PROBES = {
     "features_linear_probe": Probe("linear_probe", "standardised_features"),
     "stamps_only_linear_probe": Probe("linear_probe", "stamps_only_vectors"),
 }
-# Methods and their baselines.
+# Pairs of a method and a baseline whose differences are scored.
 PAIRS = (
     (CLASSIFIER_HEAD, "forest_on_features"),
     ("linear_probe", "forest_on_features"),
@@ -55,7 +56,7 @@ PAIRS = (
 
 @dataclass(frozen=True, eq=False)
 class AlertBaselines:
-    """What is fitted to the train rows: probes by name, and principal components of the pixels."""
+    """Train rows, and the probes and principal components of pixels that are fitted to them."""
 
     train: AlertRows
     probes: Mapping[str, FittedProbe]
@@ -63,39 +64,20 @@ class AlertBaselines:
 
 
 @dataclass(frozen=True, eq=False)
-class AlertSplitEvaluation:
-    """What one split evaluates to.
+class AlertSplitEvaluation(SplitEvaluation):
+    """The evaluation of the alerts of one split.
 
     Attributes
     ----------
-    metrics : dict
-        As it is written to a file.
-    labels : int (n,)
-        -1 where unlabelled.
-    predicted : dict of int (n,)
-        Predicted classes by method, the network's first.
-    pixels, pixel_mask : (n, 3, 21, 21)
-    reconstructions : dict of (n, 3, 21, 21)
-        By method, the network's first.
+    pixels : float32 (n, 3, 21, 21)
+    pixel_mask : bool (n, 3, 21, 21)
+    reconstructions : dict of float32 (n, 3, 21, 21)
+        By method. The first method is the network, if it is evaluated.
     """
 
-    metrics: dict[str, Any]
-    labels: np.ndarray
-    predicted: dict[str, np.ndarray]
     pixels: np.ndarray
     pixel_mask: np.ndarray
     reconstructions: dict[str, np.ndarray]
-
-
-@dataclass(frozen=True, eq=False)
-class AlertEvaluation:
-    """The evaluation of both splits, projections of the test vectors, the network's history."""
-
-    classes: tuple[str, ...]
-    splits: dict[str, AlertSplitEvaluation]
-    projections: list[Projection]
-    history: list[dict[str, float]]
-    best_epoch: int
 
 
 def evaluate_alerts(
@@ -109,12 +91,12 @@ def evaluate_alerts(
     batch_size: int,
     precision: str,
     published: Path | None = None,
-) -> AlertEvaluation:
+) -> Evaluation[AlertSplitEvaluation]:
     """Evaluate the vectors of a stamps table on its validation and test splits.
 
-    `vectors` is the output of `encode_alert_table`, `model` the folder of its network. With the
-    manifest of the source as `published`, the downloaded vectors are evaluated in place of ours,
-    and no head or decoder is.
+    `vectors` is the output of `encode_alert_table`, and `model` the folder of its network. With
+    `published`, the manifest of the source, the downloaded vectors are evaluated instead, without
+    the heads and the decoder of the network.
     """
     make_deterministic(threads)
     network, card = load_alert_network(model)
@@ -130,29 +112,29 @@ def evaluate_alerts(
     encoded = np.concatenate([part.vectors for part in by_split.values()])
     labels = np.concatenate([part.labels for part in by_split.values()])
     train = stratified_sample(by_split["train"].labels, protocol.max_train_rows, seed)
-    used = np.concatenate([train, np.flatnonzero(split != "train")])
-    inputs = read_inputs(network, alerts, used)
+    index = np.concatenate([train, np.flatnonzero(split != "train")])
+    inputs = read_inputs(network, alerts, index)
     excluded = protocol.forest_excluded_features
-    values = {"vectors": encoded[used], **read_features(alerts, card.features, excluded, used)}
+    values = {"vectors": encoded[index], **read_features(alerts, card.features, excluded, index)}
     if published is None and len(network.modalities) > 1:
         values["stamps_only_vectors"] = encode_stamps_only(network, inputs, batch_size, precision)
     pixels, pixel_mask = inputs.pixels.numpy(), inputs.pixel_mask.numpy()
     pca = PixelPCA.fit(pixels[: len(train)], pixel_mask[: len(train)], card.config.latent_dim)
     values["pca"] = pca.encode(pixels, pixel_mask)
 
-    rows = AlertRows(labels[used], inputs, values)
+    rows = AlertRows(labels[index], inputs, values)
     train_rows = rows.rows(slice(len(train)))
     probes = fit_probes(
         PROBES, train_rows.values, train_rows.labels, protocol, seed=seed, threads=threads
     )
     baselines = AlertBaselines(train_rows, probes, pca)
-    scored = {name: rows.rows(split[used] == name) for name in ("validation", "test")}
-    own_network = network if published is None else None
+    scored = {name: rows.rows(split[index] == name) for name in ("validation", "test")}
+    evaluated_network = network if published is None else None
     test = scored["test"]
-    return AlertEvaluation(
+    return Evaluation(
         classes=CLASSES,
         splits={
-            name: evaluate_alert_split(part, baselines, own_network, seed=seed)
+            name: evaluate_alert_split(part, baselines, evaluated_network, seed=seed)
             for name, part in scored.items()
         },
         projections=project_sample(
@@ -166,7 +148,7 @@ def evaluate_alerts(
 def evaluate_alert_split(
     rows: AlertRows, baselines: AlertBaselines, network: AlertNetwork | None, *, seed: int
 ) -> AlertSplitEvaluation:
-    """Evaluate the rows of one split; without a network the probes and baselines alone."""
+    """Evaluate the rows of one split; only probes and baselines if `network` is None."""
     labels, vectors = rows.labels, rows.values["vectors"]
     labelled = labels >= 0
     pixels, pixel_mask = rows.alerts.pixels.numpy(), rows.alerts.pixel_mask.numpy()
@@ -190,10 +172,9 @@ def evaluate_alert_split(
     if labelled.any() and network is not None:
         matrix = confusion(labels, predicted[CLASSIFIER_HEAD], len(CLASSES))
         metrics[CLASSIFIER_HEAD] |= {"recall": recall(matrix, CLASSES)}
-        known = labels[labelled]
-        bootstrap = Bootstrap.within_classes(known, seed=seed, repeats=SLOW_REPEATS)
-        probabilities = softmax(logits[labelled], axis=1)
-        metrics["calibration"] = calibration(probabilities, known, bootstrap)
+        probabilities, truth = softmax(logits[labelled], axis=1), labels[labelled]
+        bootstrap = Bootstrap.within_classes(truth, seed=seed, repeats=SLOW_REPEATS)
+        metrics["calibration"] = calibration(probabilities, truth, bootstrap)
     if baselines.probes and has_two_classes(labels):
         train = baselines.train
         metrics |= score_vectors(
@@ -201,13 +182,14 @@ def evaluate_alert_split(
         )
     bootstrap = Bootstrap.within_classes(labels, seed=seed)
     errors = {
-        name: squared_errors(pixels, pixel_mask, each) for name, each in reconstructions.items()
+        name: squared_errors(pixels, pixel_mask, reconstructed)
+        for name, reconstructed in reconstructions.items()
     }
-    for name, each in errors.items():
-        metrics[name] = score_reconstruction(each, CHANNELS, bootstrap)
+    for name, method_errors in errors.items():
+        metrics[name] = score_reconstruction(method_errors, CHANNELS, bootstrap)
         if name != PCA_RECONSTRUCTION:
             differences[f"{name}_minus_{PCA_RECONSTRUCTION}"] = mse_reduction(
-                each, errors[PCA_RECONSTRUCTION], bootstrap
+                method_errors, errors[PCA_RECONSTRUCTION], bootstrap
             )
     metrics |= {"paired_differences": differences, **magnitudes}
     return AlertSplitEvaluation(metrics, labels, predicted, pixels, pixel_mask, reconstructions)
@@ -223,7 +205,7 @@ def _classify(network: AlertNetwork, vectors: np.ndarray) -> np.ndarray:
 def _reconstruct(
     network: AlertNetwork, vectors: np.ndarray, alerts: AlertInput
 ) -> dict[str, np.ndarray]:
-    """Return the reconstructions, and those without the orientation if the network has one."""
+    """Return reconstructions by name; also without orientation if the network has orientations."""
     with torch.inference_mode():
         latent = torch.from_numpy(vectors)
         orientation = network.orientation(alerts)

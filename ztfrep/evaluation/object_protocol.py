@@ -1,4 +1,4 @@
-"""The evaluation of objects' vectors: the network and probes, beside simple uses of its alerts."""
+"""Evaluation of the vectors of objects: the network, probes, and baselines from alert vectors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,10 +18,11 @@ from ztfrep.errors import InputError
 from ztfrep.evaluation.bootstrap import Scores
 from ztfrep.evaluation.classifier_scores import score_classifiers
 from ztfrep.evaluation.early_classification import classify_early
+from ztfrep.evaluation.evaluation_results import Evaluation, SplitEvaluation
 from ztfrep.evaluation.magnitude_forecast import score_magnitude_forecast
 from ztfrep.evaluation.metrics import confusion, recall
 from ztfrep.evaluation.probes import FittedProbe, Probe, fit_probes, has_two_classes
-from ztfrep.evaluation.projection import Projection, project_sample
+from ztfrep.evaluation.projection import project_sample
 from ztfrep.evaluation.protocol import EvaluationProtocol
 from ztfrep.evaluation.published_vectors import read_published
 from ztfrep.evaluation.vector_scores import score_vectors
@@ -30,12 +31,12 @@ from ztfrep.training.sampling import stratified_sample, undersample
 
 NETWORK = "network"
 OBJECTS, MEAN_ALERT, LAST_ALERT = "objects", "mean_alert", "last_alert"
-# A linear probe of every way to make one vector of an object.
+# Linear probes of the vectors of objects, and of the mean and the last vector of their alerts.
 PROBES = {
-    f"{reads}_linear_probe": Probe("linear_probe", reads)
-    for reads in (OBJECTS, MEAN_ALERT, LAST_ALERT)
+    f"{name}_linear_probe": Probe("linear_probe", name)
+    for name in (OBJECTS, MEAN_ALERT, LAST_ALERT)
 }
-# Methods and their baselines.
+# Pairs of a method and a baseline whose differences are scored.
 PAIRS = tuple(
     (method, f"{baseline}_linear_probe")
     for method in (NETWORK, f"{OBJECTS}_linear_probe")
@@ -45,16 +46,16 @@ PAIRS = tuple(
 
 @dataclass(frozen=True, eq=False)
 class ObjectRows:
-    """Objects, and what is evaluated on them.
+    """Objects that are evaluated.
 
     Attributes
     ----------
     labels : int (n,)
         -1 where unlabelled.
     values : mapping of arrays (n, d)
-        What probes read, by name; the first are the vectors that are evaluated.
+        The input of probes by name. The first array is the vectors that are evaluated.
     objects : ObjectInput or None
-        The network's input; None where no network of ours has made the vectors.
+        The input of the network; None for published vectors.
     """
 
     labels: np.ndarray
@@ -63,13 +64,13 @@ class ObjectRows:
 
     @property
     def vectors(self) -> np.ndarray:
-        """The vectors that are evaluated: ours, or the mean of the alerts where there are none."""
+        """The vectors that are evaluated: those of the network, else the means of the alerts'."""
         return next(iter(self.values.values()))
 
 
 @dataclass(frozen=True, eq=False)
 class ObjectBaselines:
-    """Train rows, and the probes that are fitted to them, by name."""
+    """Labels and vectors of train rows, and the probes that are fitted to them, by name."""
 
     labels: np.ndarray
     vectors: np.ndarray
@@ -77,36 +78,16 @@ class ObjectBaselines:
 
 
 @dataclass(frozen=True, eq=False)
-class ObjectSplitEvaluation:
-    """What one split evaluates to.
+class ObjectSplitEvaluation(SplitEvaluation):
+    """The evaluation of the objects of one split.
 
     Attributes
     ----------
-    metrics : dict
-        As it is written to a file.
-    labels : int (n,)
-        -1 where unlabelled.
-    predicted : dict of int (n,)
-        Predicted classes by method, the network's first.
-    early : dict
+    early : dict of Scores
         Scores of the network by number of detections.
     """
 
-    metrics: dict[str, Any]
-    labels: np.ndarray
-    predicted: dict[str, np.ndarray]
     early: dict[int, Scores]
-
-
-@dataclass(frozen=True, eq=False)
-class ObjectEvaluation:
-    """The evaluation of both splits, projections of the test vectors, the network's history."""
-
-    classes: tuple[str, ...]
-    splits: dict[str, ObjectSplitEvaluation]
-    projections: list[Projection]
-    history: list[dict[str, float]]
-    best_epoch: int
 
 
 def evaluate_objects(
@@ -119,13 +100,13 @@ def evaluate_objects(
     seed: int,
     threads: int,
     published: Path | None = None,
-) -> ObjectEvaluation:
+) -> Evaluation[ObjectSplitEvaluation]:
     """Evaluate a network of objects and its vectors on the validation and test splits.
 
-    `series` and `observations` are the outputs of `encode_series_table`, `vectors` that of
-    `encode_object_series`, `model` the folder of the network. With the manifest of the source as
-    `published`, mean and last vector of the downloaded series are evaluated, and no network is.
-    Raises InputError for a network of other classes than those of the series.
+    `series` and `observations` are the outputs of `encode_series_table`, `vectors` is that of
+    `encode_object_series`, and `model` is the folder of the network. With `published`, the manifest
+    of the source, mean and last vector of the downloaded series are evaluated, without the network.
+    Raises InputError if the network has other classes than the series.
     """
     make_deterministic(threads)
     network, card = load_object_network(model)
@@ -166,7 +147,7 @@ def evaluate_objects(
         fit_probes(PROBES, values, labels, protocol, seed=seed, threads=threads),
     )
     test = by_split["test"]
-    return ObjectEvaluation(
+    return Evaluation(
         classes=tuple(classes),
         splits={
             split: evaluate_object_split(by_split[split], baselines, network, classes, seed=seed)
@@ -186,7 +167,7 @@ def evaluate_object_split(
     *,
     seed: int,
 ) -> ObjectSplitEvaluation:
-    """Evaluate the rows of one split; the network alone where it has made their vectors."""
+    """Evaluate the rows of one split; the network is not evaluated if `rows.objects` is None."""
     labels, objects = rows.labels, rows.objects
     labelled = labels >= 0
     predicted: dict[str, np.ndarray] = {}
@@ -210,10 +191,10 @@ def evaluate_object_split(
         forecast = score_magnitude_forecast(network, objects, seed=seed)
         if forecast is not None:
             metrics["forecast_magnitude"] = forecast
-        after = {str(count): each for count, each in classify_early(network, objects).items()}
-        early_scores = score_classifiers(labels, after, classes, seed=seed).by_classifier
-        early = {int(count): each for count, each in early_scores.items()}
-        metrics["early_classification"] = {f"after_{count}": each for count, each in early.items()}
+        early_classes = {f"after_{n}": c for n, c in classify_early(network, objects).items()}
+        early_scores = score_classifiers(labels, early_classes, classes, seed=seed).by_classifier
+        metrics["early_classification"] = early_scores
+        early = {int(name.removeprefix("after_")): part for name, part in early_scores.items()}
     if baselines.probes and has_two_classes(labels):
         metrics |= score_vectors(
             baselines.vectors, baselines.labels, rows.vectors, labels, classes, seed=seed
@@ -227,9 +208,9 @@ def _object_rows(
     vectors: np.ndarray | None = None,
     objects: ObjectInput | None = None,
 ) -> ObjectRows:
-    """Return objects by their series `(n, steps, d)`, zeros after the last step, and vectors."""
+    """Return the rows of objects from their zero-padded series and, if there are, vectors."""
     values = {} if vectors is None else {OBJECTS: vectors}
-    # The zeros leave the sum over all steps that over the real ones.
+    # The zeros of the padding do not change the sum.
     values[MEAN_ALERT] = series.vectors.sum(axis=1) / lengths[:, None]
     values[LAST_ALERT] = series.vectors[np.arange(len(lengths)), lengths - 1]
     return ObjectRows(series.labels.astype(np.int64), values, objects)

@@ -1,4 +1,4 @@
-"""Reports of evaluations on disk: metrics as JSON, plot data as CSV, figures as PNG."""
+"""Reports of evaluations: metrics as JSON, plot data as CSV, figures as PNG."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,32 +11,26 @@ from ztfrep.data.alert_schema import CHANNELS
 from ztfrep.data.files import replacing
 from ztfrep.data.metrics_files import write_metrics
 from ztfrep.evaluation import figures
-from ztfrep.evaluation.alert_protocol import AlertEvaluation
+from ztfrep.evaluation.alert_protocol import AlertSplitEvaluation
 from ztfrep.evaluation.bootstrap import Scores
+from ztfrep.evaluation.evaluation_results import Evaluation, Split, SplitEvaluation
 from ztfrep.evaluation.metrics import confusion
-from ztfrep.evaluation.object_protocol import ObjectEvaluation
+from ztfrep.evaluation.object_protocol import ObjectSplitEvaluation
 from ztfrep.evaluation.projection import Projection
 
 _PROJECTION_TITLES = {"pca": "PCA", "tsne": "t-SNE"}
 _METHOD_TITLES = {"network": "Recurrent network", "pca_reconstruction": "PCA reconstruction"}
 
 
-def write_alert_report(evaluation: AlertEvaluation, metrics: Path, folder: Path) -> None:
+def write_alert_report(
+    evaluation: Evaluation[AlertSplitEvaluation], metrics: Path, folder: Path
+) -> None:
     """Write the metrics and plot data of alerts into `metrics`, and figures into `folder`."""
     test = evaluation.splits["test"]
-    write_metrics(metrics / "stamps_validation.json", evaluation.splits["validation"].metrics)
-    write_metrics(metrics / "stamps.json", test.metrics)
-    scored = count_rows(test.labels, "alerts")
-    _write_confusion(
-        metrics / "plots" / "classifier_head.csv",
-        folder / "confusion.png",
-        test.labels,
-        test.predicted,
-        evaluation.classes,
-        scored,
-    )
-    _write_methods(folder / "methods.png", test.metrics, scored)
-    _write_projections("alerts", metrics, folder, evaluation.projections, evaluation.classes)
+    _write_common_report(
+        evaluation, metrics, folder,
+        name="stamps", rows="alerts", confusion_csv="classifier_head.csv", network="Autoencoder",
+    )  # fmt: skip
     method, reconstruction = next(iter(test.reconstructions.items()))
     panel = figures.reconstruction_panel(
         test.pixels,
@@ -48,37 +42,53 @@ def write_alert_report(evaluation: AlertEvaluation, metrics: Path, folder: Path)
         f"{_title(method)} of {len(test.labels)} test alerts",
     )
     _write_figure(folder / "reconstruction.png", panel)
-    curves = figures.loss_curves(
-        evaluation.history, "Autoencoder", best_epoch=evaluation.best_epoch
-    )
-    _write_figure(folder / "loss.png", curves)
 
 
-def write_object_report(evaluation: ObjectEvaluation, metrics: Path, folder: Path) -> None:
+def write_object_report(
+    evaluation: Evaluation[ObjectSplitEvaluation], metrics: Path, folder: Path
+) -> None:
     """Write the metrics and plot data of objects into `metrics`, and figures into `folder`."""
+    _write_common_report(
+        evaluation, metrics, folder,
+        name="series", rows="objects", confusion_csv="recurrent.csv", network="Recurrent network",
+    )  # fmt: skip
+    early = evaluation.splits["test"].early
+    _write_early_classification(metrics / "plots" / "early.csv", folder / "early.png", early)
+
+
+def _write_common_report(
+    evaluation: Evaluation[Split],
+    metrics: Path,
+    folder: Path,
+    *,
+    name: str,
+    rows: str,
+    confusion_csv: str,
+    network: str,
+) -> None:
+    """Write the part of a report that alerts and objects share.
+
+    `name` is that of the metrics files, `rows` and `network` are words for titles.
+    """
     test = evaluation.splits["test"]
-    write_metrics(metrics / "series_validation.json", evaluation.splits["validation"].metrics)
-    write_metrics(metrics / "series.json", test.metrics)
-    scored = count_rows(test.labels, "objects")
+    write_metrics(metrics / f"{name}_validation.json", evaluation.splits["validation"].metrics)
+    write_metrics(metrics / f"{name}.json", test.metrics)
+    scored = count_rows(test.labels, rows)
     _write_confusion(
-        metrics / "plots" / "recurrent.csv",
+        metrics / "plots" / confusion_csv,
         folder / "confusion.png",
-        test.labels,
-        test.predicted,
+        test,
         evaluation.classes,
         scored,
     )
-    _write_early_classification(metrics / "plots" / "early.csv", folder / "early.png", test.early)
     _write_methods(folder / "methods.png", test.metrics, scored)
-    _write_projections("objects", metrics, folder, evaluation.projections, evaluation.classes)
-    curves = figures.loss_curves(
-        evaluation.history, "Recurrent network", best_epoch=evaluation.best_epoch
-    )
+    _write_projections(rows, metrics, folder, evaluation.projections, evaluation.classes)
+    curves = figures.loss_curves(evaluation.history, network, best_epoch=evaluation.best_epoch)
     _write_figure(folder / "loss.png", curves)
 
 
 def count_rows(labels: np.ndarray, name: str) -> str:
-    """Return in words how many test rows have a label, and whether there are others."""
+    """Return the number of labelled test rows as part of a title, such as "90 test alerts"."""
     labelled = labels >= 0
     return f"{labelled.sum()} {'' if labelled.all() else 'labelled '}test {name}"
 
@@ -99,29 +109,25 @@ def _write_plot(path: Path, columns: Mapping[str, Sequence[object] | np.ndarray]
 
 
 def _write_confusion(
-    csv: Path,
-    png: Path,
-    labels: np.ndarray,
-    predicted: Mapping[str, np.ndarray],
-    classes: Sequence[str],
-    scored: str,
+    csv: Path, png: Path, split: SplitEvaluation, classes: Sequence[str], scored: str
 ) -> None:
     """Write the confusion of the first method: a CSV row per labelled alert or object, and a PNG.
 
-    The CSV has no rows, and there is no PNG, where no row is labelled or nothing was predicted.
+    If no row is labelled or there is no method, the CSV has no rows, and there is no PNG.
     """
-    method, classified = next(iter(predicted.items()), ("", labels))
-    labelled = (labels >= 0) & bool(predicted)
+    labels = split.labels
+    method, predicted = next(iter(split.predicted.items()), ("", labels))
+    labelled = (labels >= 0) & bool(split.predicted)
     names = np.array(classes)
-    _write_plot(csv, {"actual": names[labels[labelled]], "predicted": names[classified[labelled]]})
+    _write_plot(csv, {"actual": names[labels[labelled]], "predicted": names[predicted[labelled]]})
     if labelled.any():
-        matrix = confusion(labels, classified, len(classes))
+        matrix = confusion(labels, predicted, len(classes))
         title = f"{_title(method)}, {scored}"
         _write_figure(png, figures.confusion_matrix(matrix, classes, title))
 
 
 def _write_methods(path: Path, metrics: Mapping[str, object], scored: str) -> None:
-    """Draw the balanced accuracies of the metrics, with their intervals, if there are any."""
+    """Draw the balanced accuracies of all methods with their intervals, if there are any."""
     methods = {
         name: scores
         for name, scores in metrics.items()
