@@ -12,7 +12,7 @@ CANDID = 1_200_000_000_000_000_001
 
 
 def alert_rows(n=5, seed=0, **columns):
-    """Return the columns of n alerts of as many objects; some columns replaced."""
+    """Return the columns of n alerts of n objects; `columns` replace some of them."""
     generator = np.random.default_rng(seed)
     rows = {
         "object_id": [f"ZTF{seed}{row:04d}" for row in range(n)],

@@ -1,4 +1,4 @@
-"""Small model folders of every registered network, whole and tampered with."""
+"""Small model folders of every registered network, and changes of their cards."""
 
 import json
 
@@ -43,9 +43,9 @@ RUN = {
     "torch": "2.13.0+cpu",
     "history": HISTORY,
 }
-# Changes of the parameters of one architecture, so that its network is small.
-SMALL = {"invariant": {"pca_fraction": 0.5}}
-# By the name of a folder: an architecture of alerts, or one of objects with its cell.
+# Changes of the parameters of an architecture that make its network small.
+SMALL_CONFIG = {"invariant": {"pca_fraction": 0.5}}
+# Architectures of alerts, and of objects with their cells, by the names of their folders.
 ALERT_FOLDERS = {f"alert-{name}": name for name in ALERT_ARCHITECTURES}
 OBJECT_FOLDERS = {
     "-".join(["object", architecture, *changes.values()]): (architecture, changes)
@@ -55,18 +55,18 @@ FOLDERS = (*ALERT_FOLDERS, *OBJECT_FOLDERS)
 
 
 def save(folder, name, *, start_weights=None, scaling=None, **changes):
-    """Write an untrained network and its card, as training would; some parameters changed."""
+    """Write an untrained network and its card; `changes` are those of its parameters."""
     card = make_card(name, start_weights=start_weights, scaling=scaling, **changes)
     torch.manual_seed(1)
     save_model(folder, card.build(), card)
 
 
 def make_card(name, *, start_weights=None, scaling=None, **changes):
-    """Return the card of a small network, some of its parameters changed."""
+    """Return the card of a small network; `changes` are those of its parameters."""
     run = RUN if start_weights is None else RUN | {"start_weights": start_weights}
     if name in ALERT_FOLDERS:
         architecture = ALERT_FOLDERS[name]
-        sizes = {"latent_dim": 6, "dropout": 0.25, **SMALL.get(architecture, {})}
+        sizes = {"latent_dim": 6, "dropout": 0.25, **SMALL_CONFIG.get(architecture, {})}
         config = alert_config(architecture, **sizes | changes)
         scaling = scaling or FeatureScaling(
             unit=PHYSICAL,
@@ -91,7 +91,7 @@ def load(folder, name):
 
 
 def vectors(network, card):
-    """Return the vectors of raw inputs that are always the same, preprocessed by the network."""
+    """Return the vectors of constant raw inputs, preprocessed by the network."""
     if isinstance(card, AlertCard):
         stamps, metadata = raw_alerts()
         return encode(network, network.preprocess(stamps, metadata, PHYSICAL), "float32")
@@ -113,7 +113,7 @@ def raw_alerts(n=2):
 
 
 def raw_objects(input_dim):
-    """Return the observations of two objects, of five steps and of one, and their vectors."""
+    """Return the observations of two objects, five and one, and their vectors."""
     generator = np.random.default_rng(3)
     observations = pd.DataFrame(
         {
@@ -136,7 +136,7 @@ def content(folder):
 
 
 def altered(card, key, value):
-    """Return a copy of a card's content with another value at a dotted key; `...` removes it."""
+    """Return a copy of a card's content with a new value at a dotted key; `...` removes the key."""
     copy = json.loads(json.dumps(card))
     *parents, last = key.split(".")
     part = copy

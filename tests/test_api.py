@@ -164,7 +164,7 @@ def test_every_class_has_a_probability_and_every_alert_a_reconstruction(encoder,
     np.testing.assert_allclose(table[list(CLASSES)].sum(axis=1), 1, atol=1e-6)
     reconstruction, (target, mask) = encoder.reconstruct(packets), encoder.scaled_stamps(packets)
     assert reconstruction.shape == target.shape == mask.shape == (14, 3, 21, 21)
-    # Better than the mean of all pixels.
+    # The error is smaller than that of the mean of all pixels.
     mean = target[mask].mean()
     assert np.square(reconstruction - target)[mask].mean() < np.square(mean - target)[mask].mean()
 

@@ -1,4 +1,4 @@
-"""Alerts as the input of a network, in batches, and their vectors."""
+"""Batches of alerts: the input of a network, and the vectors that it computes."""
 
 import logging
 
@@ -20,9 +20,14 @@ every_architecture = pytest.mark.parametrize("architecture", ALERT_ARCHITECTURES
 
 
 def small_network(architecture="invariant", *, metadata=None, **changes):
-    """Return a network of vectors of 6 numbers, at rest, scaled to this metadata."""
+    """Return a network of vectors of length 6, in evaluation mode; fit its feature scaling."""
     scaling = None if metadata is None else FeatureScaling.fit(metadata, PHYSICAL)
     return alert_network(architecture, scaling=scaling, latent_dim=6, **changes).eval()
+
+
+def assert_equal(inputs, expected):
+    for part, expected_part in zip(inputs, expected, strict=True):
+        assert torch.equal(part, expected_part)
 
 
 @every_architecture
@@ -35,8 +40,7 @@ def test_the_input_does_not_depend_on_the_rows_of_a_batch(tmp_path, architecture
         assert [len(batch.pixels) for batch in batches] == [rows] * (7 // rows) + [7 % rows] * (
             7 % rows > 0
         )
-        for one, other in zip(concatenate(batches), whole, strict=True):
-            assert torch.equal(one, other)
+        assert_equal(concatenate(batches), whole)
 
 
 @every_architecture
@@ -50,12 +54,10 @@ def test_a_table_and_alerts_in_memory_make_the_same_input(tmp_path, architecture
     columns = {name: column.astype(np.float32) for name, column in columns.items()}
     columns |= {name: rows[name] for name in ("ra", "dec")}
     alerts = Alerts.from_arrays(rows["stamps"], columns)
-    inputs = (concatenate(input_batches(network, source, 2)) for source in (table, alerts))
-    for one, other in zip(*inputs, strict=True):
-        assert torch.equal(one, other)
+    assert_equal(*(concatenate(input_batches(network, source, 2)) for source in (table, alerts)))
 
 
-def test_rows_without_stamps_are_left_out(tmp_path):
+def test_rows_without_stamps_are_excluded(tmp_path):
     rows = alert_rows(5)
     rows["stamps"][1] = np.nan
     table = write_table(tmp_path / "t.parquet", rows)
@@ -64,8 +66,7 @@ def test_rows_without_stamps_are_left_out(tmp_path):
     expected = network.preprocess(
         rows["stamps"][[0, 2, 3, 4]], table.features()[[0, 2, 3, 4]], PHYSICAL
     )
-    for one, other in zip(inputs, expected, strict=True):
-        assert torch.equal(one, other)
+    assert_equal(inputs, expected)
 
 
 def test_metadata_of_another_unit_is_ignored_with_one_warning(tmp_path, caplog):
@@ -80,8 +81,8 @@ def test_metadata_of_another_unit_is_ignored_with_one_warning(tmp_path, caplog):
     ]
 
 
-@pytest.mark.parametrize("case", ["no metadata", "not asked for", "not read by the network"])
-def test_nothing_is_said_about_metadata_that_cannot_be_missed(tmp_path, caplog, case):
+@pytest.mark.parametrize("case", ["no metadata", "not requested", "not read by the network"])
+def test_there_is_no_warning_if_metadata_is_not_needed(tmp_path, caplog, case):
     architecture = "published" if case == "not read by the network" else "invariant"
     network = small_network(architecture, metadata=np.ones((3, N_FEATURES)))
     columns = alert_rows(5)
@@ -90,19 +91,19 @@ def test_nothing_is_said_about_metadata_that_cannot_be_missed(tmp_path, caplog, 
             del columns[name]
     table = write_table(tmp_path / "t.parquet", columns, unit=ZSCORED_UNKNOWN)
     with caplog.at_level(logging.WARNING):
-        batches = input_batches(network, table, 2, with_metadata=case != "not asked for")
+        batches = input_batches(network, table, 2, with_metadata=case != "not requested")
         assert not concatenate(batches).feature_mask.any()
     assert caplog.messages == []
 
 
-def test_without_metadata_the_stamps_alone_are_read(tmp_path):
+def test_without_metadata_only_the_stamps_are_read(tmp_path):
     table = write_table(tmp_path / "t.parquet", alert_rows(5))
     network = small_network(metadata=table.features())
-    everything = concatenate(input_batches(network, table, 2))
-    stamps_alone = concatenate(input_batches(network, table, 2, with_metadata=False))
-    assert everything.feature_mask.any()
-    assert not stamps_alone.feature_mask.any()
-    assert torch.equal(stamps_alone.pixels, everything.pixels)
+    with_metadata = concatenate(input_batches(network, table, 2))
+    stamps_only = concatenate(input_batches(network, table, 2, with_metadata=False))
+    assert with_metadata.feature_mask.any()
+    assert not stamps_only.feature_mask.any()
+    assert torch.equal(stamps_only.pixels, with_metadata.pixels)
 
 
 def test_concatenated_images_are_in_the_format_of_convolutions():
@@ -127,10 +128,10 @@ def test_vectors_do_not_depend_on_the_batches_and_come_with_orientations(archite
     np.testing.assert_array_equal(orientations, network.orientation(alerts))
 
 
-def test_encoding_switches_dropout_and_gradients_off():
+def test_encoding_has_no_dropout():
     network, alerts = small_network(dropout=0.5).train(), random_alerts(4)
-    one, other = (encode(network, alerts, "float32") for _ in range(2))
-    np.testing.assert_array_equal(one, other)
+    first, second = (encode(network, alerts, "float32") for _ in range(2))
+    np.testing.assert_array_equal(first, second)
     assert not network.training
 
 
@@ -142,7 +143,7 @@ def test_mixed_precision_changes_vectors_little():
 
 
 class Linear(nn.Linear):
-    """A network whose vectors are those of a linear layer of the pixels."""
+    """A network whose vectors are a linear function of the pixels."""
 
     def encode(self, alerts):
         return self(alerts.pixels)

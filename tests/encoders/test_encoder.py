@@ -54,8 +54,8 @@ def metadata(rows):
     return {name: rows[name] for name in ALERCE_FEATURES.names}
 
 
-def close(one, other):
-    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+def assert_close(vectors, expected):
+    np.testing.assert_allclose(vectors, expected, rtol=1e-4, atol=1e-5)
 
 
 @every_network
@@ -76,7 +76,7 @@ def test_vectors_are_those_of_the_pipeline(tmp_path, models, table, name):
             batch_size=128, precision="float32", threads=torch.get_num_threads(),
         )  # fmt: skip
     expected = read_vectors(tmp_path / "base.npy")["train"].vectors
-    close(load(folder, device="cpu").encode(table), expected)
+    assert_close(load(folder, device="cpu").encode(table), expected)
 
 
 @pytest.mark.parametrize("name", OBJECT_FOLDERS)
@@ -96,7 +96,7 @@ def test_vectors_of_objects_are_those_of_the_pipeline(tmp_path, models, rows, na
         encode_object_series(vectors, observations, folder / "recurrent", output, **options)
     ids, encoded = load(folder, device="cpu").encode_objects(table)
     assert ids.tolist() == ["A", "B", "C"]
-    close(encoded, read_vectors(output)["train"].vectors)
+    assert_close(encoded, read_vectors(output)["train"].vectors)
 
 
 def test_missing_metadata_is_unknown_to_the_network(models, rows):
@@ -121,7 +121,7 @@ def test_class_probabilities_sum_to_one_beside_the_names_of_the_alerts(models, r
     np.testing.assert_allclose(values.sum(axis=1), 1, rtol=1e-5)
     with torch.inference_mode():
         logits = encoder.network.classify(torch.from_numpy(encoder.encode(table)))
-    close(values, logits.softmax(dim=1))
+    assert_close(values, logits.softmax(dim=1))
 
 
 @every_network
@@ -138,7 +138,7 @@ def test_reconstructions_are_in_the_scale_and_orientation_of_the_scaled_stamps(m
     assert reconstructed.shape == pixels.shape == (6, 3, 21, 21)
     assert reconstructed.dtype == np.float32
     with torch.inference_mode():
-        close(reconstructed, encoder.network(inputs).reconstruction)
+        assert_close(reconstructed, encoder.network(inputs).reconstruction)
 
 
 def test_rows_without_stamps_have_no_vector(tmp_path, models, rows):
@@ -153,7 +153,7 @@ def test_vectors_do_not_depend_on_the_batch_size(models, table):
     encoder = load(models(), device="cpu")
     vectors = encoder.encode(table)
     encoder.batch_size = 4
-    close(encoder.encode(table), vectors)
+    assert_close(encoder.encode(table), vectors)
 
 
 def test_alerts_without_any_stamps_are_refused(models):

@@ -1,4 +1,4 @@
-"""Model folders that were tampered with: each is refused in one line that names the fault."""
+"""Model folders that were changed: each is refused in one line that names the fault."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from ztfrep.encoders.cards import AlertCard
 from ztfrep.encoders.model_folder import CARD, WEIGHTS, read_card, read_metadata, save_model
 from ztfrep.errors import InputError
 
-# The folders that are tampered with.
+# The folders that are changed.
 ALERTS, OBJECTS, PUBLISHED_OBJECTS = (
     "alert-invariant",
     "object-temporal-gru",
@@ -29,7 +29,7 @@ ALERTS, OBJECTS, PUBLISHED_OBJECTS = (
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory):
-    """A folder of each network; to be copied, not changed."""
+    """Write a folder of each network, which tests must not change."""
     base = tmp_path_factory.mktemp("models")
     for name in FOLDERS:
         save(base / name, name)
@@ -58,17 +58,17 @@ def refused(folder, name=ALERTS):
 N_FEATURES = len(ALERCE_FEATURES)
 SCALE = [1.0] * N_FEATURES
 
-# Key of an invariant autoencoder's card, its value, and what the message says. What is of its type
-# and in its range is refused by the other keys, or by the checksum alone.
+# A key of an invariant autoencoder's card, a new value, and a part of the message. A value of the
+# right type and range contradicts another key or the checksum.
 ALERT_CARDS = [
-    # The architecture decides which class is built.
+    # The architecture, which selects the class of the network.
     ("architecture", "resnet", "architecture: found 'resnet'; expected 'invariant' or 'published'"),
     ("architecture", "published", r"config\.pca_fraction: found an unknown key"),
     ("architecture", "temporal", "architecture: found 'temporal'"),
     ("architecture", ["invariant"], "architecture: found 'invariant'; expected"),
     ("architecture", {"a": 1}, "architecture: found an object of 1 keys; expected"),
     ("architecture", ..., "architecture: found null"),
-    # Its parameters: some of them allocate.
+    # Parameters of the network, some of which are sizes.
     ("config", ..., "config: found nothing"),
     ("config", None, "config: found null; expected an object"),
     ("config", [], "config: found a list of 0; expected an object"),
@@ -107,7 +107,7 @@ ALERT_CARDS = [
     ("config.sampling", "distinct", "a card that was changed"),
     ("config.optimizer", "lbfgs", r"config\.optimizer: found 'lbfgs'"),
     ("config.shift", 1.5, r"config\.shift: found 1\.5"),
-    # What prepares the input: a wrong value gives other vectors without an error.
+    # Parameters of the preprocessing: a wrong value would silently change the vectors.
     ("crop", 63, "crop: found 63; expected 21"),
     ("crop", 21.5, r"crop: found 21\.5"),
     ("crop", True, "crop: found true"),
@@ -163,7 +163,7 @@ ALERT_CARDS = [
         ["rb"],
         r"features\.excluded: found 'rb', 'distnr', 'magnr'; expected 'rb', as in config",
     ),
-    # How it was trained.
+    # The training run.
     ("start_weights", 3, "start_weights: found 3"),
     ("start_weights", "x" * 10_000, "start_weights: found 'xxx"),
     ("start_weights", "/other/weights.pth", "a card that was changed"),
@@ -190,7 +190,7 @@ ALERT_CARDS = [
     ("torch", 2.13, r"torch: found 2\.13"),
     ("torch", "x" * 10_000, r"torch: found .xxx+\.\.\..; expected at most 100 characters"),
     ("ztfrep", None, "ztfrep: found null"),
-    # Which card this is.
+    # The kind of the card.
     ("format", ..., "format: found none; expected 'ztfrep-model-3'; train it again"),
     ("format", 3, "format: found 3"),
     ("format", "ztfrep-model-2", "format: found 'ztfrep-model-2'; expected 'ztfrep-model-3'"),
@@ -256,7 +256,7 @@ def test_the_card_of_an_object_network_is_refused_by_its_key(copied, key, value,
         load(folder, OBJECTS)
 
 
-# Parameters that contradict one another: the folder, the changes, and what the message says.
+# Parameters that contradict one another: the folder, the changes, and a part of the message.
 CONTRADICTIONS = [
     (
         OBJECTS,
@@ -280,8 +280,8 @@ def test_parameters_that_contradict_one_another_are_refused(copied, name, change
     assert message in refused(folder, name)
 
 
-NO_CARDS = [
-    # The bytes of model.json, what the message says, and what is wrong with them.
+BROKEN_CARDS = [
+    # The bytes of model.json, and a part of the message.
     (b"", "an empty file"),
     (b"\x00" * 100, "zeros"),
     (b"null", "null"),
@@ -310,15 +310,15 @@ NO_CARDS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "message"), NO_CARDS, ids=short)
-def test_a_file_that_is_no_card_is_refused_by_what_it_is(folders, tmp_path, text, message):
+@pytest.mark.parametrize(("text", "message"), BROKEN_CARDS, ids=short)
+def test_a_file_that_is_no_card_is_refused_with_a_description(folders, tmp_path, text, message):
     (tmp_path / CARD).write_bytes(text)
     (tmp_path / WEIGHTS).symlink_to(folders / ALERTS / WEIGHTS)
     assert message in refused(tmp_path)
 
 
 def save_again(path, change, checksums=True):
-    """Write weights again after a change, with or without the checksums."""
+    """Write a file of weights again after a change, with or without the checksums."""
     metadata = read_metadata(path) if checksums else None
     state = load_file(path)
     change(state)
@@ -334,8 +334,8 @@ def f32(*offsets):
     return {"dtype": "F32", "shape": [(offsets[1] - offsets[0]) // 4], "data_offsets": offsets}
 
 
-# What stands in place of weights.safetensors, and what the message says.
-NO_WEIGHTS = [
+# The bytes of weights.safetensors, and a part of the message.
+BROKEN_WEIGHTS = [
     (b"", "an empty file"),
     (b"\x01" * 7, "a file that begins with the bytes"),
     (pickle.dumps({"a": 1}), "a pickle of protocol 4"),
@@ -362,8 +362,8 @@ NO_WEIGHTS = [
 ]
 
 
-@pytest.mark.parametrize(("data", "message"), NO_WEIGHTS, ids=short)
-def test_a_file_that_holds_no_weights_is_refused_by_what_it_is(folders, tmp_path, data, message):
+@pytest.mark.parametrize(("data", "message"), BROKEN_WEIGHTS, ids=short)
+def test_a_file_without_weights_is_refused_with_a_description(folders, tmp_path, data, message):
     shutil.copy(folders / ALERTS / CARD, tmp_path)
     (tmp_path / WEIGHTS).write_bytes(data)
     assert message in refused(tmp_path)
@@ -375,7 +375,7 @@ def replace(name, value):
 
 BIAS = "fusion.3.bias"
 
-# A change of the tensors, and what the message says.
+# A change of the tensors, and a part of the message.
 TENSORS = [
     (
         replace(BIAS, lambda v: v * torch.nan),
@@ -428,19 +428,19 @@ def test_weights_without_the_checksum_are_refused(copied):
     assert "no checksum of the card" in refused(folder)
 
 
-def test_weights_of_which_two_are_swapped_are_refused(copied):
+def test_weights_with_two_swapped_tensors_are_refused(copied):
     folder = copied(OBJECTS)
 
     def swap(state):
-        one, other = "cell.bias_ih_l0", "cell.bias_hh_l0"
-        state[one], state[other] = state[other].clone(), state[one].clone()
+        first, second = "cell.bias_ih_l0", "cell.bias_hh_l0"
+        state[first], state[second] = state[second].clone(), state[first].clone()
 
     save_again(folder / WEIGHTS, swap)
     assert "weights that were changed" in refused(folder, OBJECTS)
 
 
 def test_the_card_of_another_run_is_refused(copied, tmp_path):
-    """As after a kill between the two files."""
+    """A run that is killed between writing the two files leaves such a folder."""
     folder, other = copied(OBJECTS), tmp_path / "other"
     model, card = load(folder, OBJECTS)
     save_model(other, model, card.model_copy(update={"seed": 8}))
@@ -454,7 +454,7 @@ def test_the_folder_of_the_other_kind_of_network_is_refused(folders, name, expec
 
 
 def test_the_weights_of_another_size_are_refused_by_shape(tmp_path):
-    """A card that is whole, and weights that carry its checksums, of another network."""
+    """The weights are of another network, but have the checksums of the card."""
     network = make_card(ALERTS, latent_dim=8).build()
     save_model(tmp_path, network, make_card(ALERTS))
     assert "components (4, 1323); expected components (3, 1323)" in refused(tmp_path)
@@ -468,7 +468,7 @@ def test_the_weights_of_another_number_of_classes_are_refused_by_shape(tmp_path)
     assert message in refused(tmp_path, OBJECTS)
 
 
-def test_what_is_no_regular_file_is_refused(copied):
+def test_a_path_of_no_regular_file_is_refused(copied):
     for name in (CARD, WEIGHTS):
         for number, make in enumerate(
             (
@@ -498,7 +498,7 @@ def test_a_truncated_file_is_refused(copied, name):
 
 
 def paths(value, path=()):
-    """Every value of a card, as the keys that lead to it."""
+    """Yield the path of keys of every value in a card."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, part in items:
         yield (*path, key)
@@ -523,15 +523,15 @@ JSON = st.recursive(
 @pytest.mark.parametrize("name", [ALERTS, OBJECTS])
 def test_any_change_of_a_card_is_refused_or_changes_no_vector(folders, tmp_path, name):
     folder = folders / name
-    good = content(folder)
+    original = content(folder)
     expected = vectors(*load(folder, name))
     (tmp_path / WEIGHTS).symlink_to(folder / WEIGHTS)
 
     @settings(max_examples=100, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def check(data):
-        card = json.loads(json.dumps(good))
-        *parents, last = data.draw(st.sampled_from(list(paths(good))))
+        card = json.loads(json.dumps(original))
+        *parents, last = data.draw(st.sampled_from(list(paths(original))))
         part = card
         for key in parents:
             part = part[key]

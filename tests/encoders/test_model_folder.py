@@ -1,4 +1,4 @@
-"""Trained networks on disk: what is saved is loaded, and weights of other networks are refused."""
+"""Model folders: a saved network is loaded unchanged, and weights of other networks are refused."""
 
 import os
 import pickle
@@ -36,9 +36,12 @@ from ztfrep.models.alert.preprocessing import FeatureScaling
 every_network = pytest.mark.parametrize("name", FOLDERS)
 
 
-def equal(one, other):
-    one, other = one.state_dict(), other.state_dict()
-    return set(one) == set(other) and all(torch.equal(one[name], other[name]) for name in one)
+def equal(network, other):
+    """Return True if two networks have the same tensors."""
+    state, other_state = network.state_dict(), other.state_dict()
+    return set(state) == set(other_state) and all(
+        torch.equal(value, other_state[name]) for name, value in state.items()
+    )
 
 
 @every_network
@@ -47,24 +50,24 @@ def test_a_saved_network_is_loaded_with_the_same_vectors(tmp_path, name):
     network, card = load(tmp_path, name)
     assert content(tmp_path) == card.model_dump()
     assert not network.training
-    # Weights of its own: not those of a new network, which are drawn at random.
+    # Other weights than those of a new network.
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.01)
     save_model(tmp_path, network, card)
-    again, same_card = load(tmp_path, name)
-    assert equal(again, network)
-    assert same_card == card
-    np.testing.assert_array_equal(vectors(again, same_card), vectors(network, card))
+    loaded, loaded_card = load(tmp_path, name)
+    assert equal(loaded, network)
+    assert loaded_card == card
+    np.testing.assert_array_equal(vectors(loaded, loaded_card), vectors(network, card))
 
 
 @every_network
 def test_a_saved_network_has_the_same_bytes_each_time(tmp_path, name):
-    for folder in ("one", "other"):
+    for folder in ("first", "second"):
         save(tmp_path / folder, name)
     for file in (CARD, WEIGHTS):
-        one, other = (tmp_path / folder / file for folder in ("one", "other"))
-        assert one.read_bytes() == other.read_bytes()
+        first, second = (tmp_path / folder / file for folder in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize("name", ALERT_FOLDERS)
@@ -128,20 +131,20 @@ class Hostile:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        # Other published checkpoints are those of other networks.
+        # Published checkpoints of other networks.
         (
             lambda: alert_network("published", latent_dim=64).state_dict(),
             r"found encoder\.16\.weight \(64, 128, 3, 3\)",
         ),
         (lambda: object_network("published").state_dict(), r"found encoder\.1\.weight absent"),
-        # A whole pickled module would run code to load.
+        # Loading a pickled module would run code.
         (lambda: alert_network("published"), "cannot be read safely"),
         (lambda: {"epoch": 3}, "found a dict"),
         (lambda: [torch.zeros(2)], "found a list"),
         (Hostile, "cannot be read safely"),
     ],
 )
-def test_a_file_of_something_else_is_refused_with_the_reason(
+def test_a_file_without_the_weights_of_the_network_is_refused_with_the_reason(
     tmp_path, monkeypatch, content, message
 ):
     monkeypatch.chdir(tmp_path)
@@ -163,7 +166,7 @@ def test_the_checkpoint_of_three_layers_does_not_fit_two(tmp_path):
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"not weights", pickle.dumps(3), None])
-def test_a_file_that_holds_no_weights_is_refused(tmp_path, name, content):
+def test_a_file_without_weights_is_refused(tmp_path, name, content):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
@@ -171,6 +174,6 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path, name, content):
         load_weights(alert_network("published"), path)
 
 
-def test_a_missing_model_folder_says_how_to_make_one(tmp_path):
+def test_a_missing_model_folder_is_an_error_with_a_remedy(tmp_path):
     with pytest.raises(InputError, match="train it with dvc repro"):
         load_alert_network(tmp_path)

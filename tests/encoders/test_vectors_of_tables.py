@@ -1,4 +1,4 @@
-"""Vectors of whole tables as files: of first alerts, of series, of objects."""
+"""Files of vectors of whole tables: of single alerts, of series and of objects."""
 
 import numpy as np
 import pytest
@@ -25,8 +25,8 @@ from ztfrep.models.object.observation_input import object_input
 OPTIONS = {"batch_size": 2, "precision": "float32", "threads": 1}
 OBJECT_OPTIONS = {"precision": "float32", "threads": 1}
 SPLITS = ["train", "train", "train", "validation", "test", "test"]
-# Rows of a series table: an object of an upper limit and two alerts, one of one alert, and one of
-# an alert and an upper limit.
+# Rows of a series table: an object with an upper limit and two alerts, an object with an alert, and
+# an object with an alert and an upper limit.
 OBJECTS = ["A", "A", "A", "B", "C", "C"]
 SERIES_SPLITS = ["train", "train", "train", "train", "test", "test"]
 DETECTIONS = [0, 1, 2, 0, 0, 1]
@@ -74,8 +74,8 @@ def vectors_of(model, rows, table, index):
     return encode(network, inputs, "float32"), network.orientation(inputs).numpy()
 
 
-def close(one, other):
-    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+def assert_close(vectors, expected):
+    np.testing.assert_allclose(vectors, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_every_alert_of_a_table_has_a_vector_by_split_in_its_order(tmp_path, model):
@@ -89,7 +89,7 @@ def test_every_alert_of_a_table_has_a_vector_by_split_in_its_order(tmp_path, mod
     assert index["row"].tolist() == [0, 1, 2, 0, 0, 1]
     for split, arrays in read_vectors(tmp_path / "base.npy").items():
         mask = np.array(SPLITS) == split
-        close(arrays.vectors, expected[mask])
+        assert_close(arrays.vectors, expected[mask])
         assert arrays.vectors.dtype == np.float32
         assert arrays.labels.tolist() == rows["label"][mask].tolist()
 
@@ -101,10 +101,10 @@ def test_a_series_has_the_vectors_of_its_alerts_in_time_order_and_zeros_after_th
     splits, index = read_vectors(encoded[0]), read_row_index(encoded[0])
     train, test = splits["train"], splits["test"]
     assert train.vectors.shape == (2, 2, 6)
-    close(train.vectors[0], expected[:2])
-    close(train.vectors[1, 0], expected[2])
+    assert_close(train.vectors[0], expected[:2])
+    assert_close(train.vectors[1, 0], expected[2])
     assert (train.vectors[1, 1] == 0).all()
-    close(test.vectors[0, 0], expected[3])
+    assert_close(test.vectors[0, 0], expected[3])
     assert (test.vectors[0, 1] == 0).all()
     assert (train.labels.tolist(), test.labels.tolist()) == ([0, 1], [2])
     assert index["object_id"].tolist() == ["A", "B", "C"]
@@ -158,9 +158,11 @@ def test_a_series_whose_stamps_are_in_another_table_has_their_vectors(
     output, observations = tmp_path / "other.npy", tmp_path / "other_observations.parquet"
     encode_series_table(write_series().path, model, alert_vectors, output, observations, **OPTIONS)
     for split, arrays in read_vectors(output).items():
-        close(arrays.vectors, read_vectors(encoded[0])[split].vectors)
-    one, other = read_row_index(output), read_row_index(encoded[0])
-    assert [list(o) for o in one["orientations"]] == [list(o) for o in other["orientations"]]
+        assert_close(arrays.vectors, read_vectors(encoded[0])[split].vectors)
+    orientations = [
+        [list(row) for row in read_row_index(path)["orientations"]] for path in (output, encoded[0])
+    ]
+    assert orientations[0] == orientations[1]
     assert read_frame(observations).equals(read_frame(encoded[1]))
 
 
@@ -197,13 +199,13 @@ def test_every_object_has_a_vector_in_the_order_of_the_series(tmp_path, encoded,
             all_observations=network.reads_all_observations,
         )
         if len(objects.lengths):
-            close(arrays.vectors, encode(network, objects, "float32"))
+            assert_close(arrays.vectors, encode(network, objects, "float32"))
         assert arrays.vectors.shape == (len(objects.lengths), 8)
         assert arrays.labels.tolist() == series[split].labels.tolist()
     assert read_row_index(output).equals(read_row_index(encoded[0]))
 
 
-def test_a_network_of_vectors_alone_reads_no_upper_limits(tmp_path, encoded):
+def test_the_published_network_reads_no_upper_limits(tmp_path, encoded):
     lengths = {}
     for name in ("object-temporal-gru", "object-published-gru"):
         save(tmp_path / name, name)

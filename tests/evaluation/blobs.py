@@ -1,10 +1,10 @@
-"""Vectors of classes that are any distance apart."""
+"""Random vectors of three classes at a distance."""
 
 import numpy as np
 
 
 def blobs(n, distance, seed=0, d=3):
-    """Vectors `(n, d)` and labels of three classes on a triangle, `distance` deviations apart."""
+    """Return vectors `(n, d)` and labels of three classes `distance` standard deviations apart."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 3
     centres = np.zeros((3, d))

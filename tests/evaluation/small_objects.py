@@ -1,4 +1,4 @@
-"""Series of a few objects, and what networks of objects read of them."""
+"""Small series of objects, and the input of networks of objects."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from ztfrep.models.object.observation_input import object_input
 
 
 def observations(lengths, seed=0):
-    """A table of alternating detections (steps 0, 1, ...) and prior detections (step -1)."""
+    """Return a table of alternating prior detections (step -1) and detections (steps 0, 1, ...)."""
     rng = np.random.default_rng(seed)
     rows = [
         {"row": row, "detection": 2 * step + part, "step": step if part else -1}
@@ -26,7 +26,7 @@ def observations(lengths, seed=0):
 
 
 def series(lengths, d=6, seed=0):
-    """Vectors `(n, steps, d)`, zeros after the last step."""
+    """Return vectors `(n, steps, d)`, zero-padded."""
     vectors = np.random.default_rng(seed).normal(size=(len(lengths), max(lengths), d))
     for row, length in enumerate(lengths):
         vectors[row, length:] = 0
@@ -34,7 +34,7 @@ def series(lengths, d=6, seed=0):
 
 
 def objects(lengths, table=None, *, all_observations=True):
-    """The input of a network of objects."""
+    """Return the input of a network of objects."""
     return object_input(
         observations(lengths) if table is None else table,
         series(lengths),

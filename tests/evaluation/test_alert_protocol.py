@@ -38,7 +38,7 @@ def few_repeats():
 
 
 def write_table(path, *, labelled=True):
-    """A table of random stamps whose brightness is that of the class."""
+    """Write a table of random stamps whose brightness depends on the class."""
     rng = np.random.default_rng(0)
     info = TableInfo(21, 21, "counts", "physical", CLASSES)
     with AlertWriter(path, info) as writer:

@@ -4,7 +4,7 @@ import pytest
 from ztfrep.evaluation.bootstrap import Bootstrap, with_interval
 
 
-def test_a_sample_keeps_the_number_of_rows_of_each_class():
+def test_a_sample_has_the_same_number_of_rows_of_each_class():
     labels = np.array([2, 0, 0, 1, 2, 2, -1])
     for rows in Bootstrap.within_classes(labels, seed=0, repeats=20).samples():
         assert sorted(labels[rows]) == sorted(labels)
@@ -26,7 +26,7 @@ def test_every_statistic_is_computed_on_the_same_rows():
     values = np.random.default_rng(0).normal(size=(2, 40))
     bootstrap = Bootstrap.within_classes(np.arange(40) % 3, seed=1, repeats=30)
     first, second, difference = (
-        bootstrap.distribution(np.mean, each) for each in (*values, values[0] - values[1])
+        bootstrap.distribution(np.mean, array) for array in (*values, values[0] - values[1])
     )
     np.testing.assert_allclose(first - second, difference)
     again = Bootstrap.within_classes(np.arange(40) % 3, seed=1, repeats=30)
@@ -35,7 +35,7 @@ def test_every_statistic_is_computed_on_the_same_rows():
     assert (other.distribution(np.mean, values[0]) != first).any()
 
 
-def test_several_statistics_are_each_scored_as_one_alone():
+def test_several_statistics_have_the_scores_of_single_ones():
     values = np.random.default_rng(0).normal(size=(30, 2))
     bootstrap = Bootstrap.within_classes(np.zeros(30), seed=0, repeats=50)
     scores = bootstrap.scores(["a", "b"], lambda rows: list(rows.mean(axis=0)), values)

@@ -10,13 +10,13 @@ PAIR = ("ours", "baseline")
 
 
 def score(labels, predicted, *, seed=0, repeats=1000):
-    """The scores of one classifier."""
+    """Return the scores of one classifier."""
     scores = score_classifiers(labels, {"ours": predicted}, CLASSES, seed=seed, repeats=repeats)
     return scores.by_classifier["ours"]
 
 
 def difference(labels, ours, baseline, *, seed=0, repeats=1000):
-    """The paired differences of two classifiers."""
+    """Return the paired differences of two classifiers."""
     predicted = {"ours": ours, "baseline": baseline}
     scores = score_classifiers(labels, predicted, CLASSES, pairs=[PAIR], seed=seed, repeats=repeats)
     return scores.paired_differences["ours_minus_baseline"]
@@ -52,11 +52,13 @@ def test_a_paired_interval_covers_the_true_difference_about_as_often_as_it_state
 def test_an_interval_narrows_with_more_rows_and_repeats_with_its_seed():
     labels = np.tile([0, 1, 2], 30)
     predicted = np.where(np.arange(90) % 4 == 0, (labels + 1) % 3, labels)
-    few = score(labels, predicted)
-    many = score(np.tile(labels, 25), np.tile(predicted, 25))
-    width_of_few, width_of_many = (s["macro_f1_high"] - s["macro_f1_low"] for s in (few, many))
-    assert width_of_many < width_of_few / 3
-    assert few == score(labels, predicted)
+    scores = score(labels, predicted)
+    scores_of_more = score(np.tile(labels, 25), np.tile(predicted, 25))
+    width, width_of_more = (
+        part["macro_f1_high"] - part["macro_f1_low"] for part in (scores, scores_of_more)
+    )
+    assert width_of_more < width / 3
+    assert scores == score(labels, predicted)
 
 
 def test_an_interval_of_one_class_is_a_point():
@@ -72,12 +74,12 @@ def test_a_difference_on_paired_rows_is_narrower_than_two_intervals():
     ours = np.where(hard, wrong, labels)
     # The baseline is wrong where ours is, and on some more rows.
     baseline = np.where(hard | (rng.random(180) < 0.06), wrong, labels)
-    each = [score(labels, predicted) for predicted in (ours, baseline)]
+    scores = [score(labels, predicted) for predicted in (ours, baseline)]
     pair = difference(labels, ours, baseline)
     for metric in METRICS:
-        assert pair[metric] == pytest.approx(each[0][metric] - each[1][metric])
+        assert pair[metric] == pytest.approx(scores[0][metric] - scores[1][metric])
         assert 0 < pair[f"{metric}_low"] <= pair[metric] <= pair[f"{metric}_high"]
-    assert each[0]["balanced_accuracy_low"] < each[1]["balanced_accuracy_high"]
+    assert scores[0]["balanced_accuracy_low"] < scores[1]["balanced_accuracy_high"]
     reverse = difference(labels, baseline, ours)
     assert reverse["accuracy"] == -pair["accuracy"]
     assert reverse["accuracy_low"] == pytest.approx(-pair["accuracy_high"])

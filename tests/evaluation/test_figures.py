@@ -55,24 +55,26 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_the_same_arrays_give_the_same_png(name):
+def test_the_same_arrays_are_drawn_as_the_same_png(name):
     first = figures.png_bytes(DRAWN[name]())
     assert first.startswith(b"\x89PNG")
     assert figures.png_bytes(DRAWN[name]()) == first
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_the_same_figure_gives_the_same_png(name):
+def test_a_figure_is_rendered_twice_as_the_same_png(name):
     figure = DRAWN[name]()
     assert figures.png_bytes(figure) == figures.png_bytes(figure)
 
 
 def test_the_accuracy_has_no_panel_without_an_epoch_that_has_it():
     assert len(figures.loss_curves(HISTORY, "", best_epoch=6).axes) == 2
-    bare = [{"epoch": r["epoch"], "validation_loss": r["validation_loss"]} for r in HISTORY]
-    assert [axes.get_ylabel() for axes in figures.loss_curves(bare, "", best_epoch=6).axes] == [
-        "loss"
+    without_accuracy = [
+        {"epoch": r["epoch"], "validation_loss": r["validation_loss"]} for r in HISTORY
     ]
+    assert [
+        axes.get_ylabel() for axes in figures.loss_curves(without_accuracy, "", best_epoch=6).axes
+    ] == ["loss"]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])

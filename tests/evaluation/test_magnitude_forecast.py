@@ -10,7 +10,7 @@ LENGTHS = [1, 2, 6, 3]
 
 
 def forecast_next(batch, error):
-    """The true magnitude of the next observation, and an error."""
+    """Return the true magnitude of the next observation plus an error."""
     return torch.roll(batch.photometry[:, :, MAGNITUDE], -1, dims=1) + error
 
 

@@ -30,8 +30,8 @@ def test_the_error_of_a_known_magnitude_is_in_magnitudes(monkeypatch):
     monkeypatch.setattr(network, "predict_features", lambda vectors: batch.features + 0.5)
     scores = score_predicted_magnitudes(network, np.zeros((20, 6)), batch, LABELS, seed=0)
     assert list(scores) == ["predicted_magpsf", "predicted_diffmaglim"]
-    for each in scores.values():
-        assert list(each.values()) == pytest.approx([1.0, 1.0, 1.0])
+    for score in scores.values():
+        assert list(score.values()) == pytest.approx([1.0, 1.0, 1.0])
 
 
 def test_unknown_magnitudes_do_not_count(monkeypatch):

@@ -19,7 +19,7 @@ PUBLISHED = {
 
 
 def identity(rows, labels=LABELS):
-    """A table that has some rows of a pickle with six rows in each split."""
+    """Return the identity of some rows of a pickle that has six rows in each split."""
     return pd.DataFrame(
         [
             {"object_id": f"stamps:{split}:{row}", "split": split, "label": labels[row]}

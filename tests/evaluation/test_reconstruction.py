@@ -68,12 +68,12 @@ def test_the_reduction_is_the_baselines_error_minus_ours_on_the_same_rows():
     mask = rng.random(pixels.shape) < 0.8
     ours = pixels + rng.normal(0, 0.1, pixels.shape)
     baseline = ours + rng.normal(0, 0.05, pixels.shape)
-    errors = [squared_errors(pixels, mask, each) for each in (ours, baseline)]
+    errors = [squared_errors(pixels, mask, decoded) for decoded in (ours, baseline)]
     reduction = mse_reduction(*errors, rows(50))
-    each = [score(pixels, mask, reconstructed) for reconstructed in (ours, baseline)]
-    assert reduction["mse_reduction"] == pytest.approx(each[1]["mse"] - each[0]["mse"])
+    scores = [score(pixels, mask, decoded) for decoded in (ours, baseline)]
+    assert reduction["mse_reduction"] == pytest.approx(scores[1]["mse"] - scores[0]["mse"])
     low, high = reduction["mse_reduction_low"], reduction["mse_reduction_high"]
     assert 0 < low < reduction["mse_reduction"] < high
     # Narrower than the interval of either.
-    assert high - low < (each[0]["mse_high"] - each[0]["mse_low"])
+    assert high - low < (scores[0]["mse_high"] - scores[0]["mse_low"])
     assert set(mse_reduction(errors[0], errors[0], rows(50)).values()) == {0.0}

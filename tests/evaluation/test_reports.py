@@ -1,4 +1,4 @@
-"""The files of a report, and what they hold."""
+"""The files of a report and their content."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Networks of the registries with small random inputs, for the tests of networks and training."""
+"""Registered networks with small random inputs, for tests."""
 
 from functools import cache
 from pathlib import Path
@@ -17,22 +17,22 @@ from ztfrep.params import read_params
 
 PARAMS = read_params(Path(__file__).parents[2] / "params.yaml")
 N_CLASSES, N_SERIES_CLASSES = len(CLASSES), len(SERIES_CLASSES)
-# Observations of the random objects.
+# Numbers of observations of the random objects.
 LENGTHS = torch.tensor([1, 7, 3, 5, 2])
 
 
 def alert_config(architecture, **changes):
-    """Return the parameters that `params.yaml` has for an architecture, some of them changed."""
+    """Return the parameters of an architecture in `params.yaml`, with changes."""
     return getattr(PARAMS.autoencoder, architecture).model_copy(update=changes)
 
 
 def object_config(architecture, **changes):
-    """Return the parameters that `params.yaml` has for an architecture, some of them changed."""
+    """Return the parameters of an architecture in `params.yaml`, with changes."""
     return getattr(PARAMS.recurrent, architecture).model_copy(update=changes)
 
 
 def object_variants():
-    """Return every registered architecture of objects with each of its cells, if it has any."""
+    """Yield the registered architectures of objects with each of their cells, if they have any."""
     for architecture in OBJECT_ARCHITECTURES:
         fields = get_object_network(architecture).Config.model_fields
         cells = get_args(fields["cell"].annotation) if "cell" in fields else [None]
@@ -45,8 +45,8 @@ OBJECT_VARIANTS = tuple(object_variants())
 
 
 def alert_network(architecture, *, classes=N_CLASSES, scaling=None, **changes):
-    """Return an untrained network, the same each time."""
-    # With this seed no rectifier of the published decoder's last layer is 0 for all alerts.
+    """Return an untrained network, always with the same weights."""
+    # With this seed no channel of the published decoder's output is 0 for all alerts.
     torch.manual_seed(1)
     config = alert_config(architecture, **changes)
     return get_alert_network(architecture)(
@@ -55,7 +55,7 @@ def alert_network(architecture, *, classes=N_CLASSES, scaling=None, **changes):
 
 
 def object_network(architecture, *, input_dim=128, classes=N_SERIES_CLASSES, **changes):
-    """Return an untrained network with its statistics fitted to random objects, at rest."""
+    """Return an untrained network in evaluation mode, with statistics of random objects."""
     torch.manual_seed(0)
     network = get_object_network(architecture)(
         object_config(architecture, **changes), input_dim=input_dim, classes=classes
@@ -66,9 +66,9 @@ def object_network(architecture, *, input_dim=128, classes=N_SERIES_CLASSES, **c
 
 @cache
 def trained_alert_network(architecture, **changes):
-    """Return a network whose statistics are fitted and whose weights are trained a little.
+    """Return a network with fitted statistics, after three training steps.
 
-    Tests share it: they must leave it as it is.
+    It is shared, so tests must not change it.
     """
     network = alert_network(architecture, **{"dropout": 0.1} | changes)
     alerts, labels = random_alerts(40), torch.arange(40) % N_CLASSES
@@ -83,7 +83,7 @@ def trained_alert_network(architecture, **changes):
 
 
 def random_alerts(n=6, seed=0):
-    """Return n alerts of which nine in ten features are known and every pixel is observed."""
+    """Return n alerts with nine tenths of the features and all pixels."""
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.rand(n, 3, 21, 21, generator=generator)
     generator = torch.Generator().manual_seed(seed + 100)
@@ -100,7 +100,7 @@ def random_alerts(n=6, seed=0):
 
 
 def without_stamps(alerts):
-    """Return alerts of whose stamps no pixel was observed."""
+    """Return alerts whose pixels are all masked."""
     return alerts._replace(
         pixels=torch.zeros_like(alerts.pixels),
         pixel_mask=torch.zeros_like(alerts.pixel_mask),
@@ -109,7 +109,7 @@ def without_stamps(alerts):
 
 
 def without_features(alerts):
-    """Return alerts of which no feature is known."""
+    """Return alerts whose features are all masked."""
     return alerts._replace(
         features=torch.zeros_like(alerts.features),
         feature_mask=torch.zeros_like(alerts.feature_mask),
@@ -119,7 +119,7 @@ def without_features(alerts):
 def random_objects(steps=7, input_dim=128, seed=0):
     """Return five objects of `LENGTHS` observations, a fifth of them without a vector.
 
-    What stands in the padding is random: it must not matter.
+    The padding has random values, on which no result may depend.
     """
     generator = torch.Generator().manual_seed(seed)
     n = len(LENGTHS)
@@ -133,6 +133,6 @@ def random_objects(steps=7, input_dim=128, seed=0):
 
 
 def first_observations(objects, row, steps):
-    """Return one object as it was after its first observations."""
+    """Return one object with only its first observations."""
     parts = [part[row : row + 1, :steps] for part in objects[:-1]]
     return ObjectInput(*parts, torch.tensor([steps]))

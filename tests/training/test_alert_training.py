@@ -45,11 +45,11 @@ def bytes_of(folder):
 
 @every_architecture
 def test_the_same_seed_trains_the_same_bytes_and_another_seed_others(tmp_path, table, architecture):
-    _, card = train(table, tmp_path / "one", architecture)
+    _, card = train(table, tmp_path / "first", architecture)
     train(table, tmp_path / "same", architecture)
     train(table, tmp_path / "other", architecture, seed=8)
-    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "same")
-    assert bytes_of(tmp_path / "one")[1] != bytes_of(tmp_path / "other")[1]
+    assert bytes_of(tmp_path / "first") == bytes_of(tmp_path / "same")
+    assert bytes_of(tmp_path / "first")[1] != bytes_of(tmp_path / "other")[1]
     assert card.architecture == architecture
     assert card.epochs == 1
 
@@ -69,10 +69,10 @@ def test_statistics_of_the_network_are_those_of_the_train_split(tmp_path, table)
     inputs = card.build().preprocess(
         alerts.stamps[train_rows], alerts.metadata[train_rows], PHYSICAL
     )
-    fresh = card.build()
-    fresh.fit_statistics(inputs)
+    expected = card.build()
+    expected.fit_statistics(inputs)
     for name in ("bin_edges", "mean_pixels", "morphology_mean", "morphology_std"):
-        torch.testing.assert_close(network.state_dict()[name], fresh.state_dict()[name])
+        torch.testing.assert_close(network.state_dict()[name], expected.state_dict()[name])
 
 
 def test_weights_of_a_model_folder_keep_the_scaling_that_they_were_trained_with(tmp_path, table):
@@ -86,7 +86,7 @@ def test_weights_of_a_model_folder_keep_the_scaling_that_they_were_trained_with(
     )  # fmt: skip
     assert second.features == card.features
     assert second.start_weights == str(weights)
-    # It started from these weights: with so small a learning rate they have not changed.
+    # With this learning rate the start weights do not change.
     for name, parameter in first.named_parameters():
         torch.testing.assert_close(network.get_parameter(name), parameter, atol=1e-6, rtol=0)
 
@@ -125,7 +125,7 @@ class Recorder(torch.nn.Module):
         return {}
 
 
-def test_alerts_are_augmented_in_training_alone_and_the_original_stays():
+def test_alerts_are_only_augmented_in_training_and_the_original_is_not_changed():
     recorder = Recorder(alert_config("invariant", noise=1.0, drop_features=0.9))
     labels = torch.arange(20) % 5
     alert_loss(recorder.train(), (*random_alerts(20), labels))
@@ -141,17 +141,17 @@ def test_alerts_are_augmented_in_training_alone_and_the_original_stays():
         assert torch.equal(part, expected)
 
 
-def test_a_network_without_augmentation_is_trained_on_the_alerts_as_they_are():
+def test_without_augmentation_a_network_is_trained_on_the_original_alerts():
     recorder = Recorder(alert_config("published"))
     state = torch.get_rng_state()
     alert_loss(recorder.train(), (*random_alerts(20), torch.arange(20) % 5))
     alerts, original, _ = recorder.received
     assert alerts is original
-    # Nor is a random number drawn, as none was in the published training.
+    # No random number is drawn, as in the published training.
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_an_epoch_visits_each_row_once_as_often_as_copied_or_by_class():
+def test_an_epoch_repeats_rows_by_the_sampling():
     rows = pd.DataFrame({"n_copies": [1, 3, 1, 1, 2], "label": [0, 0, 0, 1, -1]})
     assert epoch_rows(rows, "distinct").tolist() == [0, 1, 2, 3, 4]
     assert epoch_rows(rows, "copies").tolist() == [0, 1, 1, 1, 2, 3, 4, 4]

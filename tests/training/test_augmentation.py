@@ -18,7 +18,7 @@ def test_without_augmentation_nothing_changes():
         assert torch.equal(varied, original)
 
 
-def test_fractions_of_the_alerts_lose_a_modality_and_none_loses_all():
+def test_fractions_of_the_alerts_lose_a_modality_and_no_alert_loses_all():
     n = 4000
     alerts = random_alerts(n)
     varied = vary(alerts, drop_stamps=0.2, drop_context=0.3, drop_features=0.5)
@@ -32,7 +32,7 @@ def test_fractions_of_the_alerts_lose_a_modality_and_none_loses_all():
     assert no_context.sum() / (~no_stamps).sum() == pytest.approx(0.3, abs=0.03)
     varied, original = varied.crop_and_context[no_context], alerts.crop_and_context[no_context]
     assert (varied[:, 3:6] == 0).all()
-    # The crop and its observed fraction stay.
+    # The crop and its observed fraction are not changed.
     assert torch.equal(varied[:, [0, 1, 2, 6]], original[:, [0, 1, 2, 6]])
 
 
@@ -59,7 +59,7 @@ def test_noise_is_added_to_crop_and_context_where_they_were_observed():
     assert torch.equal(varied.crop_and_context[:, 6:], alerts.crop_and_context[:, 6:])
 
 
-def test_shifted_stamps_are_whole_and_pixels_from_beyond_an_edge_are_not_observed():
+def test_shifted_stamps_have_their_pixels_and_those_from_outside_are_masked():
     alerts = random_alerts(4)
     alerts.crop_and_context[:, 7] = torch.rand(4, 21, 21)
     sides = set()
@@ -68,7 +68,7 @@ def test_shifted_stamps_are_whole_and_pixels_from_beyond_an_edge_are_not_observe
         inside = varied.pixel_mask[0, 0]
         observed = inside.nonzero()
         sides |= set((observed.amax(dim=0) - observed.amin(dim=0) + 1).tolist())
-        # The same pixels, moved: none is invented.
+        # All pixels are those of the original.
         assert torch.isin(varied.pixels[0, 0][inside], alerts.pixels[0, 0]).all()
         assert (varied.pixels[:, :, ~inside] == 0).all()
         assert (varied.crop_and_context[:, :3, ~inside] == 0).all()
@@ -83,12 +83,12 @@ def test_each_alert_is_varied_independently_of_the_others():
     assert len(varied.rows(slice(8)).feature_mask.any(dim=1).unique()) == 2
 
 
-def test_a_rotated_alert_keeps_its_centre_and_no_pixel_of_a_corner_is_invented():
+def test_a_rotated_alert_has_the_same_centre_and_pixels_from_outside_are_masked():
     n, axis = 40, torch.arange(21.0) - 10
     blob = torch.exp(-(axis[:, None] ** 2 + (axis / 3) ** 2) / 4).expand(n, 3, 21, 21)
     varied = vary(random_alerts(n)._replace(pixels=blob.clone()), rotation=30.0)
     torch.testing.assert_close(varied.pixels[:, :, 10, 10], blob[:, :, 10, 10])
-    # Each by an angle of its own, in either direction, by at most 30 degrees.
+    # Each alert has its own angle, in either direction, of at most 30 degrees.
     mixed = (varied.pixels[:, 0] * axis[:, None] * axis).sum(dim=(1, 2))
     along = (varied.pixels[:, 0] * (axis**2 - axis[:, None] ** 2)).sum(dim=(1, 2))
     angles = torch.rad2deg(0.5 * torch.atan2(2 * mixed, along))

@@ -1,4 +1,4 @@
-"""The loop that fits a network: the best epoch, patience, divergence and resumption."""
+"""The training loop: the best epoch, patience, divergence and resumption."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def deterministic():
 
 def network():
     torch.manual_seed(0)
-    # Dropout, so that a resumed run must draw what an uninterrupted one draws.
+    # With dropout, a resumed run must draw the same random numbers as an uninterrupted one.
     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 1))
 
 
@@ -49,7 +49,7 @@ def loss(model, batch):
 def run(
     *, model=None, loss=loss, epochs=EPOCHS, seed=3, precision="float32", options=None, **changes
 ):
-    """Fit a network by `RECIPE` with some of its parameters changed."""
+    """Fit a network by `RECIPE` with changes of its parameters."""
     model = model or network()
     progress = fit(
         model, data(), torch.arange(50), data(30, 1), loss, RECIPE.model_copy(update=changes),
@@ -58,8 +58,8 @@ def run(
     return model.state_dict(), progress
 
 
-def equal(one, other):
-    return all(torch.equal(one[name], other[name]) for name in one)
+def equal(state, other):
+    return all(torch.equal(value, other[name]) for name, value in state.items())
 
 
 def test_an_operation_that_is_not_deterministic_is_refused():
@@ -67,7 +67,7 @@ def test_an_operation_that_is_not_deterministic_is_refused():
         torch.zeros(3).put_(torch.tensor([1, 1]), torch.ones(2))
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
+def test_the_same_seed_has_the_same_bits_and_another_seed_others():
     (first, progress), (second, again) = run(), run()
     assert equal(first, second)
     assert progress.history == again.history
@@ -88,12 +88,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, interrupted_after):
     weights, progress = run(options={"checkpoint": checkpoint, "on_epoch": logged.append})
     expected, uninterrupted = run()
     assert equal(weights, expected)
-    # The curves of the resumed run are whole, too.
+    # The resumed run logs all epochs.
     assert logged == progress.history == uninterrupted.history
 
 
 def test_the_weights_of_the_best_epoch_are_left_in_the_network():
-    # With so large a learning rate later epochs are worse than earlier ones.
+    # With this learning rate the loss rises in later epochs.
     model = network()
     _, progress = run(model=model, learning_rate=0.9, epochs=12)
     lowest = min(record["validation_loss"] for record in progress.history)
@@ -115,13 +115,13 @@ def test_patience_ends_a_run_that_no_longer_improves():
     assert progress.best_epoch == 0
 
 
-def test_without_epochs_the_weights_are_evaluated_and_stay_as_they_are():
+def test_without_epochs_the_weights_are_evaluated_and_not_changed():
     weights, progress = run(epochs=0)
     assert equal(weights, network().state_dict())
     assert [sorted(record) for record in progress.history] == [["epoch", "validation_loss"]]
 
 
-def test_a_run_that_diverges_stops_before_it_logs_what_is_not_finite(tmp_path):
+def test_a_run_that_diverges_stops_before_the_epoch_is_logged_or_saved(tmp_path):
     logged, checkpoint = [], tmp_path / "fit.pt"
     with pytest.raises(FloatingPointError, match=r"train_loss (nan|inf) in epoch 1"):
         run(
@@ -151,7 +151,7 @@ def test_evaluation_changes_no_weight():
     assert not model.training
 
 
-def test_an_epoch_visits_the_rows_of_its_order_alone():
+def test_an_epoch_visits_only_the_rows_of_its_order():
     visited = []
 
     def recording_loss(model, batch):

@@ -18,7 +18,7 @@ from ztfrep.training.object_training import class_weights, train_recurrent
 from ztfrep.training.training_run import RunSettings
 
 pytestmark = pytest.mark.usefixtures("restored_torch_settings", "outside_a_repository")
-# Labels of the objects by split; -1 is unlabelled.
+# Labels of the objects by split, -1 where unlabelled.
 LABELS = {
     "train": [0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, -1],
     "validation": [0, 0, 0, 1, 2, -1],
@@ -80,11 +80,11 @@ def bytes_of(folder):
 def test_the_same_seed_trains_the_same_bytes_and_another_seed_others(
     tmp_path, tables, architecture, cell
 ):
-    _, card = train(tables, tmp_path / "one", architecture, **cell)
+    _, card = train(tables, tmp_path / "first", architecture, **cell)
     train(tables, tmp_path / "same", architecture, **cell)
     train(tables, tmp_path / "other", architecture, seed=8, **cell)
-    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "same")
-    assert bytes_of(tmp_path / "one")[1] != bytes_of(tmp_path / "other")[1]
+    assert bytes_of(tmp_path / "first") == bytes_of(tmp_path / "same")
+    assert bytes_of(tmp_path / "first")[1] != bytes_of(tmp_path / "other")[1]
     assert card.classes == list(SERIES_CLASSES)
     assert card.input_dim == DIM
     assert (card.architecture, card.epochs) == (architecture, 1)
@@ -100,7 +100,7 @@ def test_statistics_of_the_network_are_those_of_the_train_split(tmp_path, tables
 
 @pytest.fixture
 def run(tmp_path, tables, monkeypatch):
-    """Return what is passed to the training run with a class balance."""
+    """Return a function that returns the arguments of the training run with a class balance."""
 
     def capture(class_balance, tables=tables, **changes):
         passed = {}
@@ -142,13 +142,13 @@ def test_oversampling_visits_rare_classes_several_times(run):
     assert len(run("oversample")["validation"][-1]) == 6
 
 
-def test_undersampling_trains_and_stops_by_as_many_objects_of_each_class(run):
+def test_undersampling_has_equally_many_train_and_validation_objects_of_each_class(run):
     passed = run("undersample")
     assert labels_of(passed) == {0: 2, 1: 2, 2: 2}
     assert sorted(passed["validation"][-1].tolist()) == [0, 1, 2]
 
 
-def test_class_weights_weigh_the_loss(run):
+def test_class_weights_change_the_loss(run):
     passed, balanced = run("none"), run("weights")
     assert balanced["rows"].tolist() == list(range(12))
     network, rows = passed["network"].eval(), passed["train"]
@@ -164,7 +164,7 @@ def network_input(rows):
     return object_training.ObjectInput(*rows[:-1])
 
 
-def test_class_weights_sum_to_the_same_over_the_rows_of_each_class():
+def test_class_weights_have_the_same_sum_over_the_rows_of_each_class():
     labels = np.array([0, 0, 0, 1, -1, 2, 2])
     weights = class_weights(labels, 4).double().numpy()
     sums = [weights[labels[labels >= 0]][labels[labels >= 0] == k].sum() for k in range(3)]
@@ -189,13 +189,13 @@ def test_without_two_classes_of_labels_the_network_is_not_trained(
     ]
 
 
-def test_an_untrained_network_is_saved_where_there_is_nothing_to_learn(tmp_path):
+def test_an_untrained_network_is_saved_if_all_labels_are_equal(tmp_path):
     tables = write_series(tmp_path, LABELS | {"train": [0] * 12})
     _, card = train(tables, tmp_path / "model", epochs=5)
     assert card.epochs == card.best_epoch == 0
 
 
-def test_at_most_the_last_observations_of_the_config_are_read(run):
+def test_only_the_last_observations_are_read(run):
     passed = run("none", max_observations=2)
     assert passed["train"][0].shape[1] == 2
     assert set(passed["train"][-2].tolist()) == {2}

@@ -1,11 +1,11 @@
-"""Samples of rows that respect classes."""
+"""Samples of rows by class."""
 
 import numpy as np
 
 from ztfrep.training import sampling
 
 
-def test_undersampling_draws_as_many_rows_of_each_class_and_none_unlabelled():
+def test_undersampling_draws_equally_many_rows_of_each_class_and_none_unlabelled():
     labels = np.repeat([0, 1, 2, -1], [50, 7, 20, 9])
     rows = sampling.undersample(labels, seed=0)
     assert np.bincount(labels[rows]).tolist() == [7, 7, 7]
@@ -15,7 +15,7 @@ def test_undersampling_draws_as_many_rows_of_each_class_and_none_unlabelled():
     assert len(sampling.undersample(np.full(3, -1), seed=0)) == 0
 
 
-def test_a_stratified_sample_has_rare_classes_whole():
+def test_a_stratified_sample_has_all_rows_of_a_rare_class():
     labels = np.repeat([0, 1, 2], [500, 10, 200])
     rows = sampling.stratified_sample(labels, 100, seed=0)
     assert np.bincount(labels[rows]).tolist() == [45, 10, 45]
@@ -25,12 +25,12 @@ def test_a_stratified_sample_has_rare_classes_whole():
     assert (rows != sampling.stratified_sample(labels, 100, seed=1)).any()
 
 
-def test_a_stratified_sample_of_no_fewer_rows_is_all_of_them():
+def test_a_stratified_sample_has_all_rows_if_there_are_not_more_than_the_maximum():
     labels = np.repeat([0, 1, 2], [500, 10, 200])
     np.testing.assert_array_equal(sampling.stratified_sample(labels, 710, seed=0), np.arange(710))
 
 
-def test_a_fraction_of_each_class_is_two_rows_at_least_and_none_unlabelled():
+def test_a_fraction_of_each_class_has_at_least_two_rows_and_none_unlabelled():
     labels = np.repeat([-1, 0, 1, 2], [50, 200, 30, 1])
     rows = sampling.sample_fraction(labels, 0.1, seed=0)
     assert np.bincount(labels[rows]).tolist() == [20, 3, 1]
@@ -41,7 +41,7 @@ def test_a_fraction_of_each_class_is_two_rows_at_least_and_none_unlabelled():
     assert len(sampling.sample_fraction(np.full(3, -1), 0.5, seed=0)) == 0
 
 
-def test_classes_have_about_equal_weight_when_rows_are_visited_as_often_as_counted():
+def test_classes_are_about_equally_common_after_oversampling():
     labels = np.repeat([-1, 0, 1, 2], [7, 100, 31, 9])
     times = sampling.oversampling_counts(labels)
     assert np.bincount(labels[labels >= 0], times[labels >= 0]).tolist() == [100, 93, 99]

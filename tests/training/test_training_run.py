@@ -1,4 +1,4 @@
-"""What a training leaves on disk when it ends well, and when it does not."""
+"""The files of a training run that ends, fails or is interrupted."""
 
 import json
 
@@ -33,7 +33,10 @@ def make_card(run):
 
 @pytest.fixture
 def train(tmp_path, outside_a_repository):
-    """Train a linear layer for two epochs; the loss fails at a call, or some settings differ."""
+    """Return a function that trains a linear layer for two epochs and counts calls of the loss.
+
+    With `fail_at`, that call of the loss raises `error`.
+    """
     source = tmp_path / "input"
     source.write_bytes(b"input")
 
@@ -72,7 +75,7 @@ def contents(folder):
     }
 
 
-def test_a_run_leaves_its_curves_and_the_metrics_of_its_best_epoch(train, tmp_path):
+def test_a_run_writes_its_curves_and_the_metrics_of_its_best_epoch(train, tmp_path):
     # With so large a learning rate the last epoch is not the best one.
     train(config=CONFIG.model_copy(update={"learning_rate": 10.0}))
     assert set(contents(tmp_path / "metrics")) == {
@@ -91,7 +94,7 @@ def test_a_run_leaves_its_curves_and_the_metrics_of_its_best_epoch(train, tmp_pa
     assert not list((tmp_path / "checkpoints").iterdir())
 
 
-def test_the_card_says_how_the_network_was_trained(train, tmp_path):
+def test_the_card_has_the_settings_of_the_run(train, tmp_path):
     train()
     card = read_card(tmp_path / "model", AlertCard)
     assert card.config == CONFIG
@@ -113,10 +116,10 @@ def test_training_starts_from_the_weights_of_a_file(train, tmp_path):
     assert read_card(tmp_path / "model", AlertCard).start_weights == str(weights)
 
 
-def test_a_run_that_fails_leaves_the_files_of_the_one_before(train, tmp_path):
+def test_a_run_that_fails_does_not_change_the_files_of_an_earlier_run(train, tmp_path):
     train()
     before = contents(tmp_path / "metrics"), contents(tmp_path / "model")
-    # In the second epoch: the first has been logged by then.
+    # The loss fails in the second epoch, when the first has been logged.
     with pytest.raises(OSError, match="No space left") as caught:
         train(fail_at=5)
     assert caught.value.filename == str(tmp_path / "metrics/plots")
@@ -155,7 +158,7 @@ def test_a_checkpoint_of_other_settings_or_inputs_is_not_continued(train, tmp_pa
         (tmp_path / "input").write_bytes(b"other input")
         change = {}
     train(**change)
-    # It is still there for a run that it belongs to.
+    # The checkpoint remains for a run with its settings and inputs.
     assert checkpoint.is_file()
 
 

@@ -1,4 +1,4 @@
-"""What every registered network of alerts promises."""
+"""Properties of every registered network of alerts."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ every_architecture = pytest.mark.parametrize("architecture", ALERT_ARCHITECTURES
 
 
 @every_architecture
-def test_vectors_reconstructions_and_logits_have_the_promised_shapes(architecture):
+def test_vectors_reconstructions_and_logits_have_their_shapes(architecture):
     network = alert_network(architecture, latent_dim=10, classes=4).eval()
     alerts = random_alerts(6)
     vectors = network.encode(alerts)
@@ -55,12 +55,12 @@ def test_the_vector_of_an_alert_does_not_depend_on_its_batch(architecture):
     network, alerts = trained_alert_network(architecture), random_alerts()
     vectors = network.encode(alerts)
     for row in range(6):
-        alone = network.encode(alerts.rows(slice(row, row + 1)))
-        torch.testing.assert_close(vectors[row : row + 1], alone, atol=1e-5, rtol=1e-4)
+        single = network.encode(alerts.rows(slice(row, row + 1)))
+        torch.testing.assert_close(vectors[row : row + 1], single, atol=1e-5, rtol=1e-4)
 
 
 @every_architecture
-def test_vectors_depend_on_the_declared_modalities_alone(architecture):
+def test_vectors_depend_only_on_the_declared_modalities(architecture):
     network, alerts = trained_alert_network(architecture), random_alerts()
     other = random_alerts(seed=1)
     vectors = network.encode(alerts)
@@ -108,7 +108,7 @@ def metadata(n=5):
 
 @every_architecture
 @pytest.mark.parametrize("training", [True, False])
-def test_the_loss_is_finite_where_nothing_is_observed_known_or_labelled(architecture, training):
+def test_the_loss_is_finite_if_everything_is_masked_and_unlabelled(architecture, training):
     network = alert_network(architecture).train(training)
     alerts = without_features(without_stamps(random_alerts(2)))
     terms = network.loss(alerts, alerts, torch.tensor([-1, -1]))
@@ -122,7 +122,7 @@ def test_the_loss_is_finite_where_nothing_is_observed_known_or_labelled(architec
 def test_every_parameter_is_trained_by_the_loss(architecture):
     network = alert_network(architecture, dropout=0.0)
     alerts = random_alerts(32)
-    # Some without stamps, some without metadata: the parameters in their place are trained too.
+    # Some alerts have no stamps or no metadata, so that the parameters that replace them are used.
     for rows, remove in ((slice(8), without_stamps), (slice(8, 16), without_features)):
         for part, removed in zip(alerts, remove(alerts.rows(rows)), strict=True):
             part[rows] = removed
@@ -132,7 +132,7 @@ def test_every_parameter_is_trained_by_the_loss(architecture):
 
 
 @every_architecture
-def test_a_batch_of_one_alert_is_trained_on(architecture):
+def test_a_batch_may_have_one_alert(architecture):
     network, alerts = alert_network(architecture), random_alerts(1)
     network.load_state_dict(trained_alert_network(architecture).state_dict())
     terms = network.train().loss(alerts, alerts, torch.tensor([2]))
@@ -166,11 +166,11 @@ def test_the_loss_of_a_network_that_uses_no_labels_does_not_depend_on_them(archi
     assert alert_config(architecture, sampling="balanced").uses_labels
     network = alert_network(architecture, **dict(config)).eval()
     alerts = random_alerts(20)
-    one, other = (
+    labelled_loss, unlabelled_loss = (
         network.loss(alerts, alerts, labels)["loss"][0]
         for labels in (torch.arange(20) % 5, torch.full((20,), -1))
     )
-    assert one == other
+    assert labelled_loss == unlabelled_loss
     for weight in weights:
         assert config.model_copy(update={weight: 1.0}).uses_labels
 

@@ -31,7 +31,7 @@ def invariant():
 
 
 def rotate(alerts, quarter_turns, mirrored):
-    """Return the same sky, seen by a camera in another orientation."""
+    """Return alerts whose images are mirrored and rotated."""
     images = []
     for part in alerts[:3]:
         part = part.flip(-2) if mirrored else part
@@ -46,10 +46,10 @@ def test_vectors_are_invariant_to_rotation_and_mirroring(invariant, quarter_turn
     rotated = rotate(alerts, quarter_turns, mirrored)
     expected, output = invariant(alerts), invariant(rotated)
     torch.testing.assert_close(output.vectors, expected.vectors, atol=1e-5, rtol=0)
-    # The orientation alone differs, and with it the stamps are reconstructed as they were given.
+    # The reconstruction has the orientation of the input.
     reconstructed = alerts._replace(pixels=expected.reconstruction)
-    as_given = rotate(reconstructed, quarter_turns, mirrored).pixels
-    torch.testing.assert_close(output.reconstruction, as_given, atol=1e-5, rtol=0)
+    expected_pixels = rotate(reconstructed, quarter_turns, mirrored).pixels
+    torch.testing.assert_close(output.reconstruction, expected_pixels, atol=1e-5, rtol=0)
     same = invariant.orientation(alerts) == invariant.orientation(rotated)
     assert same.all() == (quarter_turns == 0 and not mirrored)
 
@@ -72,17 +72,17 @@ def test_stamps_or_metadata_may_be_missing(invariant):
         assert ((others - vectors).abs().amax(dim=1) > 1e-3).all()
 
 
-def test_vectors_do_not_depend_on_what_stands_in_place_of_missing_values(invariant):
+def test_vectors_do_not_depend_on_masked_values(invariant):
     alerts = random_alerts(4)
     missing = without_features(alerts)
     filled = missing._replace(features=torch.full((4, N_FEATURES), 99.0))
     torch.testing.assert_close(invariant.encode(filled), invariant.encode(missing))
-    # One unknown feature.
+    # One masked feature.
     column = torch.arange(N_FEATURES) == 4
     missing = alerts._replace(feature_mask=alerts.feature_mask & ~column)
     filled = missing._replace(features=torch.where(column, 3.0, alerts.features))
     torch.testing.assert_close(invariant.encode(filled), invariant.encode(missing))
-    # Pixels that were not observed.
+    # Masked pixels.
     hole = torch.zeros(4, 3, 21, 21, dtype=torch.bool)
     hole[:, :, 3:6, 3:6] = True
     missing = alerts._replace(pixel_mask=~hole)
@@ -90,13 +90,13 @@ def test_vectors_do_not_depend_on_what_stands_in_place_of_missing_values(invaria
     torch.testing.assert_close(invariant.encode(filled), invariant.encode(missing))
 
 
-def test_the_pca_part_reconstructs_stamps_of_few_dimensions():
+def test_the_pca_part_reconstructs_stamps_of_four_dimensions():
     network = alert_network("invariant").eval()
-    # Four patterns and their mixtures lie in a space of four dimensions.
+    # Mixtures of four patterns are in a space of four dimensions.
     patterns = random_alerts(4).pixels
     fractions = torch.rand(60, 4, generator=torch.Generator().manual_seed(0))
     pixels = (fractions @ patterns.flatten(1)).unflatten(1, (3, 21, 21))
-    # Brighter towards one corner, so that all have the same orientation.
+    # All stamps are brighter towards one corner, so that they have the same orientation.
     gradient = torch.linspace(0, 1, 21)
     crop_and_context = gradient.expand(60, 8, 21, 21) + 0.3 * gradient[:, None]
     alerts = random_alerts(60)._replace(pixels=pixels, crop_and_context=crop_and_context)
@@ -104,13 +104,13 @@ def test_the_pca_part_reconstructs_stamps_of_few_dimensions():
     torch.testing.assert_close(network(alerts).reconstruction, pixels, atol=1e-4, rtol=0)
 
 
-def test_statistics_are_fitted_to_what_was_observed(invariant):
-    # Rows without stamps and without metadata, filled with other numbers, change no statistic.
+def test_masked_values_do_not_change_the_statistics(invariant):
+    # Rows without stamps and metadata, with other values under the mask.
     missing = without_features(without_stamps(random_alerts(30, seed=5)))
     missing = missing._replace(
         pixels=missing.pixels + 9, features=torch.full_like(missing.features, 99.0)
     )
-    # The statistics of this network are those of these complete alerts.
+    # The statistics of the fixture's network are those of these alerts.
     complete = random_alerts(40)
     both = AlertInput(*(torch.cat(parts) for parts in zip(complete, missing, strict=True)))
     network = alert_network("invariant")
@@ -120,7 +120,7 @@ def test_statistics_are_fitted_to_what_was_observed(invariant):
         torch.testing.assert_close(network.state_dict()[name], expected[name])
 
 
-def test_the_morphology_is_as_exact_in_mixed_precision(invariant):
+def test_the_morphology_has_full_precision_in_mixed_precision(invariant):
     crop_and_context = random_alerts(20).crop_and_context
     expected, _ = invariant._standardised_morphology(crop_and_context)
     with torch.autocast("cpu", torch.bfloat16):
@@ -183,7 +183,7 @@ def random_output(n=6, seed=1):
 
 
 def loss_of(output, alerts, labels, *, original=None, **changes):
-    """Return the loss of a network that computes this output."""
+    """Return the loss of a network whose output is `output`."""
     network = alert_network("invariant", **changes).eval()
     network.load_state_dict(trained_alert_network("invariant").state_dict())
     network.forward = lambda _: output
@@ -196,7 +196,7 @@ def test_masked_pixels_unknown_features_and_unlabelled_rows_do_not_count_in_the_
     alerts = random_alerts()._replace(
         pixel_mask=torch.rand(6, 3, 21, 21, generator=generator) > 0.3
     )
-    # Rows without a crop or without a context have no morphology of it.
+    # Rows without a crop or a context have a masked morphology.
     alerts.crop_and_context[0, 6], alerts.crop_and_context[1, 7] = 0, 0
     output = random_output()
     morphology, mask = invariant._standardised_morphology(alerts.crop_and_context)
@@ -220,7 +220,7 @@ def test_masked_pixels_unknown_features_and_unlabelled_rows_do_not_count_in_the_
     torch.testing.assert_close(reference["morphology"][0], squared)
 
 
-def test_the_loss_is_the_weighted_sum_of_its_terms_but_the_reconstruction():
+def test_the_loss_is_the_weighted_sum_of_its_terms_without_the_reconstruction():
     labels, weights = torch.tensor([0, 0, 2, -1, 4, 2]), (0.7, 0.2, 0.3, 0.4)
     alerts = random_alerts()
     terms = loss_of(random_output(), alerts, labels, **dict(zip(WEIGHTS, weights, strict=True)))
@@ -239,7 +239,7 @@ def test_the_loss_is_the_weighted_sum_of_its_terms_but_the_reconstruction():
         ("contrastive_weight", "contrastive"),
     ],
 )
-def test_a_term_of_weight_0_is_left_out(weight, term):
+def test_a_term_of_weight_0_is_not_computed(weight, term):
     alerts, labels = random_alerts(), torch.arange(6) % 5
     assert term in loss_of(random_output(), alerts, labels)
     assert term not in loss_of(random_output(), alerts, labels, **{weight: 0.0})

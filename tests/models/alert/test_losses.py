@@ -91,7 +91,7 @@ def test_the_contrastive_loss_does_not_depend_on_the_length_of_the_vectors():
     torch.testing.assert_close(losses.contrastive_loss(3 * vectors, labels), expected)
 
 
-def test_an_unlabelled_row_is_pushed_away_in_the_contrastive_loss():
+def test_the_contrastive_loss_is_higher_if_an_unlabelled_row_is_near():
     labels = torch.tensor([0, 0, -1])
     near, far = (
         torch.tensor([[1, 0], [1, 0.1], [1, 0.05]]),

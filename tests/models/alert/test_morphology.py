@@ -6,7 +6,7 @@ import torch
 from ztfrep.models.alert.morphology import N_MORPHOLOGY, compute_morphology
 from ztfrep.models.alert.orientation import N_ORIENTATIONS, reorient
 
-# Where each kind of number begins, three channels of each.
+# First index of each kind of number; each kind has three channels.
 MEAN, DEVIATION, RELATIVE_MEAN, MODES, CORRELATIONS, CONTEXT = 0, 33, 66, 132, 252, 261
 AXIS = torch.arange(21) - 10.0
 RADIUS = torch.hypot(AXIS[:, None], AXIS)

@@ -11,8 +11,8 @@ def images(n=16):
 
 
 def test_the_eight_orientations_are_all_different():
-    every = torch.stack([reorient(images(1)[0], index) for index in range(N_ORIENTATIONS)])
-    assert len(every.flatten(1).unique(dim=0)) == 8
+    reoriented = torch.stack([reorient(images(1)[0], index) for index in range(N_ORIENTATIONS)])
+    assert len(reoriented.flatten(1).unique(dim=0)) == 8
 
 
 def test_orientation_0_changes_nothing():
@@ -28,7 +28,7 @@ def test_each_image_gets_its_own_orientation_and_the_inverse_restores_it():
 
 
 @pytest.mark.parametrize("orientation", range(N_ORIENTATIONS))
-def test_the_gradient_of_a_pixel_is_that_of_where_it_was_moved(orientation):
+def test_the_gradient_is_reoriented_as_the_pixels_are(orientation):
     pixels, orientation = images(1).requires_grad_(), torch.tensor([orientation])
     weight = torch.randn(1, 3, 5, 5)
     (orient(pixels, orientation) * weight).sum().backward()

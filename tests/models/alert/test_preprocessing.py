@@ -34,7 +34,7 @@ def test_a_feature_that_was_clipped_to_minus_one_is_unknown_and_counts_in_no_sta
     scaled, mask = scaling.transform(values, PHYSICAL)
     assert column(mask, "distpsnr1").tolist() == [True, False, True, False, True, False]
     assert scaling.mean[ALERCE_FEATURES.index("distpsnr1")] == pytest.approx(4)
-    # A sharpness of -1 is a measurement, where the source that it is measured on is there.
+    # A sharpness of -1 is a measurement if the reference source exists.
     assert column(mask, "sharpnr").tolist() == [True, False, True, True, True, True]
     assert (scaled[~mask] == 0).all()
     assert (scaled.dtype, mask.dtype) == (np.float32, bool)
@@ -50,9 +50,9 @@ def test_fitted_features_have_mean_0_and_standard_deviation_1():
     values = metadata(50)
     values[::7] = np.nan
     scaled, mask = FeatureScaling.fit(values, PHYSICAL).transform(values, PHYSICAL)
-    known = scaled[mask.all(axis=1)]
-    np.testing.assert_allclose(known.mean(axis=0), 0, atol=1e-6)
-    np.testing.assert_allclose(known.std(axis=0), 1, rtol=1e-5)
+    complete = scaled[mask.all(axis=1)]
+    np.testing.assert_allclose(complete.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(complete.std(axis=0), 1, rtol=1e-5)
 
 
 def test_excluded_features_are_masked_and_the_others_are_not():
@@ -91,7 +91,7 @@ def test_metadata_without_a_unit_is_masked_by_every_scaling():
         assert not scaled.any()
 
 
-def test_the_metadata_that_is_scaled_stays_as_it_was():
+def test_scaling_does_not_change_its_input():
     values = metadata(distpsnr1=-999.0)
     before = values.copy()
     for unit in (PHYSICAL, ZSCORED_UNKNOWN):
@@ -144,5 +144,5 @@ def test_the_input_does_not_depend_on_an_affine_scaling_of_the_counts():
         counts, scaled = (
             preprocessing(part, metadata(4), PHYSICAL) for part in (stamps, 3 * stamps + 50)
         )
-        for one, other in zip(counts, scaled, strict=True):
-            np.testing.assert_allclose(one, other, atol=2e-5)
+        for part, scaled_part in zip(counts, scaled, strict=True):
+            np.testing.assert_allclose(scaled_part, part, atol=2e-5)

@@ -36,7 +36,7 @@ def test_parameters_have_the_published_names_and_shapes():
     expected |= {f"classifier.{i}.weight": shape for i, shape in linear.items()}
     expected |= {f"classifier.{i}.bias": shape[:1] for i, shape in linear.items()}
     assert names == expected
-    # A checkpoint holds these and nothing else.
+    # A checkpoint has only these.
     assert set(alert_network("published").state_dict()) == set(expected)
 
 
@@ -57,7 +57,7 @@ def test_logits_are_those_before_the_softmax_of_the_classifier():
 
 
 def loss_of(output, alerts, labels, **changes):
-    """Return the loss of a network that computes this output."""
+    """Return the loss of a network whose output is `output`."""
     network = alert_network("published", **changes)
     network.forward = lambda _: output
     return network.loss(alerts, alerts, labels)
@@ -125,7 +125,7 @@ def test_a_config_without_any_loss_is_refused():
         config.model_validate(content | weights | {weight: 0.1})
 
 
-def test_the_training_alerts_are_not_varied_and_no_feature_is_excluded():
+def test_the_training_alerts_are_not_augmented_and_no_feature_is_excluded():
     config = alert_config("published")
     assert config.augmentation == Augmentation()
     assert config.masked_features == []

@@ -1,4 +1,4 @@
-"""What every registered network of objects promises."""
+"""Properties of every registered network of objects."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ every_network = pytest.mark.parametrize(
 
 
 @every_network
-def test_vectors_logits_and_forecasts_have_the_promised_shapes(architecture, changes):
+def test_vectors_logits_and_forecasts_have_their_shapes(architecture, changes):
     network = object_network(architecture, input_dim=6, classes=4, hidden=8, **changes)
     objects = random_objects(input_dim=6)
     vectors = network.encode(objects)
@@ -35,8 +35,8 @@ def test_neither_padding_nor_the_batch_changes_a_vector(architecture, changes):
     network, objects = object_network(architecture, **changes), random_objects()
     vectors = network.encode(objects)
     for row, length in enumerate(LENGTHS.tolist()):
-        alone = network.encode(first_observations(objects, row, length))
-        torch.testing.assert_close(vectors[row], alone[0], atol=1e-5, rtol=1e-4)
+        single = network.encode(first_observations(objects, row, length))
+        torch.testing.assert_close(vectors[row], single[0], atol=1e-5, rtol=1e-4)
     order = torch.tensor([3, 0, 4, 2, 1])
     torch.testing.assert_close(
         network.encode(objects.rows(order)), vectors[order], atol=1e-5, rtol=1e-4
@@ -60,9 +60,7 @@ def test_the_vector_depends_on_the_last_observation_and_on_earlier_ones(architec
 @every_network
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("class_weights", [None, torch.tensor([3.0, 1.0, 0.5])])
-def test_the_loss_is_finite_where_nothing_is_labelled(
-    architecture, changes, training, class_weights
-):
+def test_the_loss_is_finite_without_labels(architecture, changes, training, class_weights):
     network = object_network(architecture, **changes).train(training)
     terms = network.loss(random_objects(), torch.full((5,), -1), class_weights)
     assert all(torch.isfinite(value) for value, _ in terms.values())
@@ -73,7 +71,7 @@ def test_the_loss_is_finite_where_nothing_is_labelled(
 
 
 @every_network
-def test_the_loss_is_finite_where_nothing_is_known_of_any_observation(architecture, changes):
+def test_the_loss_is_finite_if_all_observations_are_masked(architecture, changes):
     network, objects = object_network(architecture, **changes), random_objects()
     nothing = objects._replace(
         vectors=torch.zeros_like(objects.vectors),
@@ -94,14 +92,16 @@ def test_every_parameter_is_trained_by_the_loss(architecture, changes):
 
 
 @every_network
-def test_unlabelled_objects_do_not_count_in_accuracy_and_class_weights_weigh(architecture, changes):
+def test_accuracy_excludes_unlabelled_objects_and_class_weights_scale_the_loss(
+    architecture, changes
+):
     network, objects = object_network(architecture, **changes), random_objects()
     labels = torch.tensor([0, 2, -1, -1, -1])
     terms = network.loss(objects, labels, None)
     predicted = network.classify(network.encode(objects)).argmax(dim=1)
     assert terms["accuracy"][0] == (predicted == labels)[:2].float().mean()
     assert terms["accuracy"][1] == terms["loss"][1] == 2
-    # With the weight 0 for every class no label is learnt from.
+    # If all class weights are 0, labels do not contribute.
     unlabelled = network.loss(objects, torch.full((5,), -1), None)
     weightless = network.loss(objects, labels, torch.zeros(3))
     torch.testing.assert_close(weightless["loss"][0], unlabelled["loss"][0])

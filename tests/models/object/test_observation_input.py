@@ -23,13 +23,13 @@ OBSERVATIONS = pd.DataFrame(
 VECTORS = np.arange(2 * 2 * 3, dtype=np.float64).reshape(2, 2, 3) + 1
 
 
-def inputs(observations=OBSERVATIONS, vectors=VECTORS, maximum=10, everything=True):
-    # Rows in another order: their columns say where they belong.
+def inputs(observations=OBSERVATIONS, vectors=VECTORS, maximum=10, all_observations=True):
+    # The order of rows must not matter.
     return object_input(
         observations.sample(frac=1, random_state=0),
         vectors,
         max_observations=maximum,
-        all_observations=everything,
+        all_observations=all_observations,
     )
 
 
@@ -68,8 +68,8 @@ def test_magnitudes_are_scaled_and_masked_and_filters_are_one_hot():
 def test_one_unit_of_photometry_is_the_magnitude_scale():
     faint = OBSERVATIONS.assign(magpsf=OBSERVATIONS["magpsf"] + MAGNITUDE_SCALE)
     difference = inputs(faint).photometry - inputs().photometry
-    known = inputs().photometry[..., MAGNITUDE_MASK] > 0
-    assert difference[..., MAGNITUDE][known].tolist() == pytest.approx([1, 1, 1])
+    has_magnitude = inputs().photometry[..., MAGNITUDE_MASK] > 0
+    assert difference[..., MAGNITUDE][has_magnitude].tolist() == pytest.approx([1, 1, 1])
 
 
 def test_the_last_observations_are_read_and_their_days_counted_from_the_first():
@@ -80,14 +80,14 @@ def test_the_last_observations_are_read_and_their_days_counted_from_the_first():
     np.testing.assert_allclose(np.expm1(gaps), [2, 7], rtol=1e-6)
 
 
-def test_a_network_of_vectors_alone_gets_the_observations_that_have_one():
-    objects = inputs(everything=False)
+def test_without_all_observations_only_those_with_a_vector_are_read():
+    objects = inputs(all_observations=False)
     assert objects.lengths.tolist() == [2, 1]
     np.testing.assert_array_equal(objects.vectors[0], VECTORS[0])
     assert objects.vector_mask.tolist() == [[True, True], [True, False]]
 
 
-def test_no_objects_make_an_empty_input():
+def test_the_input_of_no_objects_is_empty():
     objects = inputs(OBSERVATIONS[:0], np.empty((0, 2, 3)))
     assert [len(part) for part in objects] == [0] * 5
     assert objects.vectors.shape[2] == 3

@@ -14,11 +14,11 @@ def test_parameters_have_the_published_names_and_shapes():
     assert {n: s for n, s in names.items() if n.startswith("fc") and n.endswith("weight")} == {
         f"fc.{i}.weight": shape for i, shape in linear.items()
     }
-    # A checkpoint holds these and nothing else.
+    # A checkpoint has only these.
     assert set(object_network("published").state_dict()) == set(names)
 
 
-def test_the_vector_depends_on_the_vectors_of_the_alerts_alone():
+def test_the_vector_depends_only_on_the_vectors_of_the_alerts():
     network, objects = object_network("published"), random_objects()
     changed = objects._replace(
         times=objects.times + 1,
@@ -32,10 +32,10 @@ def test_the_loss_is_the_weighted_cross_entropy_over_the_labelled_objects():
     network, objects = object_network("published"), random_objects()
     labels = torch.tensor([0, 2, -1, -1, -1])
     logits = network.classify(network.encode(objects))
-    each = nn.functional.cross_entropy(logits[:2], labels[:2], reduction="none")
-    torch.testing.assert_close(network.loss(objects, labels, None)["loss"][0], each.mean())
+    losses = nn.functional.cross_entropy(logits[:2], labels[:2], reduction="none")
+    torch.testing.assert_close(network.loss(objects, labels, None)["loss"][0], losses.mean())
     weighted = network.loss(objects, labels, torch.tensor([3.0, 1.0, 0.5]))["loss"][0]
-    torch.testing.assert_close(weighted, (each * torch.tensor([3.0, 0.5])).mean())
+    torch.testing.assert_close(weighted, (losses * torch.tensor([3.0, 0.5])).mean())
 
 
 def test_nothing_is_forecast():
