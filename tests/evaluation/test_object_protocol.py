@@ -30,8 +30,8 @@ STEPS = 3
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_repeats():
-    """Slow statistics have few samples."""
+def fewer_bootstrap_samples():
+    """Reduce the number of samples for slow statistics."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vector_scores, "SLOW_REPEATS", 5)
         yield
