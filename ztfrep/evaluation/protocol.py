@@ -31,7 +31,7 @@ class EvaluationProtocol(Table):
     """Rows of a latent map."""
 
     @model_validator(mode="after")
-    def _leaves_a_feature(self) -> "EvaluationProtocol":
+    def _check_excluded_features(self) -> "EvaluationProtocol":
         if len(set(self.forest_excluded_features)) == len(ALERCE_FEATURES):
             raise ValueError(
                 "forest_excluded_features of every feature; expected one left; shorten the list"

@@ -73,7 +73,7 @@ class InvariantConfig(AlertConfig):
     """Largest rotation of the stamps in training, degrees."""
 
     @model_validator(mode="after")
-    def _learns_something(self) -> "InvariantConfig":
+    def _check_weights(self) -> "InvariantConfig":
         weights = ("classification", "feature", "morphology", "contrastive")
         if not any(getattr(self, f"{name}_weight") for name in weights):
             raise ValueError(

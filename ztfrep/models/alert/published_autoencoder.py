@@ -29,7 +29,7 @@ class PublishedConfig(AlertConfig):
     """Rows per batch in the final epochs."""
 
     @model_validator(mode="after")
-    def _learns_something(self) -> "PublishedConfig":
+    def _check_weights(self) -> "PublishedConfig":
         if self.reconstruction_weight + self.classification_weight == 0:
             raise ValueError(
                 "reconstruction_weight and classification_weight are both 0; expected one above 0"

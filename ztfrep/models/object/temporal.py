@@ -36,7 +36,7 @@ class TemporalConfig(ObjectConfig):
     """Loss weight of the forecast of the next observation's vector and magnitude."""
 
     @model_validator(mode="after")
-    def _divides_among_heads(self) -> "TemporalConfig":
+    def _check_hidden(self) -> "TemporalConfig":
         if self.cell == "attention" and self.hidden % _ATTENTION_HEADS:
             raise ValueError(
                 f"hidden {self.hidden} with cell attention; "
