@@ -381,8 +381,8 @@ def test_the_example_keeps_the_rules_of_the_house(extended):
     names = [
         "tests/test_params.py::test_the_comments_of_the_file_are_the_descriptions_of_the_types",
         "tests/sources/test_sources.py::test_the_registry_names_every_source_of_the_parameters",
-        "tests/test_architecture.py::test_imports_point_one_way[ztfrep/models/alert/linear]",
-        "tests/test_architecture.py::test_imports_point_one_way[ztfrep/sources/arrays/array_source]",
+        "tests/test_architecture.py::test_imports_between_packages_have_one_direction[ztfrep/models/alert/linear]",
+        "tests/test_architecture.py::test_imports_between_packages_have_one_direction[ztfrep/sources/arrays/array_source]",
     ]
     status, output = extended.run(
         "ruff check -q ztfrep && ruff format --check -q ztfrep && "

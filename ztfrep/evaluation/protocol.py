@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from ztfrep.data.feature_names import FeatureNames
 from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.fields import Table
-from ztfrep.models.alert.preprocessing import FeatureNames
 
 # The inverse strength of a probe's regularisation.
 _Regularisation = Annotated[float, Field(gt=0, le=1e6)]

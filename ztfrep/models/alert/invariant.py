@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ztfrep.data.alert_schema import CHANNELS
+from ztfrep.data.feature_names import FeatureNames
 from ztfrep.data.stamps import CROP, CROP_CHANNELS
 from ztfrep.fields import Fraction, Probability, Weight
 from ztfrep.models.alert import losses
@@ -30,7 +31,7 @@ from ztfrep.models.alert.base import (
 )
 from ztfrep.models.alert.morphology import N_MORPHOLOGY, compute_morphology
 from ztfrep.models.alert.orientation import N_ORIENTATIONS, orient, orient_back, reorient
-from ztfrep.models.alert.preprocessing import FeatureNames, FeatureScaling
+from ztfrep.models.alert.preprocessing import FeatureScaling
 from ztfrep.models.loss_terms import LossTerms, accuracy, row_count
 
 _BINS = 16

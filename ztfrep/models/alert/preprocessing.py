@@ -11,14 +11,13 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from ztfrep.data.alert_schema import FEATURE_UNITS
+from ztfrep.data.feature_names import FeatureNames
 from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL, standardise, statistics
 from ztfrep.data.stamps import CROP, SCALING_METHODS, crop_and_context, crop_and_scale
 from ztfrep.fields import Table
 
 StampScaling = Literal[SCALING_METHODS]  # type: ignore[valid-type]
 _N = len(ALERCE_FEATURES)
-FeatureName = Literal[ALERCE_FEATURES.names]  # type: ignore[name-defined]
-FeatureNames = Annotated[list[FeatureName], Field(max_length=_N)]
 _PerFeature = Field(min_length=_N, max_length=_N)
 
 
