@@ -1,4 +1,4 @@
-"""The command line: the simulated survey, and a summary of the metrics."""
+"""The command `ztfrep summary`: the metrics of the last run."""
 
 import json
 from pathlib import Path
@@ -7,29 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from ztfrep.errors import InputError
-from ztfrep.process import exiting_in_one_line
-
-app = typer.Typer(
-    help="Temporal representations of astronomical alerts.",
-    no_args_is_help=True,
-    add_completion=False,
-)
 
 
-@app.command()
-def sample(
-    directory: Annotated[Path, typer.Argument(help="The folder to write the two pickles to.")],
-    scale: Annotated[float, typer.Option(help="1.0 is the published size.")] = 0.03,
-    seed: Annotated[int, typer.Option(help="Another seed is another sky.")] = 7,
-) -> None:
-    """Write the simulated survey as the two published pickles."""
-    from ztfrep.sources.simulation.survey import write_survey  # Slow to import.
-
-    for path in write_survey(directory, scale=scale, seed=seed):
-        typer.echo(path)
-
-
-@app.command()
 def summary(
     metrics: Annotated[Path, typer.Option(help="The folder of the metrics.")] = Path("metrics"),
 ) -> None:
@@ -60,9 +39,3 @@ def _read_metrics(path: Path) -> dict[str, Any]:
             path, found=str(error), expected="metrics", remedy="make them with dvc repro"
         ) from error
     return content
-
-
-def main() -> None:
-    """Run the command line: one line and status 1 for an input error, status 130 for Ctrl-C."""
-    with exiting_in_one_line():
-        app()

@@ -1,0 +1,17 @@
+"""The command line: one module per command, which reads its arguments and calls the library."""
+
+import typer
+
+from ztfrep.cli.sample import sample
+from ztfrep.cli.summary import summary
+from ztfrep.process import exiting_in_one_line
+
+app = typer.Typer(help="Temporal representations of astronomical alerts.", no_args_is_help=True)
+for command in (sample, summary):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line: one line and status 1 for an input error, status 130 for Ctrl-C."""
+    with exiting_in_one_line():
+        app()
