@@ -22,6 +22,7 @@ from ztfrep.encoders.model_folder import (
     load_object_network,
     save_model,
 )
+from ztfrep.encoders.reference import ANOMALY_TERMS, N_QUANTILES, Reference
 from ztfrep.models.alert.preprocessing import FeatureScaling
 from ztfrep.models.object.observation_input import object_input
 
@@ -58,7 +59,22 @@ def save(folder, name, *, start_weights=None, scaling=None, **changes):
     """Write an untrained network and its card; `changes` are those of its parameters."""
     card = make_card(name, start_weights=start_weights, scaling=scaling, **changes)
     torch.manual_seed(1)
-    save_model(folder, card.build(), card)
+    save_model(folder, card.build(), card, make_reference(card.vector_length, len(card.classes)))
+
+
+def make_reference(length, classes, rows=60, **changes):
+    """Return a reference of random vectors, with the temperature 1."""
+    generator = np.random.default_rng(5)
+    quantiles = np.linspace(0, 4, N_QUANTILES, dtype=np.float32)
+    values = {
+        "vectors": generator.normal(size=(rows, length)).astype(np.float32),
+        "labels": np.arange(rows) % classes,
+        "quantiles": dict.fromkeys(ANOMALY_TERMS, quantiles),
+        "temperature": 1.0,
+        "true_probabilities": generator.uniform(0.2, 1, rows).astype(np.float32),
+        "true_labels": np.arange(rows) % classes,
+    }
+    return Reference(**values | changes)
 
 
 def make_card(name, *, start_weights=None, scaling=None, **changes):

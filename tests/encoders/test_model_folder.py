@@ -30,6 +30,7 @@ from ztfrep.encoders.model_folder import (
     load_weights,
     save_model,
 )
+from ztfrep.encoders.reference_files import REFERENCE
 from ztfrep.errors import InputError
 from ztfrep.models.alert.preprocessing import FeatureScaling
 
@@ -87,9 +88,9 @@ def test_a_loaded_network_has_the_preprocessing_that_was_saved(tmp_path, name, m
     np.testing.assert_array_equal(alerts.feature_mask, feature_mask)
 
 
-def test_a_model_folder_has_two_files_and_the_weights_are_read_without_this_package(tmp_path):
+def test_a_model_folder_has_three_files_and_the_weights_are_read_without_this_package(tmp_path):
     save(tmp_path, "alert-published")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.json", "weights.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [CARD, REFERENCE, WEIGHTS]
     loaded, card = load_alert_network(tmp_path)
     assert (card.architecture, card.config.latent_dim) == ("published", 6)
     state = load_file(tmp_path / WEIGHTS)

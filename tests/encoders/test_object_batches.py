@@ -34,7 +34,7 @@ def alerts(history=HISTORY):
 
 
 def test_objects_are_in_ascending_order_of_their_ids():
-    ids, observations, series = object_series(alerts(), VECTORS)
+    ids, observations, series = object_series(alerts().observations(), VECTORS)
     assert ids.tolist() == ["A", "B", "C"]
     assert dict(zip(observations["object_id"], observations["row"], strict=True)) == {
         "A": 0, "B": 1, "C": 2,
@@ -43,7 +43,7 @@ def test_objects_are_in_ascending_order_of_their_ids():
 
 
 def test_the_vectors_of_an_object_are_those_of_its_alerts_in_time_order_then_zeros():
-    _, _, series = object_series(alerts(), VECTORS)
+    _, _, series = object_series(alerts().observations(), VECTORS)
     assert series.shape == (3, 2, 3)
     np.testing.assert_array_equal(series[0], VECTORS[[2, 1]])
     np.testing.assert_array_equal(series[1], [VECTORS[0], np.zeros(3)])
@@ -51,13 +51,13 @@ def test_the_vectors_of_an_object_are_those_of_its_alerts_in_time_order_then_zer
 
 
 def test_every_observation_has_its_position_and_the_step_of_its_vector():
-    _, observations, _ = object_series(alerts(), VECTORS)
+    _, observations, _ = object_series(alerts().observations(), VECTORS)
     assert observations["detection"].tolist() == [0, 0, 1, 2, 0, 1, 2]
     assert observations["step"].tolist() == [0, -1, 0, 1, -1, 0, -1]
 
 
 def test_without_a_history_the_alerts_are_the_only_observations():
-    ids, observations, series = object_series(alerts(history=None), VECTORS)
+    ids, observations, series = object_series(alerts(history=None).observations(), VECTORS)
     assert ids.tolist() == ["A", "B", "C"]
     assert len(observations) == 4
     np.testing.assert_array_equal(series[0], VECTORS[[2, 1]])

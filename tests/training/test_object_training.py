@@ -105,7 +105,7 @@ def run(tmp_path, tables, monkeypatch):
     def capture(class_balance, tables=tables, **changes):
         passed = {}
 
-        def record(network, train, rows, validation, loss, settings, make_card, **rest):
+        def record(network, train, rows, validation, loss, outputs, settings, make_card, **rest):
             passed.update(
                 network=network, train=train, rows=rows, validation=validation,
                 loss=loss, settings=settings, recipe=rest["recipe"],

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.encoders.cards import AlertCard
 from ztfrep.encoders.model_folder import WEIGHTS, load_weights, read_card
+from ztfrep.encoders.predictions import NetworkOutputs
 from ztfrep.errors import InputError
 from ztfrep.models.alert.preprocessing import FeatureScaling
 from ztfrep.training.training_run import RunSettings, train_and_save
@@ -42,7 +44,7 @@ def train(tmp_path, outside_a_repository):
 
     def run(fail_at=None, config=CONFIG, error=None, **settings):
         torch.manual_seed(0)
-        data = torch.randn(16, 3), torch.randn(16, 1)
+        data = torch.randn(16, 3), torch.randn(16, 1), torch.arange(16) % len(CLASSES)
         calls = 0
 
         def loss(model, batch):
@@ -50,15 +52,20 @@ def train(tmp_path, outside_a_repository):
             calls += 1
             if calls == fail_at:
                 raise error or OSError(28, "No space left on device")
-            x, y = batch
+            x, y, _ = batch
             return {"loss": ((model(x) - y).square().mean(), torch.tensor(len(x)))}
+
+        def outputs(model, parts):
+            vectors = model(parts[0]).detach().numpy()
+            return NetworkOutputs(vectors, np.repeat(vectors, len(CLASSES), axis=1), None)
 
         settings = {
             "epochs": 2, "seed": 7, "threads": 1, "precision": "float32",
             "start_weights": None, "checkpoints": tmp_path / "checkpoints",
         } | settings  # fmt: skip
         train_and_save(
-            nn.Linear(3, 1), data, torch.arange(16), data, loss, RunSettings(**settings), make_card,
+            nn.Linear(3, 1), data, torch.arange(16), data, loss, outputs,
+            RunSettings(**settings), make_card,
             name="autoencoder", recipe=config, inputs=[source],
             model=tmp_path / "model", metrics=tmp_path / "metrics",
         )  # fmt: skip

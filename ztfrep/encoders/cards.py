@@ -112,6 +112,11 @@ class AlertCard(ModelCard):
         """Return the class of cards whose `config` is of the architecture's own class."""
         return _specialise(cls, name, get_alert_network(name).Config)
 
+    @property
+    def vector_length(self) -> int:
+        """Length of the network's vectors."""
+        return self.config.latent_dim
+
     def build(self) -> AlertNetwork:
         """Return the network, untrained."""
         architecture: Any = get_alert_network(self.architecture)
@@ -159,6 +164,11 @@ class ObjectCard(ModelCard):
     def for_architecture(cls, name: str) -> type[Self]:
         """Return the class of cards whose `config` is of the architecture's own class."""
         return _specialise(cls, name, get_object_network(name).Config)
+
+    @property
+    def vector_length(self) -> int:
+        """Length of the network's vectors."""
+        return self.config.hidden
 
     def build(self) -> ObjectNetwork:
         """Return the network, untrained."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,26 @@ from tqdm import tqdm
 from ztfrep.data.alerts import Alerts, AlertSource
 from ztfrep.encoders.alert_batches import encode, input_batches
 from ztfrep.encoders.devices import choose_device
-from ztfrep.encoders.model_folder import CARD, load_alert_network, load_object_network
+from ztfrep.encoders.model_folder import (
+    CARD,
+    load_alert_network,
+    load_object_network,
+    model_checksum,
+    read_model_reference,
+)
 from ztfrep.encoders.object_batches import batches_of_objects, object_series
+from ztfrep.encoders.predictions import (
+    NetworkOutputs,
+    Predictions,
+    alert_outputs,
+    concatenate_outputs,
+    object_outputs,
+    predict,
+)
+from ztfrep.encoders.reference import Reference
 from ztfrep.errors import InputError
 from ztfrep.models.alert.base import AlertInput, AlertNetwork
-from ztfrep.models.object.base import ObjectNetwork
+from ztfrep.models.object.base import ObjectInput, ObjectNetwork
 from ztfrep.models.object.observation_input import object_input
 
 # Folders of the two networks in a model folder.
@@ -42,18 +58,45 @@ def load(folder: str | Path = "data/models", *, device: str | None = None) -> "E
     folder = Path(folder)
     alert_folder = folder if (folder / CARD).is_file() else folder / ALERT_FOLDER
     network, card = load_alert_network(alert_folder)
-    objects: tuple[ObjectNetwork, list[str]] | None = None
-    if alert_folder != folder and (folder / OBJECT_FOLDER).is_dir():
-        object_network, object_card = load_object_network(folder / OBJECT_FOLDER)
+    alerts = Trained(
+        network,
+        card.classes,
+        read_model_reference(alert_folder, card),
+        model_checksum(alert_folder),
+    )
+    objects: Trained[ObjectNetwork] | None = None
+    object_folder = folder / OBJECT_FOLDER
+    if alert_folder != folder and object_folder.is_dir():
+        object_network, object_card = load_object_network(object_folder)
         if object_card.input_dim != card.config.latent_dim:
             raise InputError(
-                folder / OBJECT_FOLDER,
+                object_folder,
                 found=f"a network of vectors of {object_card.input_dim} numbers",
                 expected=f"vectors of {card.config.latent_dim}, as {alert_folder} computes them",
                 remedy="train both together: dvc repro",
             )
-        objects = object_network, object_card.classes
-    return Encoder(network, card.classes, objects, device=torch_device)
+        objects = Trained(
+            object_network,
+            object_card.classes,
+            read_model_reference(object_folder, object_card),
+            model_checksum(object_folder),
+        )
+    return Encoder(alerts, objects, device=torch_device)
+
+
+Network = TypeVar("Network", AlertNetwork, ObjectNetwork)
+
+
+class Trained(NamedTuple, Generic[Network]):
+    """A trained network with the names of its classes, its reference and its checksum.
+
+    The reference is None for a folder that an earlier version wrote.
+    """
+
+    network: Network
+    classes: list[str]
+    reference: Reference | None
+    checksum: str
 
 
 class Encoder:
@@ -62,21 +105,33 @@ class Encoder:
     The argument `alerts` of the methods is an `Alerts` (of `ztfrep.read_packets` or
     `Alerts.from_arrays`) or an alert table (of `ztfrep.read_table`). Results have one row for each
     alert that has stamps, in the order of the alerts, unless described otherwise.
+
+    Attributes
+    ----------
+    network, object_network : AlertNetwork, ObjectNetwork or None
+    classes, object_classes : list of str
+        The classes of alerts and of objects.
+    reference, object_reference : Reference or None
+        What new alerts and objects are compared with, for calibrated probabilities and scores.
+    checksum : str
+        Checksums of the weights of both networks.
     """
 
     def __init__(
         self,
-        network: AlertNetwork,
-        classes: list[str],
-        objects: tuple[ObjectNetwork, list[str]] | None = None,
+        alerts: Trained[AlertNetwork],
+        objects: Trained[ObjectNetwork] | None = None,
         *,
         device: torch.device,
         batch_size: int = 128,
     ) -> None:
-        self.network = network.to(device).eval()
-        self.classes = classes
-        self.object_network = objects[0].to(device).eval() if objects else None
-        self.object_classes = objects[1] if objects else []
+        self.network = alerts.network.to(device).eval()
+        self.classes = alerts.classes
+        self.reference = alerts.reference
+        self.object_network = objects.network.to(device).eval() if objects else None
+        self.object_classes = objects.classes if objects else []
+        self.object_reference = objects.reference if objects else None
+        self.checksum = " ".join(part.checksum for part in (alerts, objects) if part)
         self.device = device
         self.batch_size = batch_size
 
@@ -108,31 +163,63 @@ class Encoder:
         observations: alerts, prior detections and upper limits. Raises InputError if the model
         folder has no network of objects.
         """
-        network = self._require_object_network()
         vectors = self.encode(alerts, progress=progress)
-        ids, observations, series = object_series(alerts, vectors)
+        ids, batches = self.object_batches(alerts.observations(), vectors)
+        network = self._require_object_network()
+        return ids, np.concatenate([encode(network, batch, "float32") for batch in batches])
+
+    def predict(self, alerts: AlertSource, *, progress: bool = False) -> Predictions:
+        """Return vectors, calibrated class probabilities and anomaly scores of n alerts.
+
+        Raises ValueError if no alert has stamps, and InputError if the model has no reference.
+        """
+        reference = _require(self.reference)
+        with tqdm(unit=" alerts", disable=None if progress else True) as bar:
+
+            def outputs() -> Iterator[NetworkOutputs]:
+                for batch in input_batches(self.network, alerts, self.batch_size):
+                    yield alert_outputs(self.network, batch.to(self.device))
+                    bar.update(len(batch.pixels))
+
+            return predict(concatenate_outputs(outputs()), reference)
+
+    def predict_objects(
+        self, observations: pd.DataFrame, vectors: np.ndarray
+    ) -> tuple[np.ndarray, Predictions]:
+        """Return the ids of m objects, ascending, and the predictions for them.
+
+        `observations` has the columns of `Alerts.history`, and `vectors` `(n, d)` are those of the
+        alerts. Raises InputError if the model has no network of objects or no reference.
+        """
+        ids, batches = self.object_batches(observations, vectors)
+        network = self._require_object_network()
+        outputs = concatenate_outputs(object_outputs(network, batch) for batch in batches)
+        return ids, predict(outputs, _require(self.object_reference))
+
+    def object_batches(
+        self, observations: pd.DataFrame, vectors: np.ndarray
+    ) -> tuple[np.ndarray, Iterator[ObjectInput]]:
+        """Return the ids of m objects and batches of the network's input for them, in order.
+
+        See `predict_objects`.
+        """
+        network = self._require_object_network()
+        ids, observations, series = object_series(observations, vectors)
         objects = object_input(
             observations,
             series,
             max_observations=network.config.max_observations,
             all_observations=network.reads_all_observations,
         )
-        encoded = [
-            encode(network, batch.to(self.device), "float32")
-            for _, batch in batches_of_objects(objects)
-        ]
-        return ids, np.concatenate(encoded)
+        return ids, (batch.to(self.device) for _, batch in batches_of_objects(objects))
 
     def classify(self, alerts: AlertSource, *, progress: bool = False) -> pd.DataFrame:
-        """Return a table of class probabilities `(n, classes)`, one column per class.
+        """Return a table of calibrated class probabilities `(n, classes)`, one column per class.
 
-        The first columns are `object_id` and `candid`, if the alerts have them.
+        The first columns are `object_id` and `candid`, if the alerts have them. Raises InputError
+        if the model has no reference.
         """
-
-        def probabilities(batch: AlertInput) -> torch.Tensor:
-            return self.network.classify(self._vectors(batch)).double().softmax(dim=1)
-
-        values = self._collect(alerts, probabilities, progress)
+        values = self.predict(alerts, progress=progress).probabilities
         index = alerts.index()
         ids = index[[name for name in ("object_id", "candid") if name in index]]
         table = pd.DataFrame(values, columns=self.classes)
@@ -189,3 +276,14 @@ class Encoder:
                 remedy="train it with dvc repro, or load the folder that has both",
             )
         return self.object_network
+
+
+def _require(reference: Reference | None) -> Reference:
+    if reference is None:
+        raise InputError(
+            "the model folder",
+            found="no reference.safetensors",
+            expected="the reference that training writes, for probabilities and anomaly scores",
+            remedy="train it again with dvc repro",
+        )
+    return reference

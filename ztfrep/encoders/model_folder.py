@@ -1,7 +1,8 @@
-"""Model folders: the weights of a trained network as safetensors, and its card as JSON.
+"""Model folders: a trained network's weights and reference as safetensors, and its card as JSON.
 
 Reading a folder runs no code from it. The file of weights has checksums of the card and of the
-tensors, so that two files of different runs, or a file that was edited, are refused.
+tensors, and that of the reference one of the weights, so that files of different runs, or a file
+that was edited, are refused.
 """
 
 import hashlib
@@ -22,7 +23,10 @@ from ztfrep.encoders.card_files import (
     validate_card,
 )
 from ztfrep.encoders.cards import AlertCard, Card, ModelCard, ObjectCard
+from ztfrep.encoders.reference import Reference
+from ztfrep.encoders.reference_files import read_reference, write_reference
 from ztfrep.encoders.state_dicts import file_size, read_metadata, read_state, tensor_specs
+from ztfrep.encoders.tensor_checksums import sha256_of_arrays
 from ztfrep.errors import InputError
 from ztfrep.models.alert.base import AlertNetwork
 from ztfrep.models.object.base import ObjectNetwork
@@ -33,15 +37,20 @@ CARD = "model.json"
 _CHECKSUMS = "sha256 of card and tensors"
 
 
-def save_model(directory: str | Path, model: nn.Module, card: ModelCard) -> None:
-    """Write a network's weights and its card into a folder."""
+def save_model(
+    directory: str | Path, model: nn.Module, card: ModelCard, reference: Reference | None = None
+) -> None:
+    """Write a network's weights, its card and, if there is one, its reference into a folder."""
     directory = Path(directory)
     state = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     content = card.model_dump()
-    metadata = {_CHECKSUMS: f"{_sha256_of_card(content)} {_sha256_of_tensors(state)}"}
+    checksum = _sha256_of_tensors(state)
+    metadata = {_CHECKSUMS: f"{_sha256_of_card(content)} {checksum}"}
     with replacing(directory / WEIGHTS) as temporary:
         save_file(state, temporary, metadata)
     write_json(directory / CARD, content)
+    if reference is not None:
+        write_reference(directory, reference, checksum)
 
 
 def load_alert_network(directory: str | Path) -> tuple[AlertNetwork, AlertCard]:
@@ -100,6 +109,24 @@ def read_card(directory: str | Path, card_class: type[Card]) -> Card:
     return card
 
 
+def read_model_reference(directory: str | Path, card: AlertCard | ObjectCard) -> Reference | None:
+    """Read the reference of a saved network, or return None if the folder has none.
+
+    Raises InputError if it is broken, was changed, or belongs to other weights.
+    """
+    return read_reference(
+        Path(directory),
+        model_checksum(directory),
+        length=card.vector_length,
+        classes=len(card.classes),
+    )
+
+
+def model_checksum(directory: str | Path) -> str:
+    """Return the SHA-256 checksum of the tensors of a saved network."""
+    return _checksums(Path(directory) / WEIGHTS)[1]
+
+
 def load_weights(model: nn.Module, path: str | Path) -> None:
     """Load a file of weights into a network, by name, shape and dtype of each tensor.
 
@@ -135,7 +162,4 @@ def _sha256_of_card(content: Mapping[str, Any]) -> str:
 
 
 def _sha256_of_tensors(state: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        digest.update(name.encode() + b"\0" + state[name].numpy().tobytes())
-    return digest.hexdigest()
+    return sha256_of_arrays({name: value.numpy() for name, value in state.items()})

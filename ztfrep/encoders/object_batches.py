@@ -7,20 +7,20 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ztfrep.data.alerts import AlertSource
 from ztfrep.models.object.base import ObjectInput
 
 _OBJECTS_PER_BATCH = 512
 
 
 def object_series(
-    alerts: AlertSource, vectors: np.ndarray
+    observations: pd.DataFrame, vectors: np.ndarray
 ) -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
     """Return the objects of n alerts as series.
 
     Parameters
     ----------
-    alerts : Alerts or AlertTable
+    observations : DataFrame
+        The observations of the alerts' objects; see `AlertSource.observations`.
     vectors : float (n, d)
         The vectors of the alerts.
 
@@ -33,7 +33,6 @@ def object_series(
     series : float32 (m, steps, d)
         The vectors by object and step, zero-padded.
     """
-    observations = alerts.observations()
     ids, row = np.unique(observations["object_id"].to_numpy(dtype=str), return_inverse=True)
     observations = observations.assign(row=row)
     observations["detection"] = observations.groupby("row").cumcount()

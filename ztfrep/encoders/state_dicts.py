@@ -74,12 +74,12 @@ def read_state(path: Path, expected: Mapping[str, TensorSpec], network: str) -> 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Read the metadata in the header of a `.safetensors` file; raises InputError if broken."""
-    _check_header(path)
+    check_header(path)
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}
     except Exception as error:  # safetensors raises exceptions of several classes.
-        raise _broken(path, error) from error
+        raise broken_safetensors(path, error) from error
 
 
 def file_size(path: Path, expected: str = _EXPECTED, remedy: str = _REMEDY) -> int:
@@ -104,7 +104,7 @@ def file_size(path: Path, expected: str = _EXPECTED, remedy: str = _REMEDY) -> i
 def _read_safetensors(
     path: Path, expected: Mapping[str, TensorSpec], network: str
 ) -> dict[str, Tensor]:
-    _check_header(path)
+    check_header(path)
     try:
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
@@ -119,10 +119,10 @@ def _read_safetensors(
     except InputError:
         raise
     except Exception as error:  # safetensors raises exceptions of several classes.
-        raise _broken(path, error) from error
+        raise broken_safetensors(path, error) from error
 
 
-def _check_header(path: Path) -> None:
+def check_header(path: Path) -> None:
     """Raise InputError for a file of another format, or with a header that is long to parse."""
     file_size(path)
     with path.open("rb") as file:
@@ -139,7 +139,8 @@ def _check_header(path: Path) -> None:
         )
 
 
-def _broken(path: Path, error: Exception) -> InputError:
+def broken_safetensors(path: Path, error: Exception) -> InputError:
+    """Return the error for a `.safetensors` file that its library cannot read."""
     return InputError(
         path,
         found=f"a safetensors file that is broken ({quote(str(error), 80)})",

@@ -14,6 +14,7 @@ from ztfrep.data.alert_table import AlertTable
 from ztfrep.encoders.alert_batches import concatenate, input_batches
 from ztfrep.encoders.cards import AlertCard
 from ztfrep.encoders.model_folder import is_model_file, read_card
+from ztfrep.encoders.predictions import alert_outputs
 from ztfrep.errors import InputError
 from ztfrep.models.alert import get_alert_network
 from ztfrep.models.alert.base import AlertConfig, AlertInput, AlertNetwork, Augmentation
@@ -63,6 +64,7 @@ def train_autoencoder(
         epoch_rows(index[split == "train"], config.sampling),
         tuple(part[split == "validation"] for part in data),
         alert_loss,
+        lambda trained, parts: alert_outputs(trained, AlertInput(*parts)),  # type: ignore[arg-type]
         settings,
         make_card,
         name="autoencoder",

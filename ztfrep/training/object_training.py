@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ztfrep.data.row_index import read_row_index, row_index_path
 from ztfrep.data.vector_files import read_vectors
 from ztfrep.encoders.cards import ObjectCard
+from ztfrep.encoders.predictions import object_outputs
 from ztfrep.encoders.vectors_of_tables import read_object_inputs
 from ztfrep.models.loss_terms import LossTerms
 from ztfrep.models.object import get_object_network
@@ -84,6 +85,7 @@ def train_recurrent(
         torch.from_numpy(rows["train"]),
         tuple(part[rows["validation"]] for part in data["validation"]),
         loss,
+        lambda trained, parts: object_outputs(trained, ObjectInput(*parts)),  # type: ignore[arg-type]
         settings,
         make_card,
         name="recurrent",

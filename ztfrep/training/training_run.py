@@ -15,13 +15,19 @@ from ztfrep.data.metrics_files import write_metrics
 from ztfrep.encoders.cards import ModelCard
 from ztfrep.encoders.devices import choose_device, make_deterministic
 from ztfrep.encoders.model_folder import load_weights, save_model
+from ztfrep.encoders.predictions import NetworkOutputs, concatenate_outputs
+from ztfrep.encoders.reference import MAX_REFERENCE_ROWS, Reference
 from ztfrep.errors import InputError
 from ztfrep.fields import NO_FILE
 from ztfrep.models.recipe import Recipe
 from ztfrep.training.curves import logged_curves
 from ztfrep.training.fit import Dataset, Loss, fit
+from ztfrep.training.sampling import stratified_sample
 
 _PACKAGE = Path(ztfrep.__file__).parent
+_ROWS_PER_BATCH = 512
+
+Outputs = Callable[[nn.Module, Dataset], NetworkOutputs]
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ def train_and_save(
     train_rows: Tensor,
     validation: Dataset,
     loss: Loss,
+    outputs: Outputs,
     settings: RunSettings,
     make_card: Callable[[dict[str, Any]], ModelCard],
     *,
@@ -71,12 +78,15 @@ def train_and_save(
     model: Path,
     metrics: Path,
 ) -> None:
-    """Train a network, and write its weights, card, metrics and curves.
+    """Train a network, and write its weights, card, reference, metrics and curves.
 
     Parameters
     ----------
     network, train, train_rows, validation, loss, recipe
-        See `fit`. Data sets may be on another device than the network.
+        See `fit`. Data sets may be on another device than the network. Their last part is the
+        labels, -1 where unlabelled.
+    outputs : function
+        Returns the outputs of the network for the other parts of some rows.
     settings : RunSettings
     make_card : function
         Returns the card of the network for a dict of the fields that this function computes.
@@ -86,7 +96,7 @@ def train_and_save(
         The files from which the data sets were read. A checkpoint is only used with the same
         inputs, parameters and code.
     model : path
-        The folder of weights and card.
+        The folder of weights, card and reference.
     metrics : path
         The folder of the curves and of `metrics.json`, which has the metrics of the best epoch.
 
@@ -139,8 +149,35 @@ def train_and_save(
             "history": progress.history,
         }
     )
-    save_model(model, network, card)
+    save_model(model, network, card, _fit_reference(network, outputs, train, validation, settings))
     checkpoint.unlink(missing_ok=True)
+
+
+def _fit_reference(
+    network: nn.Module, outputs: Outputs, train: Dataset, validation: Dataset, settings: RunSettings
+) -> Reference:
+    """Return the reference of a trained network: of a sample of train rows, and validation."""
+    device = next(network.parameters()).device
+
+    def compute(data: Dataset, rows: Tensor) -> NetworkOutputs:
+        batches = rows.split(_ROWS_PER_BATCH)
+        return concatenate_outputs(
+            outputs(network, tuple(part[batch].to(device) for part in data[:-1]))
+            for batch in batches
+        )
+
+    labels, validation_labels = train[-1].cpu().numpy(), validation[-1].cpu().numpy()
+    sample = stratified_sample(labels, MAX_REFERENCE_ROWS, settings.seed)
+    fitted = compute(train, torch.from_numpy(sample))
+    scored = compute(validation, torch.arange(len(validation_labels)))
+    return Reference.fit(
+        fitted.vectors,
+        labels[sample],
+        scored.vectors,
+        scored.logits,
+        validation_labels,
+        scored.reconstruction_error,
+    )
 
 
 def _checkpoint(name: str, recipe: Recipe, settings: RunSettings, inputs: Sequence[Path]) -> Path:

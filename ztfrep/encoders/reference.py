@@ -1,0 +1,203 @@
+"""The reference of a network: its outputs for train and validation rows, to compare new rows with.
+
+It is fitted once, after training, and saved with the network. It gives calibrated probabilities,
+prediction sets of a stated coverage, and anomaly scores with the terms that explain them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import entr, log_softmax, softmax
+from sklearn.neighbors import NearestNeighbors
+
+NEIGHBOUR_DISTANCE = "neighbour_distance"
+RECONSTRUCTION_ERROR = "reconstruction_error"
+CLASS_ENTROPY = "class_entropy"
+# The terms of the anomaly score of an alert. An object has no reconstruction.
+ANOMALY_TERMS = (NEIGHBOUR_DISTANCE, RECONSTRUCTION_ERROR, CLASS_ENTROPY)
+# Neighbours whose mean distance is the first term.
+_NEIGHBOURS = 10
+# Train vectors that are saved: all classes alike, 1 MB at a length of 128.
+MAX_REFERENCE_ROWS = 2000
+N_QUANTILES = 101
+_TEMPERATURES = (0.05, 20.0)
+_MIN_SPREAD = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Outputs of a network for m train rows and v labelled validation rows.
+
+    Attributes
+    ----------
+    vectors : float32 (m, d)
+        Vectors of train rows.
+    labels : int64 (m,)
+        Their labels, -1 where unlabelled.
+    quantiles : dict of float32 (101,)
+        The quantiles 0, 0.01, ... 1 of each term of the anomaly score over the validation rows.
+    temperature : float
+        The divisor of the logits (Guo et al. 2017, ICML, section 4.2).
+    true_probabilities : float32 (v,)
+        The calibrated probability of the true class of labelled validation rows.
+    true_labels : int64 (v,)
+        Their labels.
+    """
+
+    vectors: np.ndarray
+    labels: np.ndarray
+    quantiles: Mapping[str, np.ndarray]
+    temperature: float
+    true_probabilities: np.ndarray
+    true_labels: np.ndarray
+
+    @classmethod
+    def fit(
+        cls,
+        vectors: np.ndarray,
+        labels: np.ndarray,
+        validation_vectors: np.ndarray,
+        validation_logits: np.ndarray,
+        validation_labels: np.ndarray,
+        reconstruction_error: np.ndarray | None = None,
+    ) -> "Reference":
+        """Fit a reference to train vectors `(m, d)`, at most 2,000, and validation rows.
+
+        `validation_logits` is `(v, classes)`, labels are -1 where unlabelled. With
+        `reconstruction_error` `(v,)`, NaN without a stamp, that is a term of the anomaly score.
+        """
+        labelled = validation_labels >= 0
+        temperature = _fit_temperature(validation_logits[labelled], validation_labels[labelled])
+        probabilities = _softmax(validation_logits, temperature)
+        reference = cls(
+            np.asarray(vectors, np.float32),
+            np.asarray(labels, np.int64),
+            {},
+            temperature,
+            probabilities[labelled, validation_labels[labelled]],
+            np.asarray(validation_labels[labelled], np.int64),
+        )
+        terms = reference.anomaly_terms(validation_vectors, probabilities, reconstruction_error)
+        levels = np.linspace(0, 1, N_QUANTILES)
+        quantiles = {
+            name: np.nanquantile(values, levels).astype(np.float32)
+            for name, values in terms.items()
+            if np.isfinite(values).any()
+        }
+        return cls(
+            reference.vectors,
+            reference.labels,
+            quantiles,
+            temperature,
+            reference.true_probabilities,
+            reference.true_labels,
+        )
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Return calibrated class probabilities float32 of logits, `(n, classes)` both."""
+        return _softmax(logits, self.temperature)
+
+    def anomaly_terms(
+        self,
+        vectors: np.ndarray,
+        probabilities: np.ndarray,
+        reconstruction_error: np.ndarray | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Return the terms of the anomaly score of n rows by name, float32 `(n,)` each.
+
+        They are the mean distance to the ten nearest reference vectors after standardisation, the
+        reconstruction error if there is one, and the entropy of the class probabilities in nats.
+        """
+        terms = {NEIGHBOUR_DISTANCE: self._neighbour_distance(vectors)}
+        if reconstruction_error is not None:
+            terms[RECONSTRUCTION_ERROR] = np.asarray(reconstruction_error, np.float32)
+        entropy = entr(np.asarray(probabilities, np.float64)).sum(axis=1)
+        return terms | {CLASS_ENTROPY: entropy.astype(np.float32)}
+
+    def anomaly_score(self, terms: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the anomaly score float32 `(n,)` of terms by name.
+
+        It is the mean of the terms, each as its difference from the median of the validation rows
+        in units of their upper spread (quantile 0.84 minus 0.5); an unknown term counts as 0.
+        """
+        scaled = []
+        for name, values in terms.items():
+            if name in self.quantiles:
+                median, high = self.quantiles[name][[50, 84]]
+                scaled.append((values - median) / max(high - median, _MIN_SPREAD))
+        if not scaled:
+            return np.zeros(len(next(iter(terms.values()))), np.float32)
+        return np.nan_to_num(np.stack(scaled)).mean(axis=0).astype(np.float32)
+
+    def percentiles(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Return the percentage of validation rows with a smaller term, float32 `(n,)`, 0 to 100.
+
+        Raises KeyError for a term that the reference does not have.
+        """
+        levels = np.linspace(0, 100, N_QUANTILES)
+        return np.interp(values, self.quantiles[name], levels).astype(np.float32)
+
+    def prediction_sets(self, probabilities: np.ndarray, coverage: float) -> np.ndarray:
+        """Return the classes of each row's prediction set, bool `(n, classes)`.
+
+        For each class, the set of a row of that class contains it with the probability `coverage`,
+        if validation rows and new rows of the class are exchangeable: the threshold of a class is a
+        quantile of the probabilities of its validation rows (Sadinle et al. 2019, JASA, section 3).
+        Sets may be empty. A class with too few validation rows for `coverage` is in every set.
+        Raises ValueError unless 0 < coverage < 1.
+        """
+        if not 0 < coverage < 1:
+            raise ValueError(f"coverage {coverage}; expected a number between 0 and 1")
+        thresholds = np.zeros(probabilities.shape[1])
+        for label in range(len(thresholds)):
+            scores = np.sort(self.true_probabilities[self.true_labels == label])
+            # With k smallest scores excluded, the coverage is 1 - k / (n + 1) (Vovk et al. 2005).
+            excluded = int(np.floor((1 - coverage) * (len(scores) + 1) + 1e-9))
+            if excluded:
+                thresholds[label] = scores[excluded - 1]
+        return np.where(thresholds > 0, probabilities > thresholds, True)
+
+    def _neighbour_distance(self, vectors: np.ndarray) -> np.ndarray:
+        if not len(vectors):
+            return np.empty(0, np.float32)
+        distances, _ = self._nearest.kneighbors(self._standardise(vectors))
+        nearest: np.ndarray = distances.mean(axis=1).astype(np.float32)
+        return nearest
+
+    def _standardise(self, vectors: np.ndarray) -> np.ndarray:
+        mean, std = self._statistics
+        standardised: np.ndarray = (vectors - mean) / std
+        return standardised
+
+    @cached_property
+    def _statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        vectors = self.vectors.astype(np.float64)
+        std = vectors.std(axis=0)
+        return vectors.mean(axis=0), np.where(std > _MIN_SPREAD, std, 1.0)
+
+    @cached_property
+    def _nearest(self) -> NearestNeighbors:
+        nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(self.vectors)))
+        return nearest.fit(self._standardise(self.vectors))
+
+
+def _softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
+    probabilities: np.ndarray = softmax(np.asarray(logits, np.float64) / temperature, axis=1)
+    return probabilities.astype(np.float32)
+
+
+def _fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the temperature of the lowest cross-entropy; 1 without labelled rows."""
+    if not len(labels):
+        return 1.0
+    rows = np.arange(len(labels))
+
+    def cross_entropy(log_temperature: float) -> float:
+        scaled = np.asarray(logits, np.float64) / np.exp(log_temperature)
+        return float(-log_softmax(scaled, axis=1)[rows, labels].mean())
+
+    fitted = minimize_scalar(cross_entropy, bounds=np.log(_TEMPERATURES), method="bounded")
+    return float(np.exp(fitted.x))
