@@ -165,7 +165,7 @@ class Encoder:
         """
         vectors = self.encode(alerts, progress=progress)
         ids, batches = self.object_batches(alerts.observations(), vectors)
-        network = self._require_object_network()
+        network = self.require_object_network()
         return ids, np.concatenate([encode(network, batch, "float32") for batch in batches])
 
     def predict(self, alerts: AlertSource, *, progress: bool = False) -> Predictions:
@@ -192,7 +192,7 @@ class Encoder:
         alerts. Raises InputError if the model has no network of objects or no reference.
         """
         ids, batches = self.object_batches(observations, vectors)
-        network = self._require_object_network()
+        network = self.require_object_network()
         outputs = concatenate_outputs(object_outputs(network, batch) for batch in batches)
         return ids, predict(outputs, _require(self.object_reference))
 
@@ -203,7 +203,7 @@ class Encoder:
 
         See `predict_objects`.
         """
-        network = self._require_object_network()
+        network = self.require_object_network()
         ids, observations, series = object_series(observations, vectors)
         objects = object_input(
             observations,
@@ -267,7 +267,8 @@ class Encoder:
             raise ValueError("no alerts with stamps")
         return np.concatenate(batches)
 
-    def _require_object_network(self) -> ObjectNetwork:
+    def require_object_network(self) -> ObjectNetwork:
+        """Return the network of objects; raises InputError if the model folder has none."""
         if self.object_network is None:
             raise InputError(
                 "the model folder",

@@ -112,19 +112,40 @@ def _store_share(
 ) -> Counter[str]:
     """Store every `shares`-th batch of a reader, from number `share` on."""
     counts: Counter[str] = Counter()
-    for index, items in enumerate(_split_items(reader(), max_packets)):
+    for index, items in enumerate(split_items(reader(), max_packets)):
         if index % shares == share:
-            failures, counted = _collect_failures(items)
+            counted, batches = decode_items(items)
             counts.update(counted)
-            packets = [item for item in items if isinstance(item, Packet)]
-            # Packets of many alerts become several batches, but not more than there are packets.
-            for part, batch in enumerate(decode_batches(packets)):
-                batch.failures[:0] = failures if part == 0 else []
-                counts.update(_write_batch(folder, number << 32 | index << 10 | part, batch))
+            for part, batch in enumerate(batches):
+                counts.update(write_batch(folder, batch_number(number, index, part), batch))
     return counts
 
 
-def _split_items(items: Iterable[Item], max_packets: int) -> Iterator[list[Item]]:
+def batch_number(reader: int, index: int, part: int) -> int:
+    """Return the number of a part of a reader's batch; the numbers are in the order of reading."""
+    return reader << 32 | index << 10 | part
+
+
+def decode_items(items: list[Item]) -> tuple[Counter[str], Iterator[PacketBatch]]:
+    """Return the counts of the readers among items, and an iterator of their decoded batches.
+
+    Packets of many alerts become several batches, but not more than there are packets.
+    """
+    failures, counts = _collect_failures(items)
+
+    def batches() -> Iterator[PacketBatch]:
+        packets = [item for item in items if isinstance(item, Packet)]
+        for part, batch in enumerate(decode_batches(packets)):
+            batch.failures[:0] = failures if part == 0 else []
+            yield batch
+
+    return counts, batches()
+
+
+def split_items(
+    items: Iterable[Item], max_packets: int = MAX_BATCH_PACKETS
+) -> Iterator[list[Item]]:
+    """Yield the items in lists of at most `max_packets` packets and 64 MiB; at least one list."""
     group: list[Item] = []
     size, first = 0, True
     for item in items:
@@ -152,10 +173,14 @@ def _collect_failures(items: Iterable[Item]) -> tuple[list[Failure], Counter[str
     return failures, counts
 
 
-def _write_batch(folder: Path, number: int, batch: PacketBatch) -> Counter[str]:
+def write_batch(
+    folder: Path, number: int, batch: PacketBatch, *, pixels: bool = True
+) -> Counter[str]:
+    """Write the tables of a batch and, with `pixels`, its stamps; return the counts of its rows."""
     failures = batch.failures
-    # An error of `tofile` names neither the path nor a full disk.
-    _pixels_path(folder, number).write_bytes(np.ascontiguousarray(batch.stamps).data)
+    if pixels:
+        # An error of `tofile` names neither the path nor a full disk.
+        _pixels_path(folder, number).write_bytes(np.ascontiguousarray(batch.stamps).data)
     object_id = np.array(batch.object_id, dtype=object)
     prior = batch.prior_observations
     detected = prior.candid >= 0

@@ -29,6 +29,14 @@ CREATE TABLE observations AS
     UNION ALL BY NAME SELECT * EXCLUDE (batch, row) FROM upper_limits
   );
 """
+# The order within an object is that of the series table.
+_OBSERVATIONS_OF_ALERTS = """
+SELECT object_id, candid, mjd, fid, magpsf, sigmapsf, diffmaglim, coalesce(alert, -1) AS alert
+FROM observations LEFT JOIN (
+  SELECT candid, row_number() OVER (ORDER BY batch, row) - 1 AS alert FROM unique_alerts
+) USING (candid)
+{selected} ORDER BY object_id, detection
+"""
 
 
 def create_observations(database: duckdb.DuckDBPyConnection) -> None:
@@ -41,3 +49,21 @@ def create_observations(database: duckdb.DuckDBPyConnection) -> None:
     """
     database.execute(_UNIQUE)
     database.execute(_OBSERVATIONS)
+
+
+def query_observations(
+    database: duckdb.DuckDBPyConnection, first_reader: int = 0
+) -> duckdb.DuckDBPyRelation:
+    """Return the observations after `create_observations`, by object and in time order.
+
+    The columns are those of `ztfrep.data.alerts.Alerts.history` and `candid`. `alert` is the row in
+    the unique alerts in the order of reading. Only objects with an alert of the readers from
+    `first_reader` on are in the result.
+    """
+    selected = ""
+    if first_reader:
+        selected = (
+            "WHERE object_id IN (SELECT object_id FROM unique_alerts "
+            f"WHERE batch >> 32 >= {int(first_reader)})"
+        )
+    return database.sql(_OBSERVATIONS_OF_ALERTS.format(selected=selected))

@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import duckdb
 import numpy as np
 import pandas as pd
 
@@ -24,20 +23,12 @@ from ztfrep.sources.packets.batch_store import (
 )
 from ztfrep.sources.packets.entries import IgnoredEntry
 from ztfrep.sources.packets.folders import find_files
-from ztfrep.sources.packets.observation_queries import create_observations
+from ztfrep.sources.packets.observation_queries import create_observations, query_observations
 from ztfrep.sources.packets.unread import query_unread
 
 _ALERTS = f"""
 SELECT batch, row, object_id, candid, mjd, fid, {", ".join(ALERCE_FEATURES.names)}
 FROM unique_alerts ORDER BY batch, row
-"""
-# The order within an object is that of the series table.
-_OBSERVATIONS = """
-SELECT object_id, candid, mjd, fid, magpsf, sigmapsf, diffmaglim, coalesce(alert, -1) AS alert
-FROM observations LEFT JOIN (
-  SELECT candid, row_number() OVER (ORDER BY batch, row) - 1 AS alert FROM unique_alerts
-) USING (candid)
-ORDER BY object_id, detection
 """
 
 
@@ -92,7 +83,7 @@ def read_packet_contents(
     that of the result.
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
-    files, ignored = _find_files([Path(path) for path in paths])
+    files, ignored = find_files_at([Path(path) for path in paths])
     source = ", ".join(map(str, paths))
     with TemporaryDirectory(prefix="ztfrep-packets-") as name:
         folder = Path(name)
@@ -100,9 +91,9 @@ def read_packet_contents(
         with open_batch_store(folder, threads) as database:
             unread = query_unread(database, ignored).df()
             create_observations(database)
-            table = _read_frame(database, _ALERTS)
+            table = to_frame(database.sql(_ALERTS).to_arrow_table())
             _report_unread(unread, len(table), source)
-            observations = _read_frame(database, _OBSERVATIONS)
+            observations = to_frame(query_observations(database).to_arrow_table())
         stamps = StoredPixels(folder).read(table["batch"].to_numpy(), table["row"].to_numpy())
     return PacketContents(
         alerts=table[["object_id", "candid", "mjd", "fid"]],
@@ -113,11 +104,11 @@ def read_packet_contents(
     )
 
 
-def _read_frame(database: duckdb.DuckDBPyConnection, query: str) -> pd.DataFrame:
-    return to_frame(database.sql(query).to_arrow_table())
+def find_files_at(paths: Sequence[Path]) -> tuple[list[Path], list[IgnoredEntry]]:
+    """Return the files of packets at all paths, and those that are ignored; see `find_files`.
 
-
-def _find_files(paths: list[Path]) -> tuple[list[Path], list[IgnoredEntry]]:
+    Raises InputError if a path does not exist or has no packets.
+    """
     files: list[Path] = []
     ignored: list[IgnoredEntry] = []
     for path in paths:

@@ -1,0 +1,130 @@
+"""Rows of catalogues: predictions for alerts and for objects, as Arrow tables."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+import ztfrep
+from ztfrep.catalogues.catalogue import ALERTS, LIGHT_CURVE, OBJECTS, PROBABILITY, CatalogueInfo
+from ztfrep.data.alerts import Alerts
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
+from ztfrep.data.stamp_previews import make_previews
+from ztfrep.encoders.encoder import Encoder
+from ztfrep.encoders.predictions import Predictions
+
+_LIGHT_CURVE_COLUMNS = tuple(field.name for field in LIGHT_CURVE.value_type)
+_POSITION = ("magpsf", "ra", "dec")
+
+
+def alert_info(encoder: Encoder, preview_size: int | None = None) -> CatalogueInfo:
+    """Return the information of a catalogue of the alerts that an encoder reads."""
+    return CatalogueInfo(
+        rows=ALERTS,
+        classes=tuple(encoder.classes),
+        vector_length=encoder.network.config.latent_dim,
+        model=encoder.checksum,
+        version=ztfrep.__version__,
+        preview_size=preview_size,
+    )
+
+
+def object_info(encoder: Encoder) -> CatalogueInfo:
+    """Return the information of a catalogue of objects; the encoder has a network for them."""
+    network = encoder.require_object_network()
+    return CatalogueInfo(
+        rows=OBJECTS,
+        classes=tuple(encoder.object_classes),
+        vector_length=network.config.hidden,
+        model=encoder.checksum,
+        version=ztfrep.__version__,
+    )
+
+
+def alert_rows(
+    encoder: Encoder, alerts: Alerts, predictions: Predictions, *, previews: bool
+) -> pa.Table:
+    """Return the rows of alerts, with previews of their stamps, which are square then, or not."""
+    info = alert_info(encoder, alerts.stamps.shape[-1] if previews else None)
+    identity = alerts.identity
+    columns: dict[str, object] = {
+        name: identity[name] for name in ("object_id", "candid", "mjd", "fid") if name in identity
+    }
+    if alerts.feature_unit == PHYSICAL:
+        columns |= {n: alerts.metadata[:, ALERCE_FEATURES.index(n)] for n in _POSITION}
+    columns |= _prediction_columns(info, predictions)
+    if previews:
+        columns["preview"] = preview_column(make_previews(alerts.stamps))
+    return _table(info, columns, len(alerts))
+
+
+def object_rows(
+    encoder: Encoder, observations: Iterable[pd.DataFrame], vectors: np.ndarray
+) -> Iterator[pa.Table]:
+    """Yield the rows of objects, a table for each frame of observations.
+
+    A frame has the columns of `ztfrep.data.alerts.Alerts.history` for some objects, sorted by
+    object and time; `alert` is the row in `vectors`, float32 `(n, d)`, which may be on disk.
+    """
+    info = object_info(encoder)
+    for frame in observations:
+        alert = frame["alert"].to_numpy()
+        has_vector = alert >= 0
+        # Copied, so that only the vectors of these objects are in memory.
+        local = np.array(vectors[alert[has_vector]])
+        index = np.where(has_vector, np.cumsum(has_vector) - 1, -1)
+        ids, predictions = encoder.predict_objects(frame.assign(alert=index), local)
+        by_object = frame.assign(has_vector=has_vector).groupby("object_id", sort=True)
+        sizes = by_object.size()
+        columns: dict[str, object] = {
+            "object_id": ids,
+            "mjd": by_object["mjd"].max().to_numpy(),
+            "n_alerts": by_object["has_vector"].sum().to_numpy(),
+            "n_observations": sizes.to_numpy(),
+            "light_curve": _light_curves(frame, np.cumsum([0, *sizes])),
+            **_prediction_columns(info, predictions),
+        }
+        yield _table(info, columns, len(ids))
+
+
+def preview_column(previews: np.ndarray) -> pa.Array:
+    """Return previews uint8 `(n, 3, H, W)` as a column."""
+    return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(previews))
+
+
+def _prediction_columns(info: CatalogueInfo, predictions: Predictions) -> dict[str, object]:
+    flat = pa.array(predictions.vectors.ravel(), pa.float32())
+    return {
+        **{
+            f"{PROBABILITY}{name}": predictions.probabilities[:, column]
+            for column, name in enumerate(info.classes)
+        },
+        "anomaly_score": predictions.anomaly_score,
+        **predictions.anomaly_terms,
+        "vector": pa.FixedSizeListArray.from_arrays(flat, info.vector_length),
+    }
+
+
+def _light_curves(frame: pd.DataFrame, offsets: np.ndarray) -> pa.ListArray:
+    fields = [
+        pa.array(frame[field.name], field.type, from_pandas=True)
+        for field in LIGHT_CURVE.value_type
+    ]
+    points = pa.StructArray.from_arrays(fields, list(_LIGHT_CURVE_COLUMNS))
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), points)
+
+
+def _table(info: CatalogueInfo, columns: dict[str, object], rows: int) -> pa.Table:
+    """Return a table with the schema of a catalogue; columns that are absent are null."""
+    schema = info.schema()
+    arrays = []
+    for field in schema:
+        values = columns.get(field.name)
+        if values is None:
+            values = pa.nulls(rows, field.type)
+        elif not isinstance(values, pa.Array):
+            # NaN is null.
+            values = pa.array(values, field.type, from_pandas=True)
+        arrays.append(values)
+    return pa.Table.from_arrays(arrays, schema=schema)
