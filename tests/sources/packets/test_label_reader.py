@@ -154,7 +154,10 @@ def test_rows_of_two_classes_are_no_label_and_repeated_rows_are_one(tmp_path):
         # No row has one of the classes.
         (f"candid,class\n{ONE},zed\n{TWO},new\n{THREE},zed\n", "3 others .'zed' 2, 'new' 1.*AGN"),
         (f"candid,class\n{ONE},zed\n", "or map it: sources.alerts.class_map"),
-        (f"candid,class\n{ONE},TDE\n{TWO},zed\n", "1 others .'zed' 1., and 1 mapped to none .'TDE' 1"),
+        (
+            f"candid,class\n{ONE},TDE\n{TWO},zed\n",
+            "1 others .'zed' 1., and 1 mapped to none .'TDE' 1",
+        ),
         (f"candid,class\n{ONE},4\n", "'4' 1.*AGN, SN, VS, asteroid, bogus.*label_column"),
         (f"candid,class\n{ONE},\n{TWO},nan\n", "2 of 2 rows have none"),
         # No identifier can be read.
@@ -213,7 +216,7 @@ def test_the_rows_and_the_names_of_other_classes_are_logged(tmp_path, caplog):
         "1 without a class; 1 of classes that the class map has as none of these; "
         "3 of other classes"
     ) in caplog.text
-    assert "3 rows are mapped: 'SN Ia' 2, 'QSO' 1" in caplog.text
+    assert "3 rows are mapped: AGN 'QSO' 1; SN 'SN Ia' 2" in caplog.text
     assert "1 rows are no labels, as the class map has it: 'TDE' 1" in caplog.text
     assert (
         "3 rows are no labels, unless sources.alerts.class_map maps their classes: 'new' 2, 'zed' 1"

@@ -339,7 +339,7 @@ def test_labels_of_alerts_are_written_for_alerts_and_objects(tmp_path):
         "rows_matched": 31,
         "rows_unmatched": 1,
         "alerts_contradicting_their_object": 0,
-        "mapped_classes_by_name": {"QSO": 1},
+        "mapped_classes_by_name": {"AGN": {"QSO": 1}},
         "excluded_classes_by_name": {"kilonova": 1},
         "other_classes_by_name": {},
         "alerts": 31,

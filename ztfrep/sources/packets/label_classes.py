@@ -30,13 +30,15 @@ class RowClass(NamedTuple):
 class LabelClasses:
     """Classifies the class column of rows, and counts the names that are not those of CLASSES.
 
-    `names` are the numbers of rows by name, for each of the kinds MAPPED, EXCLUDED and OTHER.
+    `names` are the numbers of rows by name, for each of the kinds MAPPED, EXCLUDED and OTHER;
+    `targets` are those of CLASSES that the names of MAPPED are.
     """
 
     def __init__(self, class_map: ClassMap) -> None:
         self._map = class_map
         # By the text of the field, for the fields that were read.
         self._of_text: dict[str, RowClass] = {}
+        self.targets: dict[str, str] = {}
         self.names: dict[str, Counter[str]] = {
             kind: Counter() for kind in (MAPPED, EXCLUDED, OTHER)
         }
@@ -49,6 +51,19 @@ class LabelClasses:
             if row_class.name in names or len(names) < _MAX_CLASSES:
                 names[row_class.name] += 1
         return row_class
+
+    def most_common(self, kind: str, maximum: int) -> dict[str, int]:
+        """Return the most frequent names of a kind of rows, and their numbers."""
+        return dict(self.names[kind].most_common(maximum))
+
+    def most_common_mapped(self, maximum: int) -> dict[str, dict[str, int]]:
+        """Return the most frequent names of mapped rows, and their numbers, by target."""
+        names = self.most_common(MAPPED, maximum).items()
+        by_target = {
+            target: {name: count for name, count in names if self.targets[name] == target}
+            for target in CLASSES
+        }
+        return {target: counts for target, counts in by_target.items() if counts}
 
     def _parse(self, text: str) -> RowClass:
         name = strip_padding(text[: 4 * _MAX_CLASS_CHARACTERS])
@@ -66,5 +81,7 @@ class LabelClasses:
         shown = quote(name, _MAX_CLASS_CHARACTERS)[1:-1]
         mapped = self._map.map(name)
         if mapped is not None:
+            if len(self.targets) < _MAX_CLASSES:
+                self.targets[shown] = mapped
             return RowClass(CLASSES.index(mapped), MAPPED, shown)
         return RowClass(-1, EXCLUDED if name in self._map else OTHER, shown)

@@ -187,7 +187,7 @@ class _LabelReader:
             self._alerts,
             self._objects,
             counts,
-            self._classes.names,
+            self._classes,
             comment_lines=self._comment_lines,
             unit=self._unit,
         )

@@ -9,9 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ztfrep.data.alert_schema import CLASSES, UNLABELLED
+from ztfrep.data.class_map import ClassMap
 from ztfrep.errors import quote
 from ztfrep.sources.packets.keyed_rows import KeyedRows
-from ztfrep.sources.packets.label_classes import EXCLUDED, MAPPED, OTHER, WITHOUT_CLASS
+from ztfrep.sources.packets.label_classes import (
+    EXCLUDED,
+    MAPPED,
+    OTHER,
+    WITHOUT_CLASS,
+    LabelClasses,
+)
 
 # Kinds of rows; a `labelled` one has a class and an identifier.
 ROW_KINDS = (
@@ -36,15 +43,16 @@ class Labels:
     contradict each other), `rows` (int64, the number of rows with this candid) and `line` (int64,
     of the first row); `objects` has the same by `object_id` (text). `counts` are the numbers of
     rows, in all and by kind. Those of rows of a class outside CLASSES are by its name too:
-    `mapped_classes` onto one of CLASSES, `excluded_classes` onto none, and `other_classes`, which
-    the class map lacks. `unit` is what `line` counts: lines of a text, or rows.
+    `mapped_classes` onto one of CLASSES, first by that one; `excluded_classes` onto none; and
+    `other_classes`, which the class map lacks. `unit` is what `line` counts: lines of a text, or
+    rows.
     """
 
     source: str
     alerts: pa.Table
     objects: pa.Table
     counts: dict[str, int]
-    mapped_classes: dict[str, int]
+    mapped_classes: dict[str, dict[str, int]]
     excluded_classes: dict[str, int]
     other_classes: dict[str, int]
     unit: str = "line"
@@ -62,7 +70,9 @@ def rows_by_object() -> KeyedRows:
 
 def no_labels() -> Labels:
     """Return the labels of a source that has none."""
-    return make_labels("", rows_by_candid(), rows_by_object(), Counter(), {})
+    return make_labels(
+        "", rows_by_candid(), rows_by_object(), Counter(), LabelClasses(ClassMap({}))
+    )
 
 
 def make_labels(
@@ -70,15 +80,12 @@ def make_labels(
     alerts: KeyedRows,
     objects: KeyedRows,
     counts: Counter[str],
-    names: Mapping[str, Counter[str]],
+    classes: LabelClasses,
     *,
     comment_lines: int = 0,
     unit: str = "line",
 ) -> Labels:
-    """Return the labels in rows, and the counts of the rows by ROW_KINDS and `normalised`.
-
-    `names` are the numbers of rows by the name of their class, by kind: see `LabelClasses`.
-    """
+    """Return the labels in rows, and the counts of the rows by ROW_KINDS and `normalised`."""
     tables = alerts.to_table(), objects.to_table()
     contradictory = sum(pc.sum(pc.equal(t["label"], UNLABELLED)).as_py() or 0 for t in tables)
     all_counts = {
@@ -91,17 +98,13 @@ def make_labels(
         "normalised_ids": counts["normalised"],
         "contradictory_ids": contradictory,
     }
-    mapped, excluded, other = (
-        dict(names.get(kind, Counter()).most_common(_MAX_CLASSES_IN_COUNTS))
-        for kind in (MAPPED, EXCLUDED, OTHER)
-    )
     return Labels(
         source,
         *tables,
         all_counts,
-        mapped_classes=mapped,
-        excluded_classes=excluded,
-        other_classes=other,
+        mapped_classes=classes.most_common_mapped(_MAX_CLASSES_IN_COUNTS),
+        excluded_classes=classes.most_common(EXCLUDED, _MAX_CLASSES_IN_COUNTS),
+        other_classes=classes.most_common(OTHER, _MAX_CLASSES_IN_COUNTS),
         unit=unit,
     )
 
@@ -115,6 +118,10 @@ def list_classes(
     classes = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     parts = [f"{quote(name, characters)} {count}" for name, count in classes[:maximum]]
     return ", ".join([*parts, "..."] if len(classes) > len(parts) else parts) or "none"
+
+
+def _list_for_log(counts: Mapping[str, int]) -> str:
+    return list_classes(counts, _MAX_CLASSES_IN_COUNTS, _MAX_LOGGED_CHARACTERS)
 
 
 def log_labels(labels: Labels) -> None:
@@ -138,18 +145,29 @@ def log_labels(labels: Labels) -> None:
         counts["excluded_classes"],
         counts["other_classes"],
     )
+    if counts["mapped_classes"]:
+        logging.info(
+            "%s: %d rows are mapped: %s",
+            labels.source,
+            counts["mapped_classes"],
+            "; ".join(
+                f"{target} {_list_for_log(names)}"
+                for target, names in labels.mapped_classes.items()
+            ),
+        )
     unlabelled = counts["excluded_classes"] + counts["other_classes"]
     log = logging.warning if unlabelled > counts["rows_labelled"] else logging.info
-    for write, number, names, outcome in (
-        (logging.info, counts["mapped_classes"], labels.mapped_classes, "are mapped"),
-        (log, counts["excluded_classes"], labels.excluded_classes,
-         "are no labels, as the class map has it"),
-        (log, counts["other_classes"], labels.other_classes,
-         "are no labels, unless sources.alerts.class_map maps their classes"),
-    ):  # fmt: skip
+    for names, number, reason in (
+        (labels.excluded_classes, counts["excluded_classes"], "as the class map has it"),
+        (
+            labels.other_classes,
+            counts["other_classes"],
+            "unless sources.alerts.class_map maps their classes",
+        ),
+    ):
         if number:
-            classes = list_classes(names, _MAX_CLASSES_IN_COUNTS, _MAX_LOGGED_CHARACTERS)
-            write("%s: %d rows %s: %s", labels.source, number, outcome, classes)
+            listed = _list_for_log(names)
+            log("%s: %d rows are no labels, %s: %s", labels.source, number, reason, listed)
     if counts["contradictory_ids"]:
         logging.warning(
             "%s: %d alerts or objects have rows of more than one class, and no label",
