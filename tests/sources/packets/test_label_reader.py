@@ -226,6 +226,13 @@ def test_the_rows_and_the_names_of_other_classes_are_logged(tmp_path, caplog):
     read(tmp_path, f"candid,class\n{ONE},SN\n4,new\n5,new\n")
     (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
     assert "'new' 2" in warning.getMessage()
+    caplog.clear()
+    rows = "".join(f"{CANDID + i},new {i % 30}\n" for i in range(60))
+    read(tmp_path, f"candid,class\n{ONE},SN\n{rows}")
+    assert "60 rows are no labels" in caplog.text
+    # As many as data.json has, and a mark that there are more.
+    assert caplog.text.count("'new ") == 20
+    assert "2, ...\n" in caplog.text
 
 
 NAMES = ["SN", "agn", "", "nan", "star", "QSO", "new", "x\x1b[31m", "VS,VS", '"a\nb"']

@@ -68,8 +68,9 @@ class _LabelReader:
         self._unit = "row" if is_parquet(path) else "line"
 
     def read(self) -> None:
+        count = self._classes.count
         for number, candid, object_id, text in self._rows():
-            row_class = self._classes.count(text)
+            row_class = count(text)
             if row_class.label >= 0:
                 self._counts[MAPPED] += row_class.kind == MAPPED
                 self._add(candid, object_id, row_class.label, number)

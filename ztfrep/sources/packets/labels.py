@@ -120,8 +120,14 @@ def list_classes(
     return ", ".join([*parts, "..."] if len(classes) > len(parts) else parts) or "none"
 
 
-def _list_for_log(counts: Mapping[str, int]) -> str:
-    return list_classes(counts, _MAX_CLASSES_IN_COUNTS, _MAX_LOGGED_CHARACTERS)
+def _list_for_log(tables: Mapping[str, Mapping[str, int]], rows: int) -> str:
+    """Return the names of classes by the class that they are, with a mark if some are left out."""
+    parts = [
+        f"{target} {list_classes(names, _MAX_CLASSES_IN_COUNTS, _MAX_LOGGED_CHARACTERS)}".strip()
+        for target, names in tables.items()
+    ]
+    listed = sum(sum(names.values()) for names in tables.values())
+    return "; ".join(parts) + (", ..." if listed < rows else "")
 
 
 def log_labels(labels: Labels) -> None:
@@ -145,29 +151,20 @@ def log_labels(labels: Labels) -> None:
         counts["excluded_classes"],
         counts["other_classes"],
     )
-    if counts["mapped_classes"]:
-        logging.info(
-            "%s: %d rows are mapped: %s",
-            labels.source,
-            counts["mapped_classes"],
-            "; ".join(
-                f"{target} {_list_for_log(names)}"
-                for target, names in labels.mapped_classes.items()
-            ),
-        )
     unlabelled = counts["excluded_classes"] + counts["other_classes"]
     log = logging.warning if unlabelled > counts["rows_labelled"] else logging.info
-    for names, number, reason in (
-        (labels.excluded_classes, counts["excluded_classes"], "as the class map has it"),
+    for write, kind, outcome, names in (
+        (logging.info, "mapped", "are mapped", labels.mapped_classes),
+        (log, "excluded", "are no labels, as the class map has it", {"": labels.excluded_classes}),
         (
-            labels.other_classes,
-            counts["other_classes"],
-            "unless sources.alerts.class_map maps their classes",
+            log,
+            "other",
+            "are no labels, unless sources.alerts.class_map maps their classes",
+            {"": labels.other_classes},
         ),
     ):
-        if number:
-            listed = _list_for_log(names)
-            log("%s: %d rows are no labels, %s: %s", labels.source, number, reason, listed)
+        if rows := counts[f"{kind}_classes"]:
+            write("%s: %d rows %s: %s", labels.source, rows, outcome, _list_for_log(names, rows))
     if counts["contradictory_ids"]:
         logging.warning(
             "%s: %d alerts or objects have rows of more than one class, and no label",
