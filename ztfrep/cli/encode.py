@@ -25,7 +25,9 @@ def encode(
     out: Annotated[
         Path, typer.Option(help="The catalogue of alerts to write; with --follow, a folder.")
     ] = Path("vectors.parquet"),
-    model: Annotated[Path, typer.Option(help="The folder of the encoder.")] = Path("data/models"),
+    model: Annotated[
+        Path | None, typer.Option(help="The folder of an encoder; by default the released one.")
+    ] = None,
     previews: Annotated[
         bool, typer.Option(help="Write previews of the stamps, some 11 kB for each alert.")
     ] = True,
