@@ -50,7 +50,8 @@ class FolderSink:
         schema = _without_offsets(predictions.schema)
         if self._schema is None:
             self._schema = schema
-        elif not self._schema.equals(schema, check_metadata=True):
+        # Not of the fields, to which a file adds its own.
+        elif self._schema != schema or self._schema.metadata != schema.metadata:
             raise self._other_folder_error(self._folder)
         for candids in self._recent:
             is_stored = pc.is_in(predictions["candid"], value_set=candids)

@@ -21,8 +21,8 @@ def stream(
     dead_letters: Annotated[
         str | None,
         typer.Option(
-            help="The topic for messages that cannot be read; by default TO.dead-letters with --to, "
-            "files in OUT/_dead_letters with --out."
+            help="The topic for messages that cannot be read. By default TO.dead-letters with "
+            "--to, files in OUT/_dead_letters with --out."
         ),
     ] = None,
     model: Annotated[Path, typer.Option(help="The folder of the trained encoder.")] = Path(
@@ -83,7 +83,8 @@ def stream(
         )
     # Slow to import.
     from ztfrep.catalogues.kafka_clients import parse_settings, read_settings
-    from ztfrep.catalogues.kafka_stream import StreamLimits, process_stream
+    from ztfrep.catalogues.kafka_stream import process_stream
+    from ztfrep.catalogues.message_batches import StreamLimits
     from ztfrep.catalogues.stop_signals import stop_on_signals
     from ztfrep.catalogues.stream_destinations import open_outputs
     from ztfrep.catalogues.stream_predictor import load_predictor
