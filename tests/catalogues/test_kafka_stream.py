@@ -21,7 +21,7 @@ from ztfrep import cli
 from ztfrep.catalogues import kafka_stream
 from ztfrep.catalogues.folder_outputs import FolderDeadLetters, FolderSink
 from ztfrep.catalogues.kafka_stream import StreamCounts, process_stream
-from ztfrep.catalogues.message_batches import StreamLimits
+from ztfrep.catalogues.message_batches import MessageReader, StreamLimits
 from ztfrep.catalogues.stream_destinations import open_outputs
 from ztfrep.catalogues.stream_outputs import OffsetRange
 from ztfrep.errors import InputError
@@ -259,6 +259,54 @@ def test_the_command_ends_with_a_line_after_sigterm(broker, tmp_path):
     totals = [sum(p[row].as_py() for p in probabilities) for row in range(11)]
     assert totals == pytest.approx([1.0] * 11, abs=1e-5)
     assert table.schema.field("vector").type == pa.list_(pa.float32(), 6)
+
+
+class Consumer:
+    """A consumer whose polls are what a test says: a message, None, or a function to call."""
+
+    def __init__(self, *polls):
+        self._polls = list(polls)
+
+    def subscribe(self, topics, on_assign, on_revoke):
+        self.assign, self.revoke = on_assign, on_revoke
+
+    def poll(self, _):
+        poll = self._polls.pop(0) if self._polls else None
+        return poll(self) if callable(poll) else poll
+
+
+def partitions(*numbers):
+    return [SimpleNamespace(topic="t", partition=number) for number in numbers]
+
+
+def test_the_messages_of_a_partition_that_moves_are_dropped_from_the_batch():
+    before = [Message(b"", 3, partition=0, error=None), Message(b"", 8, partition=1, error=None)]
+    after = Message(b"", 4, partition=0, error=None)
+    consumer = Consumer(*before, lambda c: c.revoke(c, partitions(1)), after)
+    reader = MessageReader(consumer, ["t"], StreamLimits(max_wait=0.1), lambda: False)
+    batch = reader.read_batch(0)
+    assert [(m.partition(), m.offset()) for m in batch] == [(0, 3), (0, 4)]
+
+
+def test_a_consumer_is_not_idle_until_partitions_are_assigned():
+    def wait(_):
+        time.sleep(0.05)
+
+    last = Message(b"", 3, error=None)
+    moves = [
+        lambda c: c.assign(c, partitions(0)),
+        lambda c: c.revoke(c, partitions(0)),
+        *[wait] * 4,
+        lambda c: c.assign(c, partitions(0)),
+        last,
+    ]
+    consumer = Consumer(*moves)
+    limits = StreamLimits(max_wait=0, idle_exit=0.1)
+    reader = MessageReader(consumer, ["t"], limits, lambda: False)
+    assert reader.read_batch(0) == [last]
+    assert reader.take_reassignment()
+    assert not reader.take_reassignment()
+    assert reader.read_batch(1) == []
 
 
 def test_an_alert_that_the_network_refuses_is_set_aside():
