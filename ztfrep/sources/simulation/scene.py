@@ -1,6 +1,7 @@
 """Scenes: the host, the stars, the neighbours and the change in flux of an alert."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -34,6 +35,24 @@ FIRST_ALERTS = Composition(
 SERIES = Composition(quasars=0.9, outbursts=0.14, hostless=0.12, crossing=0.0, noise_peaks=0.0)
 
 
+@dataclass(frozen=True)
+class Visits:
+    """When n objects are exposed, k times each, and in which light."""
+
+    days: np.ndarray  # (n, k) ascending
+    # (n, k) of the filter of each exposure, relative to the red one: the amplitude of a variable
+    # in magnitudes, and the flux of the alert's source.
+    amplitude: np.ndarray
+    light: np.ndarray
+    # (n,) the exposure whose detection is certain; None: that of every exposure is.
+    anchor: np.ndarray | None = None
+
+    def rows(self, rows: np.ndarray) -> "Visits":
+        """Return the visits of the objects in `rows`."""
+        anchor = None if self.anchor is None else self.anchor[rows]
+        return Visits(self.days[rows], self.amplitude[rows], self.light[rows], anchor)
+
+
 @dataclass
 class Scenes:
     """n scenes of k exposures; positions in pixels from the stamp's centre, fluxes in counts."""
@@ -64,3 +83,44 @@ class Scenes:
     def noise(self) -> np.ndarray:
         """Standard deviation of a science exposure's sky, counts per pixel, `(n, k)`."""
         return optics.counts(self.limit) / 5 / np.sqrt(optics.noise_area(self.seeing))
+
+    def objects(self) -> "Scenes":
+        """Return the scenes without their exposures, k = 0."""
+        return replace(
+            self,
+            change=self.change[:, :0],
+            seeing=self.seeing[:, :0],
+            elongation=self.elongation[:, :0],
+            limit=self.limit[:, :0],
+        )
+
+    def take(self, rows: np.ndarray, **exposures: np.ndarray) -> "Scenes":
+        """Return the scenes of the objects in `rows` `(m,)`, with other exposures.
+
+        `exposures` are `change`, `seeing`, `elongation` and `limit`, without the axis of k: one
+        exposure each.
+        """
+        parts = {
+            field.name: _take(getattr(self, field.name), rows)
+            for field in fields(self)
+            if field.name not in exposures
+        }
+        return Scenes(**parts, **{name: values[:, None] for name, values in exposures.items()})
+
+
+def concatenate(scenes: Sequence[Scenes]) -> Scenes:
+    """Concatenate scenes of as many exposures."""
+    parts = {}
+    for field in fields(Scenes):
+        values = [getattr(part, field.name) for part in scenes]
+        if isinstance(values[0], dict):
+            parts[field.name] = {k: np.concatenate([v[k] for v in values]) for k in values[0]}
+        else:
+            parts[field.name] = np.concatenate(values)
+    return Scenes(**parts)
+
+
+def _take(values: np.ndarray | dict[str, np.ndarray], rows: np.ndarray) -> object:
+    if isinstance(values, dict):
+        return {name: array[rows] for name, array in values.items()}
+    return values[rows]

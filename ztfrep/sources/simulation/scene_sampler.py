@@ -18,6 +18,7 @@ from ztfrep.sources.simulation.scene import (
     VS,
     Composition,
     Scenes,
+    Visits,
 )
 
 _STARS, _GALAXIES = 40, 5  # Of a scene. The first is the alert's own star or host.
@@ -35,12 +36,46 @@ def draw(
 ) -> Scenes:
     """Draw scenes for classes `(n,)`, with `exposures` detections each."""
     n = len(labels)
-    ra, dec = sky.positions(labels, rng)
-    latitude = np.abs(sky.galactic(ra, dec)[0])
+    position = sky.positions(labels, rng)
     limit = np.clip(
         rng.normal(20.35, 0.45, (n, 1)) + rng.normal(0, 0.15, (n, exposures)), 18.5, 21.4
     )
     seeing = np.clip(np.exp(rng.normal(np.log(2.3), 0.2, (n, exposures))), 1.5, 4.5)
+    scenes = _draw_without_alert(labels, position, limit, seeing, rng, composition)
+    days = lightcurves.observation_times(n, exposures, rng)
+    _add_alert(scenes, composition, Visits(days, np.ones_like(days), np.ones_like(days)), rng)
+    return scenes
+
+
+def draw_visited(
+    labels: np.ndarray,
+    position: tuple[np.ndarray, np.ndarray],
+    limit: np.ndarray,
+    seeing: np.ndarray,
+    visits: Visits,
+    rng: np.random.Generator,
+    composition: Composition,
+) -> Scenes:
+    """Draw scenes for classes `(n,)` at positions in degrees, exposed as `visits` says.
+
+    `limit` (mag) and `seeing` (FWHM, pixels) are `(n, k)`. Fluxes of stars and galaxies are those
+    of the red filter, and changes in flux those of the filter of each exposure.
+    """
+    scenes = _draw_without_alert(labels, position, limit, seeing, rng, composition)
+    _add_alert(scenes, composition, visits, rng)
+    return scenes
+
+
+def _draw_without_alert(
+    labels: np.ndarray,
+    position: tuple[np.ndarray, np.ndarray],
+    limit: np.ndarray,
+    seeing: np.ndarray,
+    rng: np.random.Generator,
+    composition: Composition,
+) -> Scenes:
+    (n, exposures), (ra, dec) = limit.shape, position
+    latitude = np.abs(sky.galactic(ra, dec)[0])
     artefact = np.where(
         labels == BOGUS,
         np.where(
@@ -50,7 +85,7 @@ def draw(
         ),
         REAL,
     )
-    scenes = Scenes(
+    return Scenes(
         label=labels,
         ra=ra,
         dec=dec,
@@ -67,8 +102,6 @@ def draw(
         template_elongation=rng.normal(0, 0.04, (n, 2)),
         limit=limit,
     )
-    _add_alert(scenes, composition, rng)
-    return scenes
 
 
 def _neighbours(n: int, latitude: np.ndarray, rng: np.random.Generator) -> dict:
@@ -110,19 +143,21 @@ def _disk(shape: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray,
     return radius * np.cos(angle), radius * np.sin(angle)
 
 
-def _add_alert(scenes: Scenes, composition: Composition, rng: np.random.Generator) -> None:
+def _add_alert(
+    scenes: Scenes, composition: Composition, visits: Visits, rng: np.random.Generator
+) -> None:
     """Add the alert's own star or host to the scenes, and its change in flux at each exposure."""
-    n, exposures = scenes.change.shape
-    days = lightcurves.observation_times(n, exposures, rng)
     # Magnitudes of an object's faintest detection above the limit.
     margin = 0.5 + rng.gamma(2.0, np.array([0.45, 0.8, 1.4, 0.5, 1.2])[scenes.label])
     faintest = optics.counts(scenes.limit - np.minimum(margin, 5.5)[:, None])
-    _add_agn(scenes, np.flatnonzero(scenes.label == AGN), days, faintest, composition.quasars, rng)
+    _add_agn(
+        scenes, np.flatnonzero(scenes.label == AGN), visits, faintest, composition.quasars, rng
+    )
     _add_supernovae(
-        scenes, np.flatnonzero(scenes.label == SN), days, faintest, composition.hostless, rng
+        scenes, np.flatnonzero(scenes.label == SN), visits, faintest, composition.hostless, rng
     )
     _add_variable_stars(
-        scenes, np.flatnonzero(scenes.label == VS), days, faintest, composition.outbursts, rng
+        scenes, np.flatnonzero(scenes.label == VS), visits, faintest, composition.outbursts, rng
     )
     _add_asteroids(
         scenes, np.flatnonzero(scenes.label == ASTEROID), faintest, composition.crossing, rng
@@ -130,10 +165,20 @@ def _add_alert(scenes: Scenes, composition: Composition, rng: np.random.Generato
     _add_bogus(scenes, np.flatnonzero(scenes.label == BOGUS), faintest, rng)
 
 
-def _scale_to_detections(change: np.ndarray, faintest: np.ndarray) -> np.ndarray:
-    """Scale changes `(m, k)` so that each is brighter than its own faintest detection."""
-    # A change near zero is not detected: a detection of another night is used.
+def _scale_to_detections(
+    change: np.ndarray, faintest: np.ndarray, anchor: np.ndarray | None
+) -> np.ndarray:
+    """Scale changes `(m, k)` so that that of the anchor is as bright as its faintest detection.
+
+    Without an anchor, each is brighter than its own faintest detection.
+    """
     largest = np.abs(change).max(axis=1, keepdims=True)
+    if anchor is not None:
+        # A change near zero would scale the others to any brightness.
+        at = np.maximum(np.abs(np.take_along_axis(change, anchor[:, None], 1)), 0.2 * largest)
+        scaled: np.ndarray = change * np.take_along_axis(faintest, anchor[:, None], 1) / at
+        return scaled
+    # A change near zero is not detected: a detection of another night is used.
     sign = np.where(change < 0, -1, 1)
     relative = sign * np.maximum(np.abs(change), 0.2 * largest) / largest
     return relative * (faintest / np.abs(relative)).max(axis=1, keepdims=True)
@@ -146,13 +191,15 @@ def _relative_change(magnitudes: np.ndarray) -> np.ndarray:
 def _add_agn(
     scenes: Scenes,
     rows: np.ndarray,
-    days: np.ndarray,
+    visits: Visits,
     faintest: np.ndarray,
     quasars: float,
     rng: np.random.Generator,
 ) -> None:
-    relative = _relative_change(lightcurves.damped_random_walk(days[rows], rng))
-    change = _scale_to_detections(relative, faintest[rows])
+    visited = visits.rows(rows)
+    walk = visited.amplitude * lightcurves.damped_random_walk(visited.days, rng)
+    relative = visited.light * _relative_change(walk)
+    change = _scale_to_detections(relative, faintest[rows], visited.anchor)
     scenes.change[rows] = change
     nucleus = (np.abs(change) / np.maximum(np.abs(relative), 0.15)).max(axis=1)
     scenes.star_flux[rows, 0] = np.clip(nucleus, *optics.counts(np.array([21.0, 14.5])))
@@ -171,14 +218,15 @@ def _add_agn(
 def _add_supernovae(
     scenes: Scenes,
     rows: np.ndarray,
-    days: np.ndarray,
+    visits: Visits,
     faintest: np.ndarray,
     hostless: float,
     rng: np.random.Generator,
 ) -> None:
-    scenes.change[rows] = _scale_to_detections(
-        lightcurves.supernova(days[rows], rng), faintest[rows]
-    )
+    visited = visits.rows(rows)
+    flux = visited.light * lightcurves.supernova(visited.days, rng)
+    anchor = None if visited.anchor is None else flux.argmax(axis=1)
+    scenes.change[rows] = _scale_to_detections(flux, faintest[rows], anchor)
     host = np.clip(rng.normal(17.5, 1.5, len(rows)), 14.0, 21.5)
     dwarf = rng.random(len(rows)) < hostless
     host = np.where(dwarf, rng.uniform(22.0, 24.5, len(rows)), host)
@@ -193,19 +241,21 @@ def _add_supernovae(
 def _add_variable_stars(
     scenes: Scenes,
     rows: np.ndarray,
-    days: np.ndarray,
+    visits: Visits,
     faintest: np.ndarray,
     outbursts: float,
     rng: np.random.Generator,
 ) -> None:
-    relative = _relative_change(lightcurves.variable_star(days[rows], rng))
-    change = _scale_to_detections(relative, faintest[rows])
+    visited = visits.rows(rows)
+    curve = visited.amplitude * lightcurves.variable_star(visited.days, rng)
+    relative = visited.light * _relative_change(curve)
+    change = _scale_to_detections(relative, faintest[rows], visited.anchor)
     scenes.change[rows] = change
     star = (np.abs(change) / np.maximum(np.abs(relative), 0.03)).max(axis=1)
     # A star cannot fade by more than its flux.
     star = np.maximum(star, -1.05 * change.min(axis=1))
     scenes.star_flux[rows, 0] = np.clip(star, *optics.counts(np.array([21.8, 12.8])))
-    scenes.change[rows] = np.maximum(change, -0.95 * scenes.star_flux[rows, :1])
+    scenes.change[rows] = np.maximum(change, -0.95 * scenes.star_flux[rows, :1] * visited.light)
     hidden = rows[rng.random(len(rows)) < outbursts]
     scenes.star_flux[hidden, 0] = optics.counts(rng.uniform(21.5, 24.0, len(hidden)))
     scenes.change[hidden] = np.abs(scenes.change[hidden])
