@@ -44,13 +44,14 @@ class Visits:
     # in magnitudes, and the flux of the alert's source.
     amplitude: np.ndarray
     light: np.ndarray
-    # (n,) the exposure whose detection is certain; None: that of every exposure is.
-    anchor: np.ndarray | None = None
+    # True: every exposure detects the source. False: the one of the largest change does.
+    all_detect: bool
 
     def rows(self, rows: np.ndarray) -> "Visits":
         """Return the visits of the objects in `rows`."""
-        anchor = None if self.anchor is None else self.anchor[rows]
-        return Visits(self.days[rows], self.amplitude[rows], self.light[rows], anchor)
+        return replace(
+            self, days=self.days[rows], amplitude=self.amplitude[rows], light=self.light[rows]
+        )
 
 
 @dataclass

@@ -43,7 +43,8 @@ def draw(
     seeing = np.clip(np.exp(rng.normal(np.log(2.3), 0.2, (n, exposures))), 1.5, 4.5)
     scenes = _draw_without_alert(labels, position, limit, seeing, rng, composition)
     days = lightcurves.observation_times(n, exposures, rng)
-    _add_alert(scenes, composition, Visits(days, np.ones_like(days), np.ones_like(days)), rng)
+    same = np.ones_like(days)
+    _add_alert(scenes, composition, Visits(days, same, same, all_detect=True), rng)
     return scenes
 
 
@@ -166,18 +167,17 @@ def _add_alert(
 
 
 def _scale_to_detections(
-    change: np.ndarray, faintest: np.ndarray, anchor: np.ndarray | None
+    change: np.ndarray, faintest: np.ndarray, *, all_detect: bool
 ) -> np.ndarray:
-    """Scale changes `(m, k)` so that that of the anchor is as bright as its faintest detection.
+    """Scale changes `(m, k)` so that each is brighter than its own faintest detection.
 
-    Without an anchor, each is brighter than its own faintest detection.
+    If not all exposures detect the source, that of the largest change is as bright as its faintest
+    detection, and the others are what they are then.
     """
     largest = np.abs(change).max(axis=1, keepdims=True)
-    if anchor is not None:
-        # A change near zero would scale the others to any brightness.
-        at = np.maximum(np.abs(np.take_along_axis(change, anchor[:, None], 1)), 0.2 * largest)
-        scaled: np.ndarray = change * np.take_along_axis(faintest, anchor[:, None], 1) / at
-        return scaled
+    if not all_detect:
+        brightest = np.abs(change).argmax(axis=1)[:, None]
+        return change * np.take_along_axis(faintest, brightest, 1) / largest
     # A change near zero is not detected: a detection of another night is used.
     sign = np.where(change < 0, -1, 1)
     relative = sign * np.maximum(np.abs(change), 0.2 * largest) / largest
@@ -199,7 +199,7 @@ def _add_agn(
     visited = visits.rows(rows)
     walk = visited.amplitude * lightcurves.damped_random_walk(visited.days, rng)
     relative = visited.light * _relative_change(walk)
-    change = _scale_to_detections(relative, faintest[rows], visited.anchor)
+    change = _scale_to_detections(relative, faintest[rows], all_detect=visited.all_detect)
     scenes.change[rows] = change
     nucleus = (np.abs(change) / np.maximum(np.abs(relative), 0.15)).max(axis=1)
     scenes.star_flux[rows, 0] = np.clip(nucleus, *optics.counts(np.array([21.0, 14.5])))
@@ -225,8 +225,9 @@ def _add_supernovae(
 ) -> None:
     visited = visits.rows(rows)
     flux = visited.light * lightcurves.supernova(visited.days, rng)
-    anchor = None if visited.anchor is None else flux.argmax(axis=1)
-    scenes.change[rows] = _scale_to_detections(flux, faintest[rows], anchor)
+    scenes.change[rows] = _scale_to_detections(
+        flux, faintest[rows], all_detect=visited.all_detect
+    )
     host = np.clip(rng.normal(17.5, 1.5, len(rows)), 14.0, 21.5)
     dwarf = rng.random(len(rows)) < hostless
     host = np.where(dwarf, rng.uniform(22.0, 24.5, len(rows)), host)
@@ -249,7 +250,7 @@ def _add_variable_stars(
     visited = visits.rows(rows)
     curve = visited.amplitude * lightcurves.variable_star(visited.days, rng)
     relative = visited.light * _relative_change(curve)
-    change = _scale_to_detections(relative, faintest[rows], visited.anchor)
+    change = _scale_to_detections(relative, faintest[rows], all_detect=visited.all_detect)
     scenes.change[rows] = change
     star = (np.abs(change) / np.maximum(np.abs(relative), 0.03)).max(axis=1)
     # A star cannot fade by more than its flux.

@@ -1,0 +1,355 @@
+"""What the survey measures of every detection: the fields of its packet, by their ZTF names.
+
+Numbers without another source are those of 2,175 real alerts.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ztfrep.data.features import SENTINEL
+from ztfrep.sources.packets.cutouts import COLUMNS, ROWS
+from ztfrep.sources.simulation import metadata, optics
+from ztfrep.sources.simulation.colours import in_filter
+from ztfrep.sources.simulation.scene import AGN, ASTEROID, BOGUS, SN, VS, Scenes
+from ztfrep.sources.simulation.schedule import (
+    FIRST_NIGHT,
+    GREEN,
+    JD_OF_NIGHT_0,
+    RED,
+    Schedule,
+    field_number,
+)
+from ztfrep.sources.simulation.survey_objects import HISTORY, SurveyObjects
+
+_QUADRANTS = 8  # In a row of the camera, of 64
+# Pixels from an edge of the readout that no object is on average nearer to, and the deviation of
+# the pointing: 1.2 % of the stamps are cut, to 41 to 62 pixels.
+_MARGIN, _DITHER, _NEAREST = 21, 12.0, 10
+# Besides the photon noise, an error of about 0.07 mag remains for the brightest detections.
+_ERROR_FLOOR, _ERROR_SPREAD = 0.07, 0.5
+_ASTROMETRY = 0.1 / 3600  # deg
+_GAIA_LIMIT, _GAIA_BRIGHT = 20.7, 14.0  # mag
+_KNOWN_ASTEROIDS = 0.9
+_FIRST_LIGHT = 2_458_194.5  # jd of the public survey's begin, 2018-03-17
+_CHUNK = 1000
+
+Columns = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """The fields of m detections, in the order of their observations.
+
+    `columns` has arrays `(m,)` by name. `observation` is the row of each in the observations, and
+    `detection` the reverse, -1 for an upper limit. `pixel` `(m, 2)` is the central pixel of the
+    stamps in the readout, x and y from 1.
+    """
+
+    columns: Columns
+    observation: np.ndarray
+    detection: np.ndarray
+    pixel: np.ndarray
+
+
+def draw_measurements(objects: SurveyObjects, schedule: Schedule, *, seed: int) -> Measurements:
+    """Measure all detections. Consistent: the fields of an object are the same in all of them."""
+    observations = objects.observations
+    rows = np.flatnonzero(observations.detected)
+    detection = np.full(len(observations), -1)
+    detection[rows] = np.arange(len(rows))
+    starts = np.searchsorted(observations.object[rows], np.arange(len(objects.scenes) + 1))
+    parts = []
+    for chunk, first in enumerate(range(0, len(objects.scenes), _CHUNK)):
+        rng = np.random.default_rng([seed, 7, chunk])
+        members = np.arange(first, min(first + _CHUNK, len(objects.scenes)))
+        own = rows[starts[first] : starts[members[-1] + 1]]
+        parts.append(_draw_chunk(objects, schedule, members, own, rng))
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    pixel = np.stack([columns.pop("pixel_x"), columns.pop("pixel_y")], axis=1)
+    # The number of a detection on its night, so that no two candids are equal.
+    night = columns["nid"]
+    order = np.lexsort((columns["jd"], night))
+    first_of_night = np.searchsorted(night[order], night[order])
+    columns["tblid"] = np.empty(len(rows), np.int64)
+    columns["tblid"][order] = np.arange(len(rows)) - first_of_night + 1
+    return Measurements(columns, rows, detection, pixel)
+
+
+def quadrants(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the readout channel of places in a field `(n, 2)`, and the places in it."""
+    column_row, within = np.divmod(place * _QUADRANTS, 1)
+    return (column_row[:, 1] * _QUADRANTS + column_row[:, 0]).astype(int), within
+
+
+def processing_id(jd: np.ndarray, rcid: np.ndarray) -> np.ndarray:
+    """Return the pids of images of channels: night, its fraction in five digits, channel, 15."""
+    fraction = np.floor((jd - JD_OF_NIGHT_0) * 1e5).astype(np.int64)
+    return fraction * 10_000 + rcid * 100 + 15
+
+
+def candids(pid: np.ndarray, sign: np.ndarray, tblid: np.ndarray) -> np.ndarray:
+    """Return the candids of detections; `sign` is -1 for a source that faded."""
+    return pid * 1_000_000 + np.where(sign < 0, 10_000, 15_000) + tblid
+
+
+def _draw_chunk(
+    objects: SurveyObjects,
+    schedule: Schedule,
+    members: np.ndarray,
+    rows: np.ndarray,
+    rng: np.random.Generator,
+) -> Columns:
+    """Measure the detections of the objects `members`, the observations `rows`."""
+    table = objects.observations
+    owner, exposure = table.object[rows], table.exposure[rows]
+    index = owner - members[0]
+    fid, noise = schedule.fid[exposure], table.noise[rows]
+    own = objects.scenes.take(members, **_no_exposure(len(members)))
+    scenes = objects.scenes.take(
+        owner,
+        change=table.change[rows],
+        seeing=schedule.seeing[exposure],
+        elongation=table.elongation[rows],
+        limit=schedule.limit[exposure],
+    )
+    scenes = in_filter(scenes, objects.colours.take(owner), fid)
+    columns = _describe_exposures(objects, schedule, owner, exposure)
+    columns |= _measure_brightness(np.abs(table.measured[rows]), noise, columns, rng)
+    columns["sign"] = np.where(table.measured[rows] < 0, -1, 1)
+    columns |= _measure_place(objects, scenes, owner, rng)
+    columns |= _measure_shape(scenes, columns, rng)
+    columns |= _find_asteroids(scenes, columns, rng)
+    # Of the object: the same in all its packets.
+    fixed = metadata.draw_counterparts(own, rng) | _find_stars(own)
+    fixed |= _draw_catalogue(fixed, own, rng)
+    columns |= {name: values[index] for name, values in fixed.items()}
+    columns |= _find_references(objects, members, index, fid, rng)
+    columns |= _count_history(objects, schedule, own, rows, index, rng)
+    return columns
+
+
+def _no_exposure(n: int) -> Columns:
+    return {name: np.ones(n) for name in ("change", "seeing", "limit")} | {
+        "elongation": np.zeros((n, 2))
+    }
+
+
+def _describe_exposures(
+    objects: SurveyObjects, schedule: Schedule, owner: np.ndarray, exposure: np.ndarray
+) -> Columns:
+    rcid, _ = quadrants(objects.place[owner])
+    return describe_images(objects, schedule, owner, exposure) | {
+        "rfid": field_number(objects.field[owner]) * 1_000_000
+        + 120_000 + schedule.fid[exposure] * 100 + rcid,
+    }  # fmt: skip
+
+
+def describe_images(
+    objects: SurveyObjects, schedule: Schedule, owner: np.ndarray, exposure: np.ndarray
+) -> Columns:
+    """Return the fields of the images of objects `(n,)` on exposures `(n,)`."""
+    rcid, _ = quadrants(objects.place[owner])
+    jd = schedule.jd[exposure]
+    zero_point = schedule.zero_point[exposure]
+    return {
+        "jd": jd,
+        "fid": schedule.fid[exposure],
+        "pid": processing_id(jd, rcid),
+        "nid": np.floor(jd - JD_OF_NIGHT_0).astype(np.int64),
+        "rcid": rcid,
+        "field": field_number(objects.field[owner]),
+        "diffmaglim": schedule.limit[exposure],
+        "magzpsci": zero_point,
+        # Functions of the exposure, so that they need no memory.
+        "magzpscirms": 0.025 + 0.01 * np.abs(26.2 - zero_point),
+        "magzpsciunc": 1e-5 + 1e-5 * np.abs(26.2 - zero_point),
+        "clrcoeff": np.where(schedule.fid[exposure] == GREEN, -0.045, 0.09),
+        "clrcounc": np.full(len(jd), 2e-5),
+    }
+
+
+def _measure_brightness(
+    flux: np.ndarray, noise: np.ndarray, columns: Columns, rng: np.random.Generator
+) -> Columns:
+    n = len(flux)
+    floor = _ERROR_FLOOR * np.exp(rng.normal(0, _ERROR_SPREAD, n))
+    magnitude, error = optics.magnitude(flux), np.hypot(1.0857 * noise / flux, floor)
+    aperture = magnitude + rng.normal(0, 0.5, n) * error
+    big = magnitude + rng.normal(0, 0.9, n) * error
+    return {
+        "magpsf": magnitude,
+        "sigmapsf": error,
+        "magap": aperture,
+        "sigmagap": error * np.exp(rng.normal(0.1, 0.2, n)),
+        "magapbig": big,
+        "sigmagapbig": error * np.exp(rng.normal(0.35, 0.2, n)),
+        "magdiff": aperture - magnitude,
+        "magfromlim": columns["diffmaglim"] - aperture,
+        "scorr": flux / noise * np.exp(rng.normal(0, 0.1, n)),
+        "chipsf": np.exp(rng.normal(0.5, 0.7, n)),
+        "sky": rng.normal(0, 1.5, n),
+        "sumrat": np.clip(1 - rng.exponential(0.05, n), 0.3, 1),
+        "nneg": rng.poisson(3, n),
+        "nbad": rng.poisson(0.05, n),
+    }
+
+
+def _measure_place(
+    objects: SurveyObjects, scenes: Scenes, owner: np.ndarray, rng: np.random.Generator
+) -> Columns:
+    """Measure the position on the sky, and in the readout: the pointing differs by some pixels."""
+    n = len(owner)
+    _, within = quadrants(objects.place[owner])
+    size = np.array([COLUMNS, ROWS])
+    pixel = np.rint(_MARGIN + within * (size - 2 * _MARGIN) + rng.normal(0, _DITHER, (n, 2)))
+    pixel = np.clip(pixel, 1 + _NEAREST, size - _NEAREST).astype(int)
+    x, y = pixel[:, 0] + scenes.x, pixel[:, 1] + scenes.y
+    to_edge = np.minimum.reduce([x, y, COLUMNS + 1 - x, ROWS + 1 - y])
+    return {
+        "pixel_x": pixel[:, 0],
+        "pixel_y": pixel[:, 1],
+        "xpos": x,
+        "ypos": y,
+        "mindtoedge": to_edge,
+        "ra": (scenes.ra + rng.normal(0, _ASTROMETRY, n) / _cosine(scenes.dec)) % 360,
+        "dec": np.clip(scenes.dec + rng.normal(0, _ASTROMETRY, n), -90, 90),
+    }
+
+
+def _cosine(dec: np.ndarray) -> np.ndarray:
+    return np.maximum(np.cos(np.radians(dec)), 0.01)
+
+
+def _measure_shape(scenes: Scenes, columns: Columns, rng: np.random.Generator) -> Columns:
+    n = len(scenes)
+    width = metadata.draw_widths(scenes, rng)
+    a = width / 2.7 * np.exp(rng.normal(0, 0.1, n))
+    elongation = 1 + rng.exponential(0.12, n) + 0.2 * scenes.trail
+    real_bogus = metadata.draw_real_bogus(scenes, rng)
+    # The deep network's score of a real source has a median of 0.9999, that of a bogus one 0.03.
+    logit = np.where(scenes.label == BOGUS, rng.normal(-3.5, 2, n), rng.normal(8, 2.5, n))
+    return {
+        "fwhm": width,
+        "aimage": a,
+        "bimage": a / elongation,
+        "aimagerat": a / width,
+        "bimagerat": a / elongation / width,
+        "elong": elongation,
+        "classtar": metadata.draw_star_likeness(scenes, rng),
+        "rb": real_bogus,
+        "drb": 1 / (1 + np.exp(-logit)),
+        "seeratio": np.clip(np.exp(rng.normal(0.15, 0.15, n)), 0.7, 2),
+        "dsnrms": rng.exponential(8, n),
+        "ssnrms": rng.exponential(20, n),
+        "dsdiff": rng.normal(-8, 8, n),
+    }
+
+
+def _find_asteroids(scenes: Scenes, columns: Columns, rng: np.random.Generator) -> Columns:
+    """Return the nearest known asteroid: distance in arcsec, magnitude and number."""
+    n = len(scenes)
+    known = (scenes.label == ASTEROID) & (rng.random(n) < _KNOWN_ASTEROIDS)
+    predicted = np.round(columns["magpsf"] + rng.normal(0, 0.3, n), 1)
+    return {
+        "ssdistnr": np.where(known, (rng.random(n) < 0.08).astype(float), SENTINEL),
+        "ssmagnr": np.where(known, predicted, SENTINEL),
+        "ssname": np.where(known, rng.integers(10_000, 500_000, n), -1),
+    }
+
+
+def _find_stars(scenes: Scenes) -> Columns:
+    """Return the distance in arcsec and magnitude of the nearest star in Gaia, and bright one."""
+    distance = optics.PIXEL_SCALE * np.hypot(
+        scenes.star_x - scenes.x[:, None], scenes.star_y - scenes.y[:, None]
+    )
+    magnitude = optics.magnitude(np.maximum(scenes.star_flux, 1e-9))
+    columns = {}
+    for suffix, limit in (("", _GAIA_LIMIT), ("bright", _GAIA_BRIGHT)):
+        visible = np.where(magnitude < limit, distance, np.inf)
+        nearest = visible.argmin(axis=1)[:, None]
+        d, m = (np.take_along_axis(v, nearest, 1)[:, 0] for v in (visible, magnitude))
+        columns[f"neargaia{suffix}"] = np.where(np.isfinite(d), d, SENTINEL)
+        columns[f"maggaia{suffix}"] = np.where(np.isfinite(d), m, SENTINEL)
+    return columns
+
+
+def _draw_catalogue(fixed: Columns, scenes: Scenes, rng: np.random.Generator) -> Columns:
+    """Draw the other magnitudes of the catalogue's sources, and their identifiers, 0 for none."""
+    n = len(scenes)
+    columns = {"nmtchps": 1 + rng.poisson((scenes.star_flux > 0).sum(axis=1))}
+    for rank in (1, 2, 3):
+        red = fixed[f"srmag{rank}"]
+        colour = np.clip(rng.normal(0.7, 0.35, n), -0.3, 1.6)
+        for band, factor in (("g", 1.0), ("i", -0.45), ("z", -0.65)):
+            # One magnitude in twenty is missing.
+            seen = (red != SENTINEL) & (rng.random(n) > 0.05)
+            columns[f"s{band}mag{rank}"] = np.where(seen, red + factor * colour, SENTINEL)
+        zone = np.floor((scenes.dec + 90) * 120).astype(np.int64)
+        identifier = zone * 10_000_000_000_000 + (scenes.ra * 1e10).astype(np.int64) + rank
+        columns[f"objectidps{rank}"] = np.where(red != SENTINEL, identifier, 0)
+    return columns
+
+
+def _find_references(
+    objects: SurveyObjects,
+    members: np.ndarray,
+    index: np.ndarray,
+    fid: np.ndarray,
+    rng: np.random.Generator,
+) -> Columns:
+    """Return the nearest source in the template of the filter, the same for all detections."""
+    columns: Columns = {}
+    for number in (GREEN, RED):
+        n = len(members)
+        scenes = objects.scenes.take(members, **_no_exposure(n))
+        scenes = in_filter(scenes, objects.colours.take(members), np.full(n, number))
+        nearest = metadata.draw_nearest_in_template(scenes, rng)
+        missing = nearest["distnr"] == SENTINEL
+        angle = rng.uniform(0, 2 * np.pi, n)
+        offset = np.where(missing, 0, nearest["distnr"]) * optics.PIXEL_SCALE / 3600
+        nearest |= {
+            "sigmagnr": np.where(missing, SENTINEL, 0.02 + 0.05 * rng.random(n)),
+            "ranr": (scenes.ra + offset * np.cos(angle) / _cosine(scenes.dec)) % 360,
+            "decnr": np.clip(scenes.dec + offset * np.sin(angle), -90, 90),
+            "jdstartref": _FIRST_LIGHT + rng.uniform(0, 60, n),
+            "jdendref": _FIRST_LIGHT + rng.uniform(100, 500, n),
+            "nframesref": rng.integers(15, 40, n),
+        }
+        for name, values in nearest.items():
+            known = columns.get(name, values[index])
+            columns[name] = np.where(fid == number, values[index], known)
+    return columns
+
+
+def _count_history(
+    objects: SurveyObjects,
+    schedule: Schedule,
+    scenes: Scenes,
+    rows: np.ndarray,
+    index: np.ndarray,
+    rng: np.random.Generator,
+) -> Columns:
+    """Count the detections and the exposures of the place: both grow with every alert."""
+    table = objects.observations
+    jd = schedule.jd[table.exposure[rows]]
+    history = metadata.draw_history(scenes, rng)
+    # What is new was not detected before; the others may have been, in the years before.
+    is_new = np.isin(scenes.label, (SN, ASTEROID))
+    first_count = np.where(is_new, 1, history["ndethist"])
+    first_of_object = np.searchsorted(table.object[rows], table.object[rows])
+    start_of_object = np.searchsorted(table.object, table.object[rows])
+    begin = schedule.jd[table.exposure[start_of_object]]
+    earlier = (first_count > 1)[index]
+    known_since = rng.uniform(_FIRST_LIGHT, JD_OF_NIGHT_0 + FIRST_NIGHT - HISTORY, len(scenes))
+    first_jd = np.where(earlier, known_since[index], jd[first_of_object])
+    return {
+        "ndethist": first_count[index].astype(int) + np.arange(len(rows)) - first_of_object,
+        "ncovhist": (
+            np.maximum(history["ncovhist"], first_count)[index].astype(int)
+            + rows - start_of_object
+        ),
+        "jdstarthist": np.minimum(first_jd, np.where(earlier, begin - HISTORY, jd)),
+        "jdendhist": jd,
+        "year": np.where(np.isin(scenes.label, (AGN, VS))[index] & earlier, 18, 20),
+    }  # fmt: skip
