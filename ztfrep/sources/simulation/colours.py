@@ -36,9 +36,7 @@ class Colours:
 
     def take(self, rows: np.ndarray) -> "Colours":
         """Return the colours of the objects in `rows`."""
-        return Colours(
-            self.star[rows], self.galaxy[rows], self.source[rows], self.amplitude[rows]
-        )
+        return Colours(self.star[rows], self.galaxy[rows], self.source[rows], self.amplitude[rows])
 
 
 def draw_colours(labels: np.ndarray, rng: np.random.Generator) -> Colours:

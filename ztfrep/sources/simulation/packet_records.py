@@ -46,9 +46,7 @@ _UPPER_LIMIT = dict.fromkeys(PRIOR_FIELDS) | _CONSTANTS
 class Packets:
     """Makes the packets of detections."""
 
-    def __init__(
-        self, objects: SurveyObjects, schedule: Schedule, measured: Measurements
-    ) -> None:
+    def __init__(self, objects: SurveyObjects, schedule: Schedule, measured: Measurements) -> None:
         self._objects, self._schedule, self._measured = objects, schedule, measured
         self._jd = schedule.jd[objects.observations.exposure]
 
@@ -189,14 +187,14 @@ def _image_names(columns: dict[str, list[Any]]) -> list[str]:
 
 
 def _cutouts(candid: int, pid: int, images: np.ndarray) -> dict[str, dict[str, Any]]:
-    files = (f"candid{candid}_pid{pid}_targ_sci", f"candid{candid}_ref")
-    files += (f"candid{candid}_pid{pid}_targ_refmsci",)
+    image = f"candid{candid}_pid{pid}_targ"
+    files = f"{image}_sci", f"candid{candid}_ref", f"{image}_refmsci"
     return {
         f"cutout{channel}": {
             "fileName": f"{name}.fits.gz",
-            "stampData": packet_stamps.to_fits(image),
+            "stampData": packet_stamps.to_fits(pixels),
         }
-        for channel, name, image in zip(
+        for channel, name, pixels in zip(
             ("Science", "Template", "Difference"), files, images, strict=True
         )
     }

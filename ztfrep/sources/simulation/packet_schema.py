@@ -58,9 +58,7 @@ def _names(fields: str) -> tuple[str, ...]:
 
 CANDIDATE_FIELDS, PRIOR_FIELDS = _names(_CANDIDATE), _names(_PRIOR)
 # Fields of 32 bits: a value in them is a float32.
-FLOAT32_FIELDS = frozenset(
-    field.split(":")[0] for field in _CANDIDATE.split() if ":float" in field
-)
+FLOAT32_FIELDS = frozenset(field.split(":")[0] for field in _CANDIDATE.split() if ":float" in field)
 
 
 def _record(name: str, fields: list[dict[str, Any]]) -> dict[str, Any]:
@@ -69,7 +67,7 @@ def _record(name: str, fields: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _fields(text: str) -> list[dict[str, Any]]:
     """Return the fields of a text of `name:type`, with a question mark for one that may be null."""
-    fields = []
+    fields: list[dict[str, Any]] = []
     for field in text.split():
         name, _, kind = field.partition(":")
         if not kind.endswith("?"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -101,17 +102,18 @@ class Scenes:
         `exposures` are `change`, `seeing`, `elongation` and `limit`, without the axis of k: one
         exposure each.
         """
-        parts = {
+        parts: dict[str, Any] = {
             field.name: _take(getattr(self, field.name), rows)
             for field in fields(self)
             if field.name not in exposures
         }
-        return Scenes(**parts, **{name: values[:, None] for name, values in exposures.items()})
+        parts |= {name: values[:, None] for name, values in exposures.items()}
+        return Scenes(**parts)
 
 
 def concatenate(scenes: Sequence[Scenes]) -> Scenes:
     """Concatenate scenes of as many exposures."""
-    parts = {}
+    parts: dict[str, Any] = {}
     for field in fields(Scenes):
         values = [getattr(part, field.name) for part in scenes]
         if isinstance(values[0], dict):
@@ -121,7 +123,7 @@ def concatenate(scenes: Sequence[Scenes]) -> Scenes:
     return Scenes(**parts)
 
 
-def _take(values: np.ndarray | dict[str, np.ndarray], rows: np.ndarray) -> object:
+def _take(values: np.ndarray | dict[str, np.ndarray], rows: np.ndarray) -> Any:
     if isinstance(values, dict):
         return {name: array[rows] for name, array in values.items()}
     return values[rows]

@@ -75,7 +75,8 @@ def _draw_without_alert(
     rng: np.random.Generator,
     composition: Composition,
 ) -> Scenes:
-    (n, exposures), (ra, dec) = limit.shape, position
+    n, exposures = len(labels), limit.shape[1]
+    ra, dec = position
     latitude = np.abs(sky.galactic(ra, dec)[0])
     artefact = np.where(
         labels == BOGUS,
@@ -225,9 +226,7 @@ def _add_supernovae(
 ) -> None:
     visited = visits.rows(rows)
     flux = visited.light * lightcurves.supernova(visited.days, rng)
-    scenes.change[rows] = _scale_to_detections(
-        flux, faintest[rows], all_detect=visited.all_detect
-    )
+    scenes.change[rows] = _scale_to_detections(flux, faintest[rows], all_detect=visited.all_detect)
     host = np.clip(rng.normal(17.5, 1.5, len(rows)), 14.0, 21.5)
     dwarf = rng.random(len(rows)) < hostless
     host = np.where(dwarf, rng.uniform(22.0, 24.5, len(rows)), host)

@@ -68,9 +68,7 @@ def draw_schedule(rng: np.random.Generator) -> Schedule:
     for night in range(FIRST_NIGHT, FIRST_NIGHT + NIGHTS):
         closed = rng.random() < (_STAYING_CLOSED if closed else _CLOSING)
         # Every night consumes its random numbers, so that nights do not depend on each other.
-        gaps = np.where(
-            often, rng.choice(_GAPS, n, p=_OFTEN), rng.choice(_GAPS, n, p=_SELDOM)
-        )
+        gaps = np.where(often, rng.choice(_GAPS, n, p=_OFTEN), rng.choice(_GAPS, n, p=_SELDOM))
         midnight = JD_OF_NIGHT_0 + night + (_NIGHT_START + _NIGHT_END) / 48
         visited = _is_observable(ra, dec, midnight) & (due <= night) & (not closed)
         due[visited] = night + gaps[visited]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from ztfrep.data.alert_schema import CLASSES
 from ztfrep.sources.simulation import colours, optics, scene, scene_sampler, sky
 from ztfrep.sources.simulation.scene import AGN, ASTEROID, BOGUS, SN, VS, Scenes
 from ztfrep.sources.simulation.schedule import Schedule, fields_of
@@ -153,9 +152,7 @@ def _concatenate(parts: list[SurveyObjects]) -> SurveyObjects:
         }
 
     observations = columns("observations", list(Observations.__dataclass_fields__))
-    observations["object"] += np.repeat(
-        offsets[:-1], [len(part.observations) for part in parts]
-    )
+    observations["object"] += np.repeat(offsets[:-1], [len(part.observations) for part in parts])
     return SurveyObjects(
         scenes=scene.concatenate([part.scenes for part in parts]),
         colours=colours.Colours(**columns("colours", list(colours.Colours.__dataclass_fields__))),
