@@ -23,8 +23,9 @@ from ztfrep.sources.simulation.schedule import (
 from ztfrep.sources.simulation.survey_objects import HISTORY, SurveyObjects
 
 _QUADRANTS = 8  # In a row of the camera, of 64
-# Pixels from an edge of the readout that no object is on average nearer to, and the deviation of
-# the pointing: 1.2 % of the stamps are cut, to 41 to 62 pixels.
+# Pixels from an edge of the readout that no object is on average nearer to, the deviation of the
+# pointing, and the pixels that no detection is nearer to. Of real stamps, 1.2 % are cut, to 42 to
+# 62 pixels.
 _MARGIN, _DITHER, _NEAREST = 21, 12.0, 10
 # Besides the photon noise, an error of about 0.07 mag remains for the brightest detections.
 _ERROR_FLOOR, _ERROR_SPREAD = 0.07, 0.5
