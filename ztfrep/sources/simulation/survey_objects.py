@@ -10,8 +10,8 @@ from ztfrep.sources.simulation.scene import AGN, ASTEROID, BOGUS, SN, VS, Scenes
 from ztfrep.sources.simulation.schedule import Schedule, fields_of
 
 # Numbers of objects at scale 1.0, which have about as many alerts as the published Train has
-# rows, 72,710. Asteroids and bogus are as many as the distinct ones there, and supernovae as many as in
-# the published series.
+# rows, 72,710. Asteroids and bogus are as many as the distinct ones there, and supernovae as many
+# as in the published series.
 _OBJECTS = {AGN: 1_800, SN: 1_502, VS: 2_000, ASTEROID: 9_599, BOGUS: 10_528}
 # Of a class, so that each split of a small survey has 20 of each.
 _MIN_OBJECTS = 60
