@@ -21,8 +21,14 @@ from ztfrep.errors import InputError
 from ztfrep.sources import get_source
 from ztfrep.sources.base import TablePaths
 from ztfrep.sources.conversion import convert
+from ztfrep.sources.packets.cutouts import cutout_slices
 from ztfrep.sources.packets.label_reader import read_labels
-from ztfrep.sources.simulation import measurements, night_archives, survey_objects
+from ztfrep.sources.simulation import (
+    measurements,
+    night_archives,
+    packet_stamps,
+    survey_objects,
+)
 from ztfrep.sources.simulation.night_archives import write_night_archives
 from ztfrep.sources.simulation.packet_schema import FLOAT32_FIELDS, PRIOR_FIELDS, SCHEMA
 from ztfrep.sources.simulation.packet_stamps import render_stamps, to_fits
@@ -367,6 +373,20 @@ def test_an_image_is_the_same_bytes_at_any_time(monkeypatch):
     with fits.open(io.BytesIO(gzip.decompress(first))) as file:
         file.verify("exception")
         np.testing.assert_array_equal(file[0].data, image)
+
+
+@pytest.mark.parametrize("x", [11, 31, 32, 1000, 3041, 3042, 3062])
+@pytest.mark.parametrize("y", [11, 31, 32, 1000, 3049, 3050, 3070])
+def test_a_stamp_is_cut_where_the_readout_ends(x, y):
+    image = np.arange(3 * 63 * 63, dtype=np.float32).reshape(3, 63, 63)
+    cut = packet_stamps._cut(image, x, y)
+    inside = [
+        sum(1 <= centre + offset <= size for offset in range(-31, 32))
+        for centre, size in ((y, 3080), (x, 3072))
+    ]
+    assert cut.shape == (3, *inside)
+    # Our reader puts the alert back into the centre.
+    np.testing.assert_array_equal(image[:, *cutout_slices(cut.shape[1:], x, y)], cut)
 
 
 def test_the_exposures_have_the_cadence_of_the_survey():
