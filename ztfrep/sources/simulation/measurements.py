@@ -11,18 +11,19 @@ from ztfrep.data.features import SENTINEL
 from ztfrep.sources.packets.cutouts import COLUMNS, ROWS
 from ztfrep.sources.simulation import metadata, optics
 from ztfrep.sources.simulation.colours import in_filter
-from ztfrep.sources.simulation.scene import AGN, ASTEROID, BOGUS, SN, VS, Scenes
-from ztfrep.sources.simulation.schedule import (
-    FIRST_NIGHT,
-    GREEN,
-    JD_OF_NIGHT_0,
-    RED,
-    Schedule,
-    field_number,
+from ztfrep.sources.simulation.image_fields import describe_images, quadrants
+from ztfrep.sources.simulation.scene import ASTEROID, BOGUS, Scenes
+from ztfrep.sources.simulation.schedule import Schedule, field_number
+from ztfrep.sources.simulation.surroundings import (
+    cosine,
+    count_history,
+    draw_catalogue,
+    find_references,
+    find_stars,
+    no_exposure,
 )
-from ztfrep.sources.simulation.survey_objects import HISTORY, SurveyObjects
+from ztfrep.sources.simulation.survey_objects import SurveyObjects
 
-_QUADRANTS = 8  # In a row of the camera, of 64
 # Pixels from an edge of the readout that no object is on average nearer to, the deviation of the
 # pointing, and the pixels that no detection is nearer to. Of real stamps, 1.2 % are cut, to 42 to
 # 62 pixels.
@@ -30,9 +31,7 @@ _MARGIN, _DITHER, _NEAREST = 21, 12.0, 10
 # Besides the photon noise, an error of about 0.07 mag remains for the brightest detections.
 _ERROR_FLOOR, _ERROR_SPREAD = 0.07, 0.5
 _ASTROMETRY = 0.1 / 3600  # deg
-_GAIA_LIMIT, _GAIA_BRIGHT = 20.7, 14.0  # mag
 _KNOWN_ASTEROIDS = 0.9
-_FIRST_LIGHT = 2_458_194.5  # jd of the public survey's begin, 2018-03-17
 _CHUNK = 1000
 
 Columns = dict[str, np.ndarray]
@@ -77,23 +76,6 @@ def draw_measurements(objects: SurveyObjects, schedule: Schedule, *, seed: int) 
     return Measurements(columns, rows, detection, pixel)
 
 
-def quadrants(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the readout channel of places in a field `(n, 2)`, and the places in it."""
-    column_row, within = np.divmod(place * _QUADRANTS, 1)
-    return (column_row[:, 1] * _QUADRANTS + column_row[:, 0]).astype(int), within
-
-
-def processing_id(jd: np.ndarray, rcid: np.ndarray) -> np.ndarray:
-    """Return the pids of images of channels: night, its fraction in five digits, channel, 15."""
-    fraction = np.floor((jd - JD_OF_NIGHT_0) * 1e5).astype(np.int64)
-    return fraction * 10_000 + rcid * 100 + 15
-
-
-def candids(pid: np.ndarray, sign: np.ndarray, tblid: np.ndarray) -> np.ndarray:
-    """Return the candids of detections; `sign` is -1 for a source that faded."""
-    return pid * 1_000_000 + np.where(sign < 0, 10_000, 15_000) + tblid
-
-
 def _draw_chunk(
     objects: SurveyObjects,
     schedule: Schedule,
@@ -106,7 +88,7 @@ def _draw_chunk(
     owner, exposure = table.object[rows], table.exposure[rows]
     index = owner - members[0]
     fid, noise = schedule.fid[exposure], table.noise[rows]
-    own = objects.scenes.take(members, **_no_exposure(len(members)))
+    own = objects.scenes.take(members, **no_exposure(len(members)))
     scenes = objects.scenes.take(
         owner,
         change=table.change[rows],
@@ -122,18 +104,12 @@ def _draw_chunk(
     columns |= _measure_shape(scenes, columns, rng)
     columns |= _find_asteroids(scenes, columns, rng)
     # Of the object: the same in all its packets.
-    fixed = metadata.draw_counterparts(own, rng) | _find_stars(own)
-    fixed |= _draw_catalogue(fixed, own, rng)
+    fixed = metadata.draw_counterparts(own, rng) | find_stars(own)
+    fixed |= draw_catalogue(fixed, own, rng)
     columns |= {name: values[index] for name, values in fixed.items()}
-    columns |= _find_references(objects, members, index, fid, rng)
-    columns |= _count_history(objects, schedule, own, rows, index, rng)
+    columns |= find_references(objects, members, index, fid, rng)
+    columns |= count_history(objects, schedule, own, rows, index, rng)
     return columns
-
-
-def _no_exposure(n: int) -> Columns:
-    return {name: np.ones(n) for name in ("change", "seeing", "limit")} | {
-        "elongation": np.zeros((n, 2))
-    }
 
 
 def _describe_exposures(
@@ -144,30 +120,6 @@ def _describe_exposures(
         "rfid": field_number(objects.field[owner]) * 1_000_000
         + 120_000 + schedule.fid[exposure] * 100 + rcid,
     }  # fmt: skip
-
-
-def describe_images(
-    objects: SurveyObjects, schedule: Schedule, owner: np.ndarray, exposure: np.ndarray
-) -> Columns:
-    """Return the fields of the images of objects `(n,)` on exposures `(n,)`."""
-    rcid, _ = quadrants(objects.place[owner])
-    jd = schedule.jd[exposure]
-    zero_point = schedule.zero_point[exposure]
-    return {
-        "jd": jd,
-        "fid": schedule.fid[exposure],
-        "pid": processing_id(jd, rcid),
-        "nid": np.floor(jd - JD_OF_NIGHT_0).astype(np.int64),
-        "rcid": rcid,
-        "field": field_number(objects.field[owner]),
-        "diffmaglim": schedule.limit[exposure],
-        "magzpsci": zero_point,
-        # Functions of the exposure, so that they need no memory.
-        "magzpscirms": 0.025 + 0.01 * np.abs(26.2 - zero_point),
-        "magzpsciunc": 1e-5 + 1e-5 * np.abs(26.2 - zero_point),
-        "clrcoeff": np.where(schedule.fid[exposure] == GREEN, -0.045, 0.09),
-        "clrcounc": np.full(len(jd), 2e-5),
-    }
 
 
 def _measure_brightness(
@@ -213,13 +165,9 @@ def _measure_place(
         "xpos": x,
         "ypos": y,
         "mindtoedge": to_edge,
-        "ra": (scenes.ra + rng.normal(0, _ASTROMETRY, n) / _cosine(scenes.dec)) % 360,
+        "ra": (scenes.ra + rng.normal(0, _ASTROMETRY, n) / cosine(scenes.dec)) % 360,
         "dec": np.clip(scenes.dec + rng.normal(0, _ASTROMETRY, n), -90, 90),
     }
-
-
-def _cosine(dec: np.ndarray) -> np.ndarray:
-    return np.maximum(np.cos(np.radians(dec)), 0.01)
 
 
 def _measure_shape(scenes: Scenes, columns: Columns, rng: np.random.Generator) -> Columns:
@@ -257,100 +205,3 @@ def _find_asteroids(scenes: Scenes, columns: Columns, rng: np.random.Generator) 
         "ssmagnr": np.where(known, predicted, SENTINEL),
         "ssname": np.where(known, rng.integers(10_000, 500_000, n), -1),
     }
-
-
-def _find_stars(scenes: Scenes) -> Columns:
-    """Return the distance in arcsec and magnitude of the nearest star in Gaia, and bright one."""
-    distance = optics.PIXEL_SCALE * np.hypot(
-        scenes.star_x - scenes.x[:, None], scenes.star_y - scenes.y[:, None]
-    )
-    magnitude = optics.magnitude(np.maximum(scenes.star_flux, 1e-9))
-    columns = {}
-    for suffix, limit in (("", _GAIA_LIMIT), ("bright", _GAIA_BRIGHT)):
-        visible = np.where(magnitude < limit, distance, np.inf)
-        nearest = visible.argmin(axis=1)[:, None]
-        d, m = (np.take_along_axis(v, nearest, 1)[:, 0] for v in (visible, magnitude))
-        columns[f"neargaia{suffix}"] = np.where(np.isfinite(d), d, SENTINEL)
-        columns[f"maggaia{suffix}"] = np.where(np.isfinite(d), m, SENTINEL)
-    return columns
-
-
-def _draw_catalogue(fixed: Columns, scenes: Scenes, rng: np.random.Generator) -> Columns:
-    """Draw the other magnitudes of the catalogue's sources, and their identifiers, 0 for none."""
-    n = len(scenes)
-    columns = {"nmtchps": 1 + rng.poisson((scenes.star_flux > 0).sum(axis=1))}
-    for rank in (1, 2, 3):
-        red = fixed[f"srmag{rank}"]
-        colour = np.clip(rng.normal(0.7, 0.35, n), -0.3, 1.6)
-        for band, factor in (("g", 1.0), ("i", -0.45), ("z", -0.65)):
-            # One magnitude in twenty is missing.
-            seen = (red != SENTINEL) & (rng.random(n) > 0.05)
-            columns[f"s{band}mag{rank}"] = np.where(seen, red + factor * colour, SENTINEL)
-        zone = np.floor((scenes.dec + 90) * 120).astype(np.int64)
-        identifier = zone * 10_000_000_000_000 + (scenes.ra * 1e10).astype(np.int64) + rank
-        columns[f"objectidps{rank}"] = np.where(red != SENTINEL, identifier, 0)
-    return columns
-
-
-def _find_references(
-    objects: SurveyObjects,
-    members: np.ndarray,
-    index: np.ndarray,
-    fid: np.ndarray,
-    rng: np.random.Generator,
-) -> Columns:
-    """Return the nearest source in the template of the filter, the same for all detections."""
-    columns: Columns = {}
-    for number in (GREEN, RED):
-        n = len(members)
-        scenes = objects.scenes.take(members, **_no_exposure(n))
-        scenes = in_filter(scenes, objects.colours.take(members), np.full(n, number))
-        nearest = metadata.draw_nearest_in_template(scenes, rng)
-        missing = nearest["distnr"] == SENTINEL
-        angle = rng.uniform(0, 2 * np.pi, n)
-        offset = np.where(missing, 0, nearest["distnr"]) * optics.PIXEL_SCALE / 3600
-        nearest |= {
-            "sigmagnr": np.where(missing, SENTINEL, 0.02 + 0.05 * rng.random(n)),
-            "ranr": (scenes.ra + offset * np.cos(angle) / _cosine(scenes.dec)) % 360,
-            "decnr": np.clip(scenes.dec + offset * np.sin(angle), -90, 90),
-            "jdstartref": _FIRST_LIGHT + rng.uniform(0, 60, n),
-            "jdendref": _FIRST_LIGHT + rng.uniform(100, 500, n),
-            "nframesref": rng.integers(15, 40, n),
-        }
-        for name, values in nearest.items():
-            known = columns.get(name, values[index])
-            columns[name] = np.where(fid == number, values[index], known)
-    return columns
-
-
-def _count_history(
-    objects: SurveyObjects,
-    schedule: Schedule,
-    scenes: Scenes,
-    rows: np.ndarray,
-    index: np.ndarray,
-    rng: np.random.Generator,
-) -> Columns:
-    """Count the detections and the exposures of the place: both grow with every alert."""
-    table = objects.observations
-    jd = schedule.jd[table.exposure[rows]]
-    history = metadata.draw_history(scenes, rng)
-    # What is new was not detected before; the others may have been, in the years before.
-    is_new = np.isin(scenes.label, (SN, ASTEROID))
-    first_count = np.where(is_new, 1, history["ndethist"])
-    first_of_object = np.searchsorted(table.object[rows], table.object[rows])
-    start_of_object = np.searchsorted(table.object, table.object[rows])
-    begin = schedule.jd[table.exposure[start_of_object]]
-    earlier = (first_count > 1)[index]
-    known_since = rng.uniform(_FIRST_LIGHT, JD_OF_NIGHT_0 + FIRST_NIGHT - HISTORY, len(scenes))
-    first_jd = np.where(earlier, known_since[index], jd[first_of_object])
-    return {
-        "ndethist": first_count[index].astype(int) + np.arange(len(rows)) - first_of_object,
-        "ncovhist": (
-            np.maximum(history["ncovhist"], first_count)[index].astype(int)
-            + rows - start_of_object
-        ),
-        "jdstarthist": np.minimum(first_jd, np.where(earlier, begin - HISTORY, jd)),
-        "jdendhist": jd,
-        "year": np.where(np.isin(scenes.label, (AGN, VS))[index] & earlier, 18, 20),
-    }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import fastavro
 import numpy as np
 
-from ztfrep.sources.simulation import measurements, packet_stamps
+from ztfrep.sources.simulation import image_fields, packet_stamps
 from ztfrep.sources.simulation.measurements import Columns, Measurements
 from ztfrep.sources.simulation.packet_schema import (
     CANDIDATE_FIELDS,
@@ -59,7 +59,7 @@ class Packets:
     def candids(self, detections: np.ndarray, sign: np.ndarray) -> list[int]:
         """Return the candids of detections `(n,)` of these signs."""
         columns = self._measured.columns
-        candid = measurements.candids(
+        candid = image_fields.candids(
             columns["pid"][detections], sign, columns["tblid"][detections]
         )
         return [int(value) for value in candid]
@@ -118,7 +118,7 @@ class Packets:
     def _records_of(self, observations: np.ndarray) -> list[dict[str, Any]]:
         """Return the records of observations `(n,)` before an alert."""
         table = self._objects.observations
-        images = measurements.describe_images(
+        images = image_fields.describe_images(
             self._objects, self._schedule, table.object[observations], table.exposure[observations]
         )
         limits = {name: values.tolist() for name, values in images.items()}
