@@ -55,6 +55,7 @@ class SurveySource(Source[SurveyConfig]):
             path="the simulated survey",
             labels=NO_FILE,  # The manifest has them.
             label_column="class",
+            class_map=NO_FILE,
             broken_archives="stop",
             max_bad_fraction=0.0,
         )
