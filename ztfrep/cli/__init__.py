@@ -2,12 +2,13 @@
 
 import typer
 
+from ztfrep.cli.export import export
 from ztfrep.cli.sample import sample
 from ztfrep.cli.summary import summary
 from ztfrep.process import exiting_in_one_line
 
 app = typer.Typer(help="Temporal representations of astronomical alerts.", no_args_is_help=True)
-for command in (sample, summary):
+for command in (export, sample, summary):
     app.command()(command)
 
 

@@ -38,7 +38,7 @@ def save_model(directory: str | Path, model: nn.Module, card: ModelCard) -> None
     directory = Path(directory)
     state = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     content = card.model_dump()
-    metadata = {_CHECKSUMS: f"{_sha256_of_card(content)} {_sha256_of_tensors(state)}"}
+    metadata = {_CHECKSUMS: f"{_sha256_of_card(content)} {sha256_of_tensors(state)}"}
     with replacing(directory / WEIGHTS) as temporary:
         save_file(state, temporary, metadata)
     write_json(directory / CARD, content)
@@ -68,7 +68,7 @@ def _load(directory: str | Path, card: Any) -> Any:
     with torch.device("meta"):
         unallocated = card.build()
     state = read_state(path, tensor_specs(unallocated.state_dict()), type(unallocated).__name__)
-    if _checksums(path)[1] != _sha256_of_tensors(state):
+    if _checksums(path)[1] != sha256_of_tensors(state):
         raise InputError(
             path,
             found="weights that were changed after they were written",
@@ -134,7 +134,8 @@ def _sha256_of_card(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _sha256_of_tensors(state: Mapping[str, Tensor]) -> str:
+def sha256_of_tensors(state: Mapping[str, Tensor]) -> str:
+    """Return the checksum of a state dict on the CPU, which the file of weights has."""
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(name.encode() + b"\0" + state[name].numpy().tobytes())
