@@ -3,6 +3,7 @@
 Needs the extra `onnx`.
 """
 
+import importlib
 import importlib.metadata
 import json
 import logging
@@ -79,31 +80,37 @@ def export_onnx(encoder: Encoder, folder: str | Path, provider: str = CPU) -> li
     or has an exported network that the encoder lacks, if the network cannot be exported, and for a
     difference above `TOLERANCE`; then no file is changed.
     """
-    runtime = _import_onnxruntime()
-    _check_provider(runtime, provider)
+    _check_packages()
+    _check_provider(provider)
     folder = Path(folder)
     graphs: list[EncoderGraph] = [AlertGraph(encoder.network, encoder.classes)]
     if encoder.object_network is not None:
         input_dim = encoder.network.config.latent_dim
         graphs.append(ObjectGraph(encoder.object_network, encoder.object_classes, input_dim))
     _check_folder(folder, [graph.file_name for graph in graphs])
-    exported = []
     with ExitStack() as stack, tqdm(graphs, desc="export", disable=None) as bar:
-        for graph in bar:
-            path = folder / graph.file_name
-            temporary = stack.enter_context(replacing(path))
-            _write(graph, temporary, path)
-            used, difference = _compare(runtime, graph, temporary, path, provider)
-            exported.append(ExportedFile(path, used, difference))
-    return exported
+        # No file appears before all are written and compared.
+        temporary = [stack.enter_context(replacing(folder / graph.file_name)) for graph in graphs]
+        exported = [
+            export_graph(graph, path, provider) for graph, path in zip(bar, temporary, strict=True)
+        ]
+    return [file._replace(path=folder / file.path.name) for file in exported]
 
 
-def _import_onnxruntime() -> Any:
-    """Return ONNX Runtime; raises InputError if a package of the extra is missing or too old."""
+def export_graph(graph: EncoderGraph, path: Path, provider: str = CPU) -> ExportedFile:
+    """Write a graph as an ONNX file and compare it with torch.
+
+    Raises InputError if it cannot be exported, and for a difference above `TOLERANCE`.
+    """
+    _write(graph, path)
+    return _compare(graph, path, provider)
+
+
+def _check_packages() -> None:
+    """Raise InputError if a package of the extra is missing or too old."""
     try:
-        import onnx  # noqa: F401
-        import onnxruntime
-        import onnxscript  # noqa: F401
+        for name in ("onnx", "onnxruntime", "onnxscript"):
+            importlib.import_module(name)
     except ImportError as error:
         raise InputError(
             "export to ONNX",
@@ -119,16 +126,17 @@ def _import_onnxruntime() -> Any:
             expected=f"{'.'.join(map(str, _MIN_ONNXSCRIPT))} or later",
             remedy=f"install it: {_INSTALL}",
         )
-    return onnxruntime
 
 
-def _check_provider(runtime: Any, provider: str) -> None:
+def _check_provider(provider: str) -> None:
     """Raise InputError for a name that no build of ONNX Runtime knows."""
-    if provider not in runtime.get_all_providers():
+    import onnxruntime
+
+    if provider not in onnxruntime.get_all_providers():
         raise InputError(
             "provider",
             found=quote(provider),
-            expected=" or ".join(runtime.get_available_providers()),
+            expected=" or ".join(onnxruntime.get_available_providers()),
             remedy=f"leave it out for {CPU}",
         )
 
@@ -146,11 +154,8 @@ def _check_folder(folder: Path, names: list[str]) -> None:
         )
 
 
-def _write(graph: EncoderGraph, temporary: Path, path: Path) -> None:
-    """Write a graph and its metadata to a temporary file; `path` is for messages.
-
-    Raises InputError if it cannot be exported with a dynamic number of rows and steps.
-    """
+def _write(graph: EncoderGraph, path: Path) -> None:
+    """Write a graph and its metadata; see `export_graph`."""
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
     names = list(graph.inputs)
@@ -181,7 +186,7 @@ def _write(graph: EncoderGraph, temporary: Path, path: Path) -> None:
             )
     except (RuntimeError, torch.onnx.OnnxExporterError) as error:
         raise InputError(
-            path,
+            graph.file_name,
             found=f"a network that torch cannot export ({quote(str(error), 200)})",
             expected="an architecture whose operations exist in ONNX",
             remedy="use another architecture",
@@ -191,7 +196,7 @@ def _write(graph: EncoderGraph, temporary: Path, path: Path) -> None:
     # The metadata of the nodes are traces of the stack, with paths of this machine.
     ClearMetadataAndDocStringPass()(model)
     model.metadata_props.update(graph.metadata())
-    onnx_program.save(temporary, external_data=False)
+    onnx_program.save(path, external_data=False)
 
 
 @contextmanager
@@ -208,11 +213,9 @@ def _without_third_party_warnings() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _compare(
-    runtime: Any, graph: EncoderGraph, temporary: Path, path: Path, provider: str
-) -> tuple[str, float]:
-    """Return the provider that ran, and the largest difference from torch; see `ExportedFile`."""
-    session = open_session(temporary, provider)
+def _compare(graph: EncoderGraph, path: Path, provider: str) -> ExportedFile:
+    """Compare the results of a file with those of torch; see `export_graph`."""
+    session = open_session(path, provider)
     largest = 0.0
     for rows, steps in _COMPARED:
         inputs = graph.random_inputs(rows, steps)
@@ -223,13 +226,13 @@ def _compare(
             # NaN is a difference too.
             if not difference <= TOLERANCE:
                 raise InputError(
-                    path,
+                    graph.file_name,
                     found=f"a difference of {difference:.1e} from torch",
                     expected=f"at most {TOLERANCE:g}",
                     remedy=f"install other versions of onnxscript and onnxruntime: {_INSTALL}",
                 )
             largest = max(largest, difference)
-    return session.get_providers()[0], largest
+    return ExportedFile(path, session.get_providers()[0], largest)
 
 
 def open_session(path: str | Path, provider: str = CPU, threads: int = 0) -> Any:
