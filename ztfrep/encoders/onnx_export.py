@@ -246,6 +246,8 @@ def open_session(path: str | Path, provider: str = CPU, threads: int = 0) -> Any
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # Errors.
     options.intra_op_num_threads = threads
+    # Threads that wait would take the time of other processes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     available = onnxruntime.get_available_providers()
     names = [name for name in dict.fromkeys((provider, CPU)) if name in available]
     return onnxruntime.InferenceSession(str(path), options, providers=names)
