@@ -4,13 +4,15 @@ python -m benchmarks.onnx_encoding [MODEL]
 
 Both compute vectors of the same raw stamps and metadata, and of the same observations, with the
 same threads, with the preprocessing. They take turns, so that what else runs on the machine slows
-both. A rate is that of the median turn. `ratio` is torch's seconds by ONNX Runtime's, `processor_ratio`
-the same of the processor's time, which other programs change less: the medians over the turns.
+both. A rate is that of the median turn. `ratio` is torch's seconds divided by ONNX Runtime's, and
+`processor_ratio` that of the processor's time, which other programs change less; both are medians
+over the turns.
 """
 
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,7 +55,7 @@ def main(
         encoder.batch_size = batch
         result["alerts"][batch] = _measure(
             lambda: encoder.encode(Alerts.from_arrays(stamps, columns)),
-            lambda batch=batch: _run(sessions[0], inputs, batch),
+            partial(_run, sessions[0], inputs, batch),
             turns,
         )
     if encoder.object_network is not None:
@@ -84,8 +86,8 @@ def _measure(
     return {
         "torch_per_s": round(torch_rate),
         "onnx_per_s": round(onnx_rate),
-        "ratio": round(ratio, 2),
-        "processor_ratio": round(processor_ratio, 2),
+        "ratio": round(float(ratio), 2),
+        "processor_ratio": round(float(processor_ratio), 2),
         "largest_difference": float(f"{difference:.1e}"),
     }
 
