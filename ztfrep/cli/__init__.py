@@ -3,13 +3,14 @@
 import typer
 
 from ztfrep.cli.encode import encode
+from ztfrep.cli.export import export
 from ztfrep.cli.sample import sample
 from ztfrep.cli.stream import stream
 from ztfrep.cli.summary import summary
 from ztfrep.process import exiting_in_one_line
 
 app = typer.Typer(help="Temporal representations of astronomical alerts.", no_args_is_help=True)
-for command in (encode, sample, stream, summary):
+for command in (encode, export, sample, stream, summary):
     app.command()(command)
 
 
