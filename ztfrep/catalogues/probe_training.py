@@ -226,7 +226,7 @@ def _score(
     for column, (name, values) in enumerate(methods.items()):
         matrix = confusion(labels, values, k)
         for metric, compute in METRICS.items():
-            scores[name] |= with_interval(metric, compute(matrix), compute(drawn[:, column]))
+            scores[name] |= with_interval(metric, float(compute(matrix)), compute(drawn[:, column]))
         if name == "probe":
             scores[name]["recall"] = recall(matrix, classes)
 

@@ -2,13 +2,14 @@
 
 import typer
 
+from ztfrep.cli.classify import classify
 from ztfrep.cli.encode import encode
 from ztfrep.cli.sample import sample
 from ztfrep.cli.summary import summary
 from ztfrep.process import exiting_in_one_line
 
 app = typer.Typer(help="Temporal representations of astronomical alerts.", no_args_is_help=True)
-for command in (encode, sample, summary):
+for command in (classify, encode, sample, summary):
     app.command()(command)
 
 
