@@ -61,7 +61,7 @@ def save_probe(model: str | Path, name: str, probe: LabelProbe, *, version: str)
         ztfrep=version,
         figures=probe.figures,
     ).model_dump()
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "mean": np.ascontiguousarray(probe.mean, np.float64),
         "scale": np.ascontiguousarray(probe.scale, np.float64),
         "coefficients": np.ascontiguousarray(probe.coefficients, np.float64),
@@ -85,8 +85,8 @@ def load_probe(model: str | Path, name: str) -> LabelProbe:
     path = _path(model, name)
     if not path.exists():
         names = sorted(p.stem for p in path.parent.glob("*.safetensors") if _NAME.fullmatch(p.stem))
-        shown = ", ".join(map(quote, names[:_MAX_SHOWN])) or "no probe"
-        found = f"no probe {quote(name)}, but {shown}"
+        shown = ", ".join(map(quote, names[:_MAX_SHOWN])) or "none"
+        found = f"no probe {quote(name)} among: {shown}"
         raise InputError(path.parent, found=found, expected=_EXPECTED, remedy=_REMEDY)
     content = _read_json(path.with_suffix(".json"))
     try:
