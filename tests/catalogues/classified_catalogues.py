@@ -19,14 +19,15 @@ def save_model_folder(folder):
 
 
 def write(path, encoder, *, rows=ALERTS, n=120, classes=3, alerts_per_object=1, seed=0, spread=1.0,
-          **columns):  # fmt: skip
+          length=None, **columns):  # fmt: skip
     """Write a catalogue; return it, and the class of each row: int `(n,)`.
 
     Alerts of an object have the same class and the same vector. `columns` replace columns.
     """
     is_alerts = rows == ALERTS
     names = encoder.classes if is_alerts else encoder.object_classes
-    length = LENGTH if is_alerts else encoder.object_network.config.hidden
+    own_length = LENGTH if is_alerts else encoder.object_network.config.hidden
+    length = length or own_length
     info = CatalogueInfo(rows, tuple(names), length, encoder.checksum, "1.0")
     generator = np.random.default_rng(seed)
     n_objects = -(-n // alerts_per_object)

@@ -104,6 +104,8 @@ def test_unusable_input_is_refused_in_one_line(alerts, encoder, model, tmp_path)
     )
     with pytest.raises(InputError, match="rows without class probabilities"):
         classify(unknown, classifier)
+    with pytest.raises(InputError, match=r"expected one of objects; .*alerts\.objects\.parquet"):
+        classify_paths(catalogue.path, model, tmp_path / "c.csv", objects=True)
     with pytest.raises(InputError, match="no such file"):
         classify_paths(tmp_path / "nothing.parquet", model, tmp_path / "c.csv")
     assert not (tmp_path / "c.csv").exists()

@@ -1,7 +1,6 @@
 """The evaluation of objects from files of vectors and a model folder."""
 
 import json
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -175,11 +174,11 @@ def test_unlabelled_objects_are_predicted_and_not_scored():
     assert part.predicted["network"].shape == (12,)
 
 
-def test_calibrated_probabilities_are_scored_if_the_folder_has_a_reference(inputs, tmp_path):
-    shutil.copytree(inputs, tmp_path / "inputs")
-    model = tmp_path / "inputs/model"
+def test_calibrated_probabilities_are_scored_if_the_folder_has_a_reference(tmp_path):
+    write_inputs(tmp_path)
+    model = tmp_path / "model"
     write_reference(model, make_reference(4, 3), model_checksum(model))
-    for name, part in evaluate(tmp_path / "inputs").splits.items():
+    for name, part in evaluate(tmp_path).splits.items():
         sets = part.metrics["prediction_sets"]
         assert set(sets["by_class"]) == set(SERIES_CLASSES)
         assert sum(scores["rows"] for scores in sets["by_class"].values()) == OBJECTS[name]

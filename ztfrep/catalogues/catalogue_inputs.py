@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ztfrep.catalogues.catalogue import FORMAT, Catalogue, read_catalogue
+from ztfrep.catalogues.catalogue import FORMAT, OBJECTS, Catalogue, read_catalogue
 from ztfrep.catalogues.encoding import encode_paths
 from ztfrep.catalogues.packet_encoding import as_paths, objects_path
 from ztfrep.data.parquet_files import MAGIC, as_input_errors, open_parquet
@@ -29,7 +29,15 @@ def open_catalogue(
     """
     inputs = as_paths(paths)
     if len(inputs) == 1 and is_catalogue(inputs[0]):
-        yield read_catalogue(inputs[0])
+        catalogue = read_catalogue(inputs[0])
+        if objects and catalogue.info.rows != OBJECTS:
+            raise InputError(
+                inputs[0],
+                found=f"a catalogue of {catalogue.info.rows}",
+                expected="one of objects",
+                remedy=f"give the catalogue of objects beside it: {objects_path(inputs[0])}",
+            )
+        yield catalogue
         return
     with tempfile.TemporaryDirectory(prefix="ztfrep-") as folder:
         out = Path(folder) / "vectors.parquet"
