@@ -122,10 +122,10 @@ def test_a_probe_of_objects_reads_no_alerts_and_no_vectors_of_another_model(
 
 def test_a_saved_probe_computes_the_same_and_its_bytes_are_reproducible(probe, labelled, tmp_path):
     catalogue, truth = labelled
-    first = save_probe(tmp_path / "a", "mine", probe, version="1.0")
+    first = save_probe(tmp_path / "a", "mine", probe)
     assert first == tmp_path / "a/probes/mine.safetensors"
     again = fit_label_probe(catalogue, truth, CLASSES)
-    second = save_probe(tmp_path / "b", "mine", again, version="1.0")
+    second = save_probe(tmp_path / "b", "mine", again)
     assert first.read_bytes() == second.read_bytes()
     assert first.with_suffix(".json").read_bytes() == second.with_suffix(".json").read_bytes()
     loaded = load_probe(tmp_path / "a", "mine")
@@ -142,7 +142,7 @@ def test_a_saved_probe_computes_the_same_and_its_bytes_are_reproducible(probe, l
     ["", ".", "..", "../a", "/etc/a", "a/b", "a\\b", "a\0", "a.b", "-a", "a" * 65, "é", "a\n"],
 )
 def test_a_name_cannot_leave_the_folder(probe, tmp_path, name):
-    for call in (load_probe, lambda *where: save_probe(*where, probe, version="1")):
+    for call in (load_probe, lambda *where: save_probe(*where, probe)):
         with pytest.raises(InputError, match="the name of the probe"):
             call(tmp_path / "model", name)
     assert list(tmp_path.iterdir()) == []
@@ -158,7 +158,7 @@ def refused(folder):
 
 @pytest.fixture
 def saved(probe, tmp_path):
-    return save_probe(tmp_path, "mine", probe, version="1.0")
+    return save_probe(tmp_path, "mine", probe)
 
 
 def test_a_missing_probe_is_refused_with_the_names_of_the_others(saved, tmp_path):

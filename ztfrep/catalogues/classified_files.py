@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import ztfrep
 from ztfrep.catalogues.catalogue import Catalogue
 from ztfrep.catalogues.catalogue_inputs import open_catalogue
 from ztfrep.catalogues.classification import (
@@ -79,7 +78,7 @@ def train_probe(
         ModelClassifier.of(load(model), catalogue)
         user_labels = read_user_labels(labels, catalogue, column=column, map_class=map_class)
         probe = fit_label_probe(catalogue, user_labels.labels, user_labels.classes)
-    path = save_probe(model, name, probe, version=ztfrep.__version__)
+    path = save_probe(model, name, probe)
     return probe, user_labels, path
 
 

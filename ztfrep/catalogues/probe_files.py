@@ -14,6 +14,7 @@ from pydantic import Field, JsonValue, ValidationError
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+import ztfrep
 from ztfrep.catalogues.label_probes import LabelProbe
 from ztfrep.catalogues.user_labels import MAX_CLASS_CHARACTERS, MAX_CLASSES, SEPARATOR
 from ztfrep.data.files import replacing, write_json
@@ -46,7 +47,7 @@ class ProbeCard(Table):
     figures: dict[str, JsonValue]
 
 
-def save_probe(model: str | Path, name: str, probe: LabelProbe, *, version: str) -> Path:
+def save_probe(model: str | Path, name: str, probe: LabelProbe) -> Path:
     """Write a probe as `probes/NAME.safetensors` and `probes/NAME.json` into a model folder.
 
     Returns the path of the first. A probe of that name is replaced. Raises InputError for a name
@@ -58,7 +59,7 @@ def save_probe(model: str | Path, name: str, probe: LabelProbe, *, version: str)
         classes=list(probe.classes),
         vector_length=len(probe.mean),
         model=probe.model,
-        ztfrep=version,
+        ztfrep=ztfrep.__version__,
         figures=probe.figures,
     ).model_dump()
     arrays: dict[str, np.ndarray] = {
