@@ -238,7 +238,10 @@ def distributions(requirements):
 
 # Of the packages that only some commands need.
 EXTRAS = set().union(
-    *(distributions(PROJECT["optional-dependencies"][name]) for name in ("onnx", "pipeline", "stream"))
+    *(
+        distributions(PROJECT["optional-dependencies"][name])
+        for name in ("onnx", "pipeline", "stream")
+    )
 ) - distributions(PROJECT["dependencies"])
 
 

@@ -24,9 +24,7 @@ def test_the_notebook_runs_and_every_cell_of_results_shows_something(tmp_path):
     resources = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
     outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
-    kinds = [
-        {kind for output in of_cell for kind in output.get("data", {})} for of_cell in outputs
-    ]
+    kinds = [{kind for output in of_cell for kind in output.get("data", {})} for of_cell in outputs]
     assert sum("text/html" in kind for kind in kinds) >= 3
     assert sum("image/png" in kind for kind in kinds) >= 3
     texts = [output for of_cell in outputs for output in of_cell if output.output_type == "stream"]

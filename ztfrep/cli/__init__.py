@@ -2,6 +2,7 @@
 
 import typer
 
+from ztfrep.cli.classify import classify
 from ztfrep.cli.encode import encode
 from ztfrep.cli.export import export
 from ztfrep.cli.sample import sample
@@ -10,7 +11,7 @@ from ztfrep.cli.summary import summary
 from ztfrep.process import exiting_in_one_line
 
 app = typer.Typer(help="Temporal representations of astronomical alerts.", no_args_is_help=True)
-for command in (encode, export, sample, stream, summary):
+for command in (classify, encode, export, sample, stream, summary):
     app.command()(command)
 
 
