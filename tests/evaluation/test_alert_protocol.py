@@ -207,7 +207,7 @@ def test_calibrated_probabilities_are_scored_if_the_folder_has_a_reference(input
     for name, part in evaluate(tmp_path).splits.items():
         sets = part.metrics["prediction_sets"]
         assert sum(scores["rows"] for scores in sets["by_class"].values()) == ROWS[name]
-        assert part.metrics["calibrated"]["temperature"] == 1
+        assert part.metrics["calibrated"]["temperature"] == 2
 
 
 def test_published_vectors_are_evaluated_without_the_network(inputs, tmp_path):
