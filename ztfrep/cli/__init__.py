@@ -3,12 +3,15 @@
 import typer
 
 from ztfrep.cli.encode import encode
+from ztfrep.cli.index import index
+from ztfrep.cli.rank import rank
 from ztfrep.cli.sample import sample
+from ztfrep.cli.similar import similar
 from ztfrep.cli.summary import summary
 from ztfrep.process import exiting_in_one_line
 
 app = typer.Typer(help="Temporal representations of astronomical alerts.", no_args_is_help=True)
-for command in (encode, sample, summary):
+for command in (encode, index, rank, sample, similar, summary):
     app.command()(command)
 
 
