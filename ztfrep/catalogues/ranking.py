@@ -56,7 +56,7 @@ def rank(
         raise ValueError(f"top {top}; expected 1 or more")
     table = catalogue.table
     column = _SCORE if by == ANOMALY else by
-    numbers = [name for name in table if pd.api.types.is_numeric_dtype(table[name])]
+    numbers = [str(name) for name in table if pd.api.types.is_numeric_dtype(table[name])]
     if column not in numbers:
         raise _error(catalogue, f"no column {quote(by)} of numbers", [ANOMALY, *numbers], "--by")
     rows = np.arange(len(table))
@@ -79,7 +79,9 @@ def rank(
         for name in (term for term in ANOMALY_TERMS if term in chosen):
             ranking[name] = chosen[name]
             if reference is not None and name in reference.quantiles:
-                ranking[f"{name}{PERCENTILE}"] = reference.percentiles(name, chosen[name])
+                ranking[f"{name}{PERCENTILE}"] = reference.percentiles(
+                    name, chosen[name].to_numpy()
+                )
     return ranking.assign(link=link)
 
 

@@ -96,16 +96,9 @@ def _draw(
 
 def _concatenate(previews: list[np.ndarray]) -> np.ndarray:
     """Return previews of one size: smaller ones get a margin of pixels that were not observed."""
-    height = max(part.shape[-2] for part in previews)
-    width = max(part.shape[-1] for part in previews)
-    return np.concatenate(
-        [
-            np.pad(
-                part, [(0, 0), (0, 0), (0, height - part.shape[-2]), (0, width - part.shape[-1])]
-            )
-            for part in previews
-        ]
-    )
+    sizes = np.array([part.shape[-2:] for part in previews])
+    margins = [[(0, 0), (0, 0), *((0, n) for n in missing)] for missing in sizes.max(0) - sizes]
+    return np.concatenate([np.pad(*pair) for pair in zip(previews, margins, strict=True)])
 
 
 def _captions(result: pd.DataFrame) -> list[list[str]]:
@@ -132,5 +125,6 @@ def _identity(row: pd.Series) -> list[str]:
     if "candid" in row and not pd.isna(row["candid"]):
         lines.append(f"candid {row['candid']}")
     if "n_alerts" in row:
-        lines.append(f"{row['n_alerts']} alerts")
+        alerts = "alert" if row["n_alerts"] == 1 else "alerts"
+        lines.append(f"{row['n_alerts']} {alerts}")
     return [*lines, f"{row['predicted_class']} {row['probability']:.2f}"]

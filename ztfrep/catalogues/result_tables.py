@@ -11,14 +11,18 @@ from ztfrep.data.files import replacing
 
 
 def name_queries(result: pd.DataFrame, queries: Queries) -> pd.DataFrame:
-    """Return a result of `similar` with the object ids, and candids, of its queries by number."""
+    """Return a result of `similar` with the ids of its queries, if there are several.
+
+    The column `query` is replaced by `query_object_id` and, of alerts, `query_candid`.
+    """
+    number = result["query"].to_numpy()
+    named = result.drop(columns="query")
+    if len(queries.rows) == 1:
+        return named
     described = describe_rows(queries.catalogue, queries.rows)
-    named = result.copy()
-    column = named.columns.get_loc("query")
-    number = named.pop("query").to_numpy()
     for name in ("candid", "object_id"):
         if name in described:
-            named.insert(column, f"query_{name}", described[name].array[number])
+            named.insert(0, f"query_{name}", described[name].array[number])
     return named
 
 
@@ -29,7 +33,7 @@ def format_table(table: pd.DataFrame) -> str:
     """
     shown = pd.DataFrame(index=table.index)
     for name in table:
-        if name.endswith(PERCENTILE):
+        if str(name).endswith(PERCENTILE):
             continue
         values = [_format(value) for value in table[name].astype(object)]
         percentiles = table.get(f"{name}{PERCENTILE}")

@@ -3,12 +3,13 @@
 import textwrap
 from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from ztfrep.data.alert_schema import CHANNELS
 from ztfrep.data.stamp_previews import MASKED
@@ -20,7 +21,7 @@ _MASKED_COLOUR = to_rgb(PALETTE[3])
 _FRAME = PALETTE[1]
 # Inches of a picture and of the caption to its right.
 _STAMPS, _CURVE = (2.75, 0.95), (2.9, 1.25)
-_CAPTION, _GAP, _TITLE = 1.75, 0.12, 0.42
+_CAPTION, _GAP, _TITLE = 1.75, 0.12, 0.52
 # Pixels between two stamps.
 _SPACE = 3
 # Names and colours of ZTF's filters by fid.
@@ -39,11 +40,11 @@ def stamp_page(
     for axes, stamps in zip(grid, previews, strict=True):
         axes.imshow(_strip(stamps), origin="lower", interpolation="nearest")
         axes.set_axis_off()
-    if grid:
-        width = previews.shape[-1] + _SPACE
+    height, width = previews.shape[-2:]
+    for axes in grid[:: _shape(len(grid))[0]]:
         for position, name in enumerate(CHANNELS):
-            centre = position * width + previews.shape[-1] / 2
-            grid[0].text(centre, previews.shape[-2] + 1, name, ha="center", va="bottom", size=7)
+            centre = position * (width + _SPACE) + width / 2
+            axes.text(centre, height + 1, name, ha="center", va="bottom", size=7)
     return figure
 
 
@@ -62,21 +63,13 @@ def light_curve_page(
     figure, grid = _page(len(curves), _CURVE, title, captions, framed)
     for axes, curve in zip(grid, curves, strict=True):
         _draw_light_curve(axes, curve)
-    names = ", ".join(name for name, _ in _FILTERS.values())
-    if grid:
-        handles = [
-            mpl.lines.Line2D([], [], color=c, marker="o", ls="") for _, c in _FILTERS.values()
-        ]
-        limit = mpl.lines.Line2D([], [], color="#555555", marker="v", ls="", mfc="none")
-        figure.legend(
-            [*handles, limit],
-            [*names.split(", "), "upper limit"],
-            loc="upper right",
-            ncols=4,
-            frameon=False,
-            fontsize=7,
-            handletextpad=0.2,
-        )
+    lines = [Line2D([], [], color=colour, marker="o", ls="") for _, colour in _FILTERS.values()]
+    lines.append(Line2D([], [], color="#555555", marker="v", ls="", markerfacecolor="none"))
+    names = [*(name for name, _ in _FILTERS.values()), "upper limit"]
+    figure.legend(
+        lines, names, loc="upper left", bbox_to_anchor=(0, 1 - 0.24 / figure.get_figheight()),
+        ncols=4, frameon=False, fontsize=7, handletextpad=0.2, columnspacing=1.0,
+    )  # fmt: skip
     return figure
 
 
@@ -90,8 +83,7 @@ def _page(
     """Return a figure with axes of a size in inches for n pictures, in columns, and captions."""
     if n > MAX_PICTURES:
         raise ValueError(f"{n} pictures; expected at most {MAX_PICTURES}")
-    columns = 1 if n <= 6 else 2 if n <= 24 else 3
-    rows = max(1, -(-n // columns))
+    rows, columns = _shape(n)
     cell = size[0] + _CAPTION + 2 * _GAP, size[1] + 2 * _GAP
     # With space for the axis labels of light curves.
     left = 0.35 if size is _CURVE else 0.0
@@ -115,15 +107,22 @@ def _page(
             va="top", size=6.8, linespacing=1.25, parse_math=False,
         )  # fmt: skip
         if position < framed:
-            frame = mpl.patches.Rectangle(
+            frame = Rectangle(
                 ((x - left - 0.06) / width, (y - below - 0.06) / height),
                 (cell[0] + left - 0.12) / width,
-                (cell[1] + below - 0.1) / height,
-                transform=figure.transFigure, fill=False, color=_FRAME, linewidth=1.5,
+                # The names of the channels are above the first picture.
+                (size[1] + below + 0.24) / height,
+                transform=figure.transFigure, fill=False, color=_FRAME, linewidth=1.2,
             )  # fmt: skip
             figure.add_artist(frame)
         grid.append(axes)
     return figure, grid
+
+
+def _shape(n: int) -> tuple[int, int]:
+    """Return the rows and columns of a page of n pictures, which fill one column after another."""
+    columns = 1 if n <= 4 else 2 if n <= 24 else 3
+    return max(1, -(-n // columns)), columns
 
 
 def _strip(stamps: np.ndarray) -> np.ndarray:

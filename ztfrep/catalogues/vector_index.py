@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from safetensors import safe_open
@@ -20,9 +20,6 @@ from ztfrep.catalogues.similarity import Neighbours, nearest, sort_neighbours, u
 from ztfrep.data.files import replacing
 from ztfrep.encoders.state_dicts import read_metadata
 from ztfrep.errors import InputError
-
-if TYPE_CHECKING:
-    import faiss
 
 _FORMAT = "ztfrep-index-1"
 # One entry: safetensors writes several entries in an order that varies.
@@ -93,8 +90,8 @@ class VectorIndex:
         neighbours = Neighbours(*(part[:, :k].copy() for part in neighbours))
         few = np.flatnonzero((neighbours.rows < 0).any(axis=1))
         if len(few):
-            left_out = None if excluded is None else [excluded[row] for row in few]
-            exact = nearest(self._vectors, queries[few], k, left_out)
+            without = None if excluded is None else [excluded[int(row)] for row in few]
+            exact = nearest(self._vectors, queries[few], k, without)
             neighbours.rows[few], neighbours.distances[few] = exact
         return neighbours
 
@@ -169,7 +166,7 @@ def _describe(vectors: np.ndarray) -> dict[str, object]:
     return {"format": _FORMAT, "rows": len(vectors), "sha256": checksum}
 
 
-def _empty_index(faiss: "faiss", n_lists: int, length: int) -> "faiss.IndexIVFFlat":
+def _empty_index(faiss: Any, n_lists: int, length: int) -> Any:
     quantizer = faiss.IndexFlatIP(length)
     index = faiss.IndexIVFFlat(quantizer, length, n_lists, faiss.METRIC_INNER_PRODUCT)
     index.cp.spherical = True
@@ -179,7 +176,7 @@ def _empty_index(faiss: "faiss", n_lists: int, length: int) -> "faiss.IndexIVFFl
     return index
 
 
-def _import_faiss() -> "faiss":
+def _import_faiss() -> Any:
     try:
         import faiss
     except ImportError as error:
