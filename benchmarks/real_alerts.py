@@ -19,10 +19,11 @@ import numpy as np
 import typer
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
@@ -81,8 +82,9 @@ def main(
     components = min(128, len(pixels) // 2)
     vectors["PCA of the pixels"] = PCA(components, random_state=0).fit_transform(pixels)
 
+    methods = {name: (of_method, linear_probe()) for name, of_method in vectors.items()}
     folds = {
-        name: _compare(vectors, labels, objects, groups)
+        name: compare_methods(methods, labels, objects, groups)
         for name, groups in (("by object", objects), ("by night", _join_nights(objects, nights)))
     }
     save(
@@ -133,20 +135,33 @@ def _join_nights(objects: np.ndarray, nights: np.ndarray) -> np.ndarray:
     return groups
 
 
-def _compare(
-    vectors: Mapping[str, np.ndarray], labels: np.ndarray, objects: np.ndarray, groups: np.ndarray
+def linear_probe() -> Pipeline:
+    """Return the linear probe of vectors."""
+    model = LogisticRegression(C=0.05, class_weight="balanced", max_iter=5000)
+    return make_pipeline(StandardScaler(), model)
+
+
+def compare_methods(
+    methods: Mapping[str, tuple[np.ndarray, BaseEstimator]],
+    labels: np.ndarray,
+    objects: np.ndarray,
+    groups: np.ndarray,
 ) -> dict[str, Any]:
-    """Return the scores of every method, and the paired differences of the first to the others."""
+    """Return the scores of every method, and the paired differences of the first to the others.
+
+    A method is an array `(n, d)` and a classifier. A classifier predicts the rows of the fold that
+    it is not fitted to; rows of a group are in one fold. Intervals are of resampled objects.
+    """
     predicted = {
-        name: np.stack([_predict(of_method, labels, groups, seed) for seed in _SEEDS])
-        for name, of_method in tqdm(vectors.items(), desc="probes")
+        name: np.stack([_predict(*method, labels, groups, seed) for seed in _SEEDS])
+        for name, method in tqdm(methods.items(), desc="probes")
     }
     bootstrap = Bootstrap.of_groups(objects, seed=0)
     samples = {
         name: resampled_confusions(labels, classes, len(CLASSES), bootstrap)
         for name, classes in predicted.items()
     }
-    first = next(iter(vectors))
+    first = next(iter(methods))
     scores: dict[str, Any] = {}
     for name, classes in predicted.items():
         scores[name] = {}
@@ -171,12 +186,16 @@ def _mean_with_interval(mean: float, samples: np.ndarray) -> dict[str, Any]:
     return {"mean": value, "interval": [low, high]}
 
 
-def _predict(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
-    """Return the class of each row, predicted by a probe of the folds that it is not in."""
+def _predict(
+    values: np.ndarray,
+    classifier: BaseEstimator,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Return the class of each row, predicted by a classifier of the folds that it is not in."""
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
-    model = LogisticRegression(C=0.05, class_weight="balanced", max_iter=5000)
-    probe = make_pipeline(StandardScaler(), model)
-    predicted: np.ndarray = cross_val_predict(probe, vectors, labels, groups=groups, cv=folds)
+    predicted: np.ndarray = cross_val_predict(classifier, values, labels, groups=groups, cv=folds)
     return predicted
 
 

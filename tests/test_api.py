@@ -315,6 +315,15 @@ def test_an_installed_wheel_encodes_packets_with_a_model_folder_alone(
     np.testing.assert_allclose(objects, expected, **CLOSE)
 
 
+def test_an_installed_wheel_has_the_shipped_class_map(installed, tmp_path):
+    program = "from ztfrep.data.class_map import read_class_map; print(read_class_map().map('QSO'))"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    completed = subprocess.run(
+        [installed, "-c", program], cwd=tmp_path, capture_output=True, text=True, env=environment
+    )
+    assert completed.stdout == "AGN\n", completed.stderr
+
+
 @pytest.mark.skipif("ZTFREP_REAL_DATA" not in os.environ, reason="ZTFREP_REAL_DATA is not set")
 def test_an_installed_wheel_encodes_real_packets(pipeline, installed, tmp_path):
     shutil.copytree(pipeline / "models", tmp_path / "models")

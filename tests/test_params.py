@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from ztfrep.data.features import ALERCE_FEATURES
+from ztfrep.data.strict_yaml import read_yaml
 from ztfrep.errors import InputError
 from ztfrep.fields import resolve_path
 from ztfrep.params import params_with_networks, read_params
-from ztfrep.strict_yaml import read_yaml
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "params.yaml").read_text()

@@ -383,7 +383,7 @@ def test_alert_packets_go_through_the_whole_pipeline(clean, tmp_path):
     clean.run("dvc", "repro")
     counts = clean.json("metrics/data.json")
     assert counts["packets"]["read"] == counts["packets"]["written"] == 96
-    assert counts["labels"]["other_classes"] == 12
+    assert counts["labels"]["excluded_classes"] == 12
     base = read_vectors(clean.folder / "data/encoded/base.npy")
     series = read_vectors(clean.folder / "data/encoded/baseRecurrente.npy")
     assert sum(len(block.labels) for block in base.values()) == 96

@@ -12,7 +12,12 @@ class InputError(Exception):
     def __init__(self, where: str | Path, *, found: str, expected: str, remedy: str) -> None:
         parts = (str(where), found, expected, remedy)
         where, found, expected, remedy = (" ".join(part.split()) for part in parts)
+        self._parts = {"where": where, "found": found, "expected": expected}
         super().__init__(f"{where}: found {found}; expected {expected}; {remedy}")
+
+    def with_remedy(self, remedy: str) -> "InputError":
+        """Return the same error with the remedy that a caller knows."""
+        return InputError(**self._parts, remedy=remedy)
 
 
 def quote(text: str | bytes, maximum: int = 40) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, ValidationError, create_model, model_validator
 
+from ztfrep.data.strict_yaml import read_yaml
 from ztfrep.evaluation.protocol import EvaluationProtocol
 from ztfrep.fields import (
     BatchSize,
@@ -22,7 +23,6 @@ from ztfrep.models.object import ARCHITECTURES as OBJECT_ARCHITECTURES
 from ztfrep.models.object import get_object_network
 from ztfrep.schema_errors import explain
 from ztfrep.sources import SOURCES, get_source
-from ztfrep.strict_yaml import read_yaml
 
 Network = Literal["autoencoder", "recurrent"]
 _SOURCE_NAMES = tuple(SOURCES)

@@ -1,22 +1,23 @@
 """Encoding of alert packets into a catalogue of alerts and one of objects."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tqdm import tqdm
 
 import ztfrep
 from ztfrep.catalogues.catalogue_store import CatalogueStore
 from ztfrep.catalogues.partial_folder import describe, partial_folder
-from ztfrep.data.files import replacing
+from ztfrep.data.files import scratch_folder
 from ztfrep.encoders.encoder import Encoder
 from ztfrep.sources.packets.archives import ArchiveReader, make_readers
 from ztfrep.sources.packets.entries import IgnoredEntry
 from ztfrep.sources.packets.observation_queries import create_observations
 from ztfrep.sources.packets.packet_alerts import find_files_at
-from ztfrep.sources.packets.unread import Unread, list_unread
+from ztfrep.sources.packets.piped_packets import read_pipe
+from ztfrep.sources.packets.unread import list_unread
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,19 @@ def encode_packets(
         return encode_readers(store, make_readers(files), Path(out), ignored=ignored)
 
 
+def encode_pipe(
+    encoder: Encoder, pipe: BinaryIO, out: str | Path, *, previews: bool = True
+) -> EncodingCounts:
+    """Encode the packets of a pipe, see `read_pipe`, as `encode_packets` does.
+
+    A run that is interrupted leaves nothing.
+    """
+    out = Path(out)
+    with scratch_folder(out) as folder:
+        store = CatalogueStore(folder / "store", encoder, previews=previews)
+        return encode_readers(store, [lambda: read_pipe(pipe)], out)
+
+
 def as_paths(paths: str | Path | Sequence[str | Path]) -> list[Path]:
     """Return a path, or several, as a list of paths."""
     return [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
@@ -114,7 +128,7 @@ def encode_readers(
             store.add(number, reader, bar)
     with store.open(first_reader) as database:
         create_observations(database)
-        unread = list_unread(database, ignored, store.folder / "unread.csv")
+        unread = list_unread(database, ignored, unread_path(out))
         ((read,),) = database.sql(
             f"SELECT count(*) FROM alerts WHERE batch >> 32 >= {first_reader}"
         ).fetchall()
@@ -122,18 +136,9 @@ def encode_readers(
         unread.validate(read, str(out), stop=False, max_bad_fraction=1)
         alerts, objects = store.write(database, out, objects_path(out), first_reader)
     files = [out, *([] if objects is None else [objects_path(out)])]
-    if _publish_unread(unread, unread_path(out)):
-        files.append(unread_path(out))
+    if unread.failures or unread.files or unread.members:
+        files.append(unread.path)
+    else:
+        unread.path.unlink()
     bad = unread.failures.total()
     return EncodingCounts(read + bad, alerts, objects or 0, read - alerts, bad, files)
-
-
-def _publish_unread(unread: Unread, path: Path) -> bool:
-    """Copy the list of what was not read to a path if it has any rows; return True if it has."""
-    if not (unread.failures or unread.files or unread.members):
-        # Of an earlier run.
-        path.unlink(missing_ok=True)
-        return False
-    with replacing(path) as temporary:
-        shutil.copyfile(unread.path, temporary)
-    return True

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from ztfrep.data.filetypes import HEAD_BYTES, describe
 from ztfrep.errors import InputError, quote
 
-MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
+MAGIC, ENCRYPTED = b"PAR1", b"PARE"
 _TAIL_BYTES = 8
 _MAX_TEXT_BYTES = 1 << 20
 # Memory for reading, per column.
@@ -57,7 +57,7 @@ def find_footer(path: Path) -> range:
         head = file.read(HEAD_BYTES)
         file.seek(max(size - _TAIL_BYTES, 0))
         tail = file.read(_TAIL_BYTES)
-    if head.startswith(_ENCRYPTED) or (head.startswith(MAGIC) and tail.endswith(_ENCRYPTED)):
+    if head.startswith(ENCRYPTED) or (head.startswith(MAGIC) and tail.endswith(ENCRYPTED)):
         raise parquet_error(path, "an encrypted Parquet file", "one without encryption")
     if not head.startswith(MAGIC):
         raise parquet_error(path, describe(head), expected)

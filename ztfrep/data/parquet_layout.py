@@ -39,17 +39,21 @@ class Layout(NamedTuple):
     """The content of a footer, once its claims are in proportion to the file.
 
     `columns` are paths (the parts joined by dots); `rows` of every row group; `values` of every
-    row group and column, as many as rows unless the column is one of lists.
+    row group and column, as many as rows unless the column is one of lists; `sizes` of every row
+    group and column, in bytes, decompressed.
     """
 
     columns: list[str]
     rows: list[int]
     values: list[list[int]]
+    sizes: list[list[int]]
 
 
 class _Chunk(NamedTuple):
-    """A column of a row group: its name in a message, its bytes in the file, its values."""
+    """A column of a row group: its numbers and name, its bytes in the file, its values."""
 
+    group: int
+    column: int
     where: str
     start: int
     length: int
@@ -88,7 +92,9 @@ def check_layout(path: Path) -> Layout:
                 found = f"{chunk.where} at bytes {chunk.start} to {last}"
                 raise parquet_error(path, found, "columns one after another, before the footer")
             end = last
-            expanded += _check_pages(path, file.fileno(), chunk)
+            size_of_pages = _check_pages(path, file.fileno(), chunk)
+            layout.sizes[chunk.group][chunk.column] = size_of_pages
+            expanded += size_of_pages
     check_expansion(path, size, expanded)
     return layout
 
@@ -107,7 +113,7 @@ def _parse_footer(content: Struct) -> tuple[Layout, list[_Chunk]]:
     if len(schema) > _MAX_COLUMNS:
         raise ValueError(f"{len(schema)} columns")
     leaves = sum(not element.get((_CHILDREN, I32)) for element in schema)
-    layout = Layout([], [], [])
+    layout = Layout([], [], [], [])
     chunks = []
     groups: Any = content[_GROUPS, LIST]
     for number, group in enumerate(groups):
@@ -123,11 +129,14 @@ def _parse_footer(content: Struct) -> tuple[Layout, list[_Chunk]]:
         layout = layout._replace(columns=names)
         layout.rows.append(group[_ROWS, I64])
         layout.values.append([entry[_VALUES, I64] for entry in entries])
-        for name, entry in zip(names, entries, strict=True):
+        layout.sizes.append([0] * len(entries))
+        for column, (name, entry) in enumerate(zip(names, entries, strict=True)):
             start, dictionary = entry[_DATA_PAGE, I64], entry.get((_DICTIONARY_PAGE, I64), 0)
             start = dictionary if 0 < dictionary < start else start
             where = f"column {quote(name)} of row group {number}"
-            chunks.append(_Chunk(where, start, entry[_LENGTH, I64], entry[_VALUES, I64]))
+            chunks.append(
+                _Chunk(number, column, where, start, entry[_LENGTH, I64], entry[_VALUES, I64])
+            )
     return layout, chunks
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+import ztfrep
 from ztfrep.data.alerts import Alerts, AlertSource
 from ztfrep.encoders.alert_batches import encode, input_batches
 from ztfrep.encoders.devices import choose_device
@@ -36,16 +37,19 @@ from ztfrep.models.object.observation_input import object_input
 
 # Folders of the two networks in a model folder.
 ALERT_FOLDER, OBJECT_FOLDER = "autoencoder", "recurrent"
+# The released encoder.
+RELEASED = Path(ztfrep.__file__).parent / "released"
 
 
-def load(folder: str | Path = "data/models", *, device: str | None = None) -> "Encoder":
+def load(folder: str | Path | None = None, *, device: str | None = None) -> "Encoder":
     """Load a trained encoder.
 
     Parameters
     ----------
-    folder : path
+    folder : path, optional
         The folder with `autoencoder/` and, for vectors of objects, `recurrent/`; or the folder of
-        an autoencoder.
+        an autoencoder. By default the released encoder, which is part of the package: README.md in
+        `ztfrep/released` is its model card.
     device : str, optional
         `cpu`, `cuda` or `cuda:N`; by default a GPU if there is one.
 
@@ -55,7 +59,7 @@ def load(folder: str | Path = "data/models", *, device: str | None = None) -> "E
         If a file is missing or broken, or if files are of different runs. No code in them is run.
     """
     torch_device = choose_device(device)
-    folder = Path(folder)
+    folder = RELEASED if folder is None else Path(folder)
     alert_folder = folder if (folder / CARD).is_file() else folder / ALERT_FOLDER
     network, card = load_alert_network(alert_folder)
     alerts = Trained(

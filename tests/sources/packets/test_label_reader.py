@@ -35,11 +35,10 @@ def by_object(labels):
 def test_class_names_are_accepted_in_any_case(tmp_path):
     labels = read(
         tmp_path,
-        "object_id,class\nA,AGN\nB, sn \nC,Bogus\nD,\nE,other\nF,star\nG,star\n"
-        'H,"VS"\nI,ASTEROID\n',
+        'object_id,class\nA,AGN\nB, sn \nC,Bogus\nD,\nE,zebra\nF,new\nG,new\nH,"VS"\nI,ASTEROID\n',
     )
     assert by_object(labels) == {"A": 0, "B": 1, "C": 4, "H": 2, "I": 3}
-    assert labels.other_classes == {"star": 2, "other": 1}
+    assert labels.other_classes == {"new": 2, "zebra": 1}
     assert labels.counts["other_classes"] == 3
     assert labels.counts["rows_without_class"] == 1
 
@@ -148,12 +147,17 @@ def test_rows_of_two_classes_are_no_label_and_repeated_rows_are_one(tmp_path):
         ("candid,class,class\n1,SN,VS\n", "2 columns named 'class'"),
         (TABLE.encode("utf-16-le"), "begins with the bytes 63 00"),
         (b"\x1f\x8b\x08\x00" + bytes(50), "a gzip file"),
-        (b"PAR1" + bytes(50), "a Parquet file"),
+        (b"PAR1" + bytes(50), "a Parquet file without its end.*give it as a CSV"),
         (b"<!DOCTYPE html><title>Sign in - Google</title>\n", "an HTML page"),
         (b'[{"candid": 1}]', "JSON"),
         (b"\0" * 5000, "zeros"),
         # No row has one of the classes.
-        (f"candid,class\n{ONE},RRL\n{TWO},QSO\n{THREE},RRL\n", "3 others .'RRL' 2, 'QSO' 1.*AGN"),
+        (f"candid,class\n{ONE},zed\n{TWO},new\n{THREE},zed\n", "3 others .'zed' 2, 'new' 1.*AGN"),
+        (f"candid,class\n{ONE},zed\n", "or map it: sources.alerts.class_map"),
+        (
+            f"candid,class\n{ONE},TDE\n{TWO},zed\n",
+            "1 others .'zed' 1., and 1 mapped to none .'TDE' 1",
+        ),
         (f"candid,class\n{ONE},4\n", "'4' 1.*AGN, SN, VS, asteroid, bogus.*label_column"),
         (f"candid,class\n{ONE},\n{TWO},nan\n", "2 of 2 rows have none"),
         # No identifier can be read.
@@ -203,18 +207,35 @@ def test_bad_rows_among_good_ones_are_counted_and_logged(tmp_path, caplog):
     assert "2 whose identifier cannot be read (line 23: candid '3.3e18', rounded" in caplog.text
 
 
-def test_the_rows_and_the_unknown_classes_are_logged(tmp_path, caplog):
+def test_the_rows_and_the_names_of_other_classes_are_logged(tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    read(tmp_path, f"candid,class\n{ONE},SN\n{TWO},VS\n4,\n5,kilonova\n6,TDE\n")
+    rows = f"{ONE},SN\n{TWO},VS\n4,\n5,new\n6,zed\n7,new\n8,SN Ia\n9,QSO\n10,TDE\n11,SN Ia\n"
+    read(tmp_path, f"candid,class\n{rows}")
     assert (
-        "5 rows: 2 with one of the classes AGN, SN, VS, asteroid, bogus; 1 without a class; "
-        in (caplog.text)
-    )
-    assert "2 of other classes, which are no labels: 'TDE' 1, 'kilonova' 1" in caplog.text
+        "10 rows: 5 with one of the classes AGN, SN, VS, asteroid, bogus, 3 of them mapped; "
+        "1 without a class; 1 of classes that the class map has as none of these; "
+        "3 of other classes"
+    ) in caplog.text
+    assert "3 rows are mapped: AGN 'QSO' 1; SN 'SN Ia' 2" in caplog.text
+    assert "1 rows are no labels, as the class map has it: 'TDE' 1" in caplog.text
+    assert (
+        "3 rows are no labels, unless sources.alerts.class_map maps their classes: 'new' 2, 'zed' 1"
+    ) in caplog.text
     assert all(record.levelname == "INFO" for record in caplog.records)
+    caplog.clear()
+    read(tmp_path, f"candid,class\n{ONE},SN\n4,new\n5,new\n")
+    (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "'new' 2" in warning.getMessage()
+    caplog.clear()
+    rows = "".join(f"{CANDID + i},new {i % 30}\n" for i in range(60))
+    read(tmp_path, f"candid,class\n{ONE},SN\n{rows}")
+    assert "60 rows are no labels" in caplog.text
+    # As many as data.json has, and a mark that there are more.
+    assert caplog.text.count("'new ") == 20
+    assert "2, ...\n" in caplog.text
 
 
-NAMES = ["SN", "agn", "", "nan", "star", "x\x1b[31m", "VS,VS", '"a\nb"']
+NAMES = ["SN", "agn", "", "nan", "star", "QSO", "new", "x\x1b[31m", "VS,VS", '"a\nb"']
 IDS = [str(ONE), str(TWO), "", "3.3e18", "-1", "'5", "ZTF18abcdefg", "1,2"]
 
 
@@ -226,10 +247,8 @@ def test_every_row_is_counted_once(tmp_path, rows):
     labels = read(tmp_path, text)
     counts = labels.counts
     assert counts["rows"] == len(good) + len(rows)
-    assert (
-        counts["other_classes"] + sum(counts.get(f"rows_{kind}", 0) for kind in ROW_KINDS)
-        == (counts["rows"])
-    )
+    unlabelled = counts["other_classes"] + counts["excluded_classes"]
+    assert unlabelled + sum(counts.get(f"rows_{kind}", 0) for kind in ROW_KINDS) == counts["rows"]
     assert sum(labels.alerts["rows"].to_pylist()) == counts["rows_labelled"]
     assert all(name.isprintable() and len(name) <= 40 for name in labels.other_classes)
 

@@ -311,7 +311,7 @@ def test_labels_of_alerts_are_written_for_alerts_and_objects(tmp_path):
         alert("ZTF0001", candid=CANDID + 2, jd=2459500.5),
     ]
     rows = [f"{CANDID + 1000 + i},{'SN' if i % 2 else 'bogus'}" for i in range(30)]
-    others = [(2, "AGN"), (77, "SN"), (1035, "kilonova"), (1036, "")]
+    others = [(2, "QSO"), (77, "SN"), (1035, "kilonova"), (1036, "")]
     text = "\n".join(["candid,class", *rows, *(f"{CANDID + n},{name}" for n, name in others)])
     tables = Tables(tmp_path, packets(*alerts), labels=labels(tmp_path, text))
     stamps = labels_by_last_digits(tables.stamps)
@@ -330,14 +330,18 @@ def test_labels_of_alerts_are_written_for_alerts_and_objects(tmp_path):
         "rows_without_id": 0,
         "rows_with_bad_id": 0,
         "rows_labelled": 32,
-        "other_classes": 1,
+        "mapped_classes": 1,
+        "excluded_classes": 1,
+        "other_classes": 0,
         "comment_lines": 0,
         "normalised_ids": 0,
         "contradictory_ids": 0,
         "rows_matched": 31,
         "rows_unmatched": 1,
         "alerts_contradicting_their_object": 0,
-        "other_classes_by_name": {"kilonova": 1},
+        "mapped_classes_by_name": {"AGN": {"QSO": 1}},
+        "excluded_classes_by_name": {"kilonova": 1},
+        "other_classes_by_name": {},
         "alerts": 31,
         "objects": 29,
         "contradictory_objects": 1,
@@ -355,8 +359,10 @@ def test_without_labels_all_counts_of_labels_are_zero(tmp_path):
     )
     second = Tables(tmp_path, packets(*make_alerts(5)))
     assert first.counts["labels"].keys() == second.counts["labels"].keys()
-    names = second.counts["labels"].pop("other_classes_by_name")
-    assert (names, set(second.counts["labels"].values())) == ({}, {0})
+    counts = second.counts["labels"]
+    for kind in ("mapped", "excluded", "other"):
+        assert counts.pop(f"{kind}_classes_by_name") == {}
+    assert set(counts.values()) == {0}
 
 
 def test_the_label_of_an_object_is_that_of_all_its_alerts(tmp_path):

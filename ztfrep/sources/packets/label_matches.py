@@ -93,6 +93,8 @@ def match_labels(database: duckdb.DuckDBPyConnection, labels: Labels) -> dict[st
         "rows_matched": matched,
         "rows_unmatched": usable - matched,
         "alerts_contradicting_their_object": contradicting,
+        "mapped_classes_by_name": labels.mapped_classes,
+        "excluded_classes_by_name": labels.excluded_classes,
         "other_classes_by_name": labels.other_classes,
     }
 
@@ -105,7 +107,7 @@ def _report_unmatched(database: duckdb.DuckDBPyConnection, labels: Labels, match
         unmatched = f"{name} ANTI JOIN unique_alerts USING ({key})"
         first = database.sql(f"SELECT line, {key} FROM {unmatched} ORDER BY line LIMIT 1")
         for line, value in first.fetchall():
-            examples.append((line, f"line {line}: {key} {quote(str(value))}"))
+            examples.append((line, f"{labels.unit} {line}: {key} {quote(str(value))}"))
             ((alert,),) = database.sql(f"SELECT min({key}) FROM unique_alerts").fetchall()
             alert_examples.append(f"{key} {quote(str(alert))}")
         if key == "candid":

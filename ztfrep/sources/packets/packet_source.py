@@ -19,9 +19,12 @@ class PacketConfig(Table):
     path: FilePath
     """/absolute/path of a folder, an archive (*.tar.gz, *.zip, ...) or a packet (*.avro)."""
     labels: FilePath
-    """/absolute/path of a CSV with candid or object_id, and a class."""
+    """/absolute/path of a CSV or Parquet table with candid or object_id, and a class."""
     label_column: Annotated[str, Field(min_length=1, max_length=200)]
     """Name of the column of the class."""
+    class_map: FilePath
+    """/absolute/path of a YAML file that maps a catalogue's classes onto ours, before the
+    shipped map does."""
     broken_archives: Literal["stop", "keep"]
     """stop: the alerts after the break are lost, so convert stops |
     keep: go on, with a warning, with what could be read."""
@@ -51,9 +54,10 @@ class PacketSource(Source[PacketConfig]):
             "packets": [describe_file(file) for file in files.packets],
             "ignored": [file._asdict() for file in files.ignored],
         }
-        labels = resolve_path("sources.alerts.labels", config.labels)
-        if labels is not None:
-            manifest["labels"] = describe_file(labels)
+        for name in ("labels", "class_map"):
+            file = resolve_path(f"sources.alerts.{name}", getattr(config, name))
+            if file is not None:
+                manifest[name] = describe_file(file)
         return manifest
 
     def convert(
@@ -67,6 +71,8 @@ class PacketSource(Source[PacketConfig]):
     ) -> Counts:
         """Convert the packets: each alert once, objects split and in time order."""
         # Slow to import.
+        from ztfrep.data.alert_schema import CLASSES
+        from ztfrep.data.class_map import read_class_map
         from ztfrep.sources.label_coverage import count_packets, warn_of_unscored
         from ztfrep.sources.packets.archives import make_readers
         from ztfrep.sources.packets.entries import IgnoredEntry
@@ -74,9 +80,14 @@ class PacketSource(Source[PacketConfig]):
         from ztfrep.sources.packets.labels import no_labels
         from ztfrep.sources.packets.packet_tables import write_packet_tables
 
+        class_map = read_class_map()
+        if "class_map" in manifest:
+            path = unchanged_path(manifest["class_map"])
+            class_map = read_class_map(path, classes=CLASSES, default=True)
         labels = no_labels()
         if "labels" in manifest:
-            labels = read_labels(unchanged_path(manifest["labels"]), config.label_column)
+            path = unchanged_path(manifest["labels"])
+            labels = read_labels(path, config.label_column, class_map)
         counts: Counts = write_packet_tables(
             make_readers(unchanged_path(record) for record in manifest["packets"]),
             labels,

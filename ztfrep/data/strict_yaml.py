@@ -15,7 +15,7 @@ import yaml
 from ztfrep.data.filetypes import HEAD_BYTES, describe
 from ztfrep.errors import InputError, quote
 
-# params.yaml has some 6,000 bytes, and tables three deep.
+# params.yaml has some 8,000 bytes, and tables three deep.
 _MAX_BYTES = 1 << 15
 _MAX_DEPTH = 10
 # A float64 has 17 significant digits, an int64 has 19.
@@ -31,14 +31,15 @@ _FLOAT = re.compile(r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)([eE][-+]?[0
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
-def read_yaml(path: str | Path) -> Any:
+def read_yaml(path: str | Path, remedy: str | None = None) -> Any:
     """Read a file into dicts, lists, text, integers, finite floats, booleans and None.
 
     Raises InputError for anything else: aliases, tags, merge keys, equal keys, control characters,
-    a file of more than 32 KiB. The message has the key or the line.
+    a file of more than 32 KiB. The message has the key or the line. `remedy` is that of a file that
+    is missing or too large, in place of the one for params.yaml.
     """
     path = Path(path)
-    text = _read_text(path)
+    text = _read_text(path, remedy)
     try:
         node = _NodeLoader(text, path).get_single_node()
     except yaml.YAMLError as error:
@@ -50,8 +51,8 @@ def read_yaml(path: str | Path) -> Any:
     return None if node is None else _convert_node(path, "", node)
 
 
-def _read_text(path: Path) -> str:
-    remedy = "run from the repository's root"
+def _read_text(path: Path, given: str | None) -> str:
+    remedy = given or "run from the repository's root"
     try:
         if path.exists() and not path.is_file():
             found = "a folder" if path.is_dir() else "something that is not a file"
@@ -62,7 +63,7 @@ def _read_text(path: Path) -> str:
         raise InputError(path, found=str(error), expected="a file", remedy=remedy) from error
     if len(content) > _MAX_BYTES:
         found = f"a file of more than {_MAX_BYTES:,} bytes"
-        remedy = "compare it with params.yaml in Git"
+        remedy = given or "compare it with params.yaml in Git"
         raise InputError(path, found=found, expected="a few thousand bytes", remedy=remedy)
     try:
         return content.decode("utf-8")
