@@ -2,7 +2,8 @@
 
 The vectors are those of the pipeline, resampled: between two random alerts, with noise of a tenth
 of the spread, so that they are as clustered as real ones. Queries are drawn in the same way, and
-are not among the vectors. Both searches use one thread.
+are not among the vectors. Both searches use one thread, and the times are seconds of a core, so
+that other processes do not change them.
 
     python -m benchmarks.similarity
 """
@@ -94,9 +95,9 @@ def _resample(encoded: np.ndarray, generator: np.random.Generator, n: int) -> np
 
 
 def _timed(work):  # type: ignore[no-untyped-def]
-    start = time.perf_counter()
+    start = time.process_time()
     value = work()
-    return value, time.perf_counter() - start
+    return value, time.process_time() - start
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Queries: alerts or objects, of a catalogue or of packets, whose like is searched for."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +65,8 @@ def find_queries(
     Raises InputError for an id that the catalogue does not have, a candid as a floating-point
     number, a path that cannot be read, and a model that is not that of the catalogue.
     """
-    if Path(text).exists():
+    # False for a text that is no path, such as a very long one; that of Path raises OSError.
+    if os.path.exists(text):
         with TemporaryDirectory() as folder:
             yield _encode(catalogue, Path(text), Path(model), Path(folder), other_objects)
     else:

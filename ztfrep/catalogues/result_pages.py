@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from ztfrep.catalogues.catalogue import OBJECTS, Catalogue
 from ztfrep.catalogues.queries import Queries
 from ztfrep.catalogues.ranking import PERCENTILE
+from ztfrep.catalogues.result_tables import format_number
 from ztfrep.catalogues.similarity import describe_rows
 from ztfrep.catalogues.stamp_pages import MAX_PICTURES, light_curve_page, stamp_page
 from ztfrep.data.files import replacing
@@ -109,14 +110,14 @@ def _caption(row: pd.Series) -> list[str]:
     lines = [f"{row['rank']}.", *_identity(row)]
     lines[:2] = [" ".join(lines[:2])]
     if "distance" in row:
-        lines.append(f"distance {row['distance']:.4f}")
+        lines.append(f"distance {format_number(row['distance'])}")
     for name in row.index:
         if name in ANOMALY_TERMS:
             percentile = row.get(f"{name}{PERCENTILE}")
             suffix = "" if percentile is None else f" ({percentile:.0f} %)"
             lines.append(f"{_TERM_NAMES[name]} {row[name]:.3g}{suffix}")
         elif name not in _OTHER and not name.endswith(PERCENTILE):
-            lines.append(f"{name.replace('_', ' ')} {row[name]:.6g}")
+            lines.append(f"{name.replace('_', ' ')} {format_number(row[name])}")
     return lines
 
 

@@ -51,10 +51,15 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False)
 
 
+def format_number(value: float) -> str:
+    """Return a number with enough digits for a score, a magnitude, a date in days or degrees."""
+    return f"{value:.4f}" if abs(value) < 1e4 else f"{value:.3f}"
+
+
 def _format(value: object) -> str:
     if value is None or value is pd.NA or value != value:
         return ""
     if isinstance(value, float):
-        return f"{value:.4f}" if abs(value) < 1e4 else f"{value:.3f}"
+        return format_number(value)
     text = str(value)[:80]
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

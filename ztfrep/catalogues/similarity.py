@@ -11,6 +11,8 @@ from ztfrep.catalogues.catalogue import PROBABILITY, Catalogue
 
 # Rows and queries whose distances are in memory at a time: 16 MiB.
 _ROWS_PER_BLOCK, _QUERIES_PER_BLOCK = 16_384, 256
+# The squares of such numbers are float32, and so is the sum of 4,096 of them.
+_SAFE = 1e-16, 1e16
 _ZTF_ID = re.compile(r"ZTF\d{2}[a-z]{7}")
 _ALERCE = "https://alerce.online/object/"
 
@@ -124,21 +126,31 @@ def nearest(
         block = unit_vectors(vectors[start : start + _ROWS_PER_BLOCK]).T
         for first in range(0, len(queries), _QUERIES_PER_BLOCK):
             part = slice(first, first + _QUERIES_PER_BLOCK)
-            block_distances = np.clip(1 - queries[part] @ block, 0, None)
+            block_distances = queries[part] @ block
+            np.subtract(1, block_distances, out=block_distances)
             if excluded is not None:
                 for query, left_out in zip(block_distances, excluded[part], strict=True):
                     inside = (left_out >= start) & (left_out < start + len(query))
                     query[left_out[inside] - start] = np.inf
-            candidates = np.concatenate([distances[part], block_distances], axis=1)
+            # Most rows are farther from all queries than the k best so far.
+            farthest = distances[part].max(axis=1, keepdims=True)
+            columns = np.flatnonzero((block_distances < farthest).any(axis=0))
+            candidates = np.hstack([distances[part], block_distances[:, columns]])
+            candidate_rows = np.hstack(
+                [rows[part], np.broadcast_to(start + columns, (len(candidates), len(columns)))]
+            )
             best = np.argpartition(candidates, k - 1, axis=1)[:, :k]
             distances[part] = np.take_along_axis(candidates, best, axis=1)
-            earlier = np.take_along_axis(rows[part], np.minimum(best, k - 1), axis=1)
-            rows[part] = np.where(best < k, earlier, start + best - k)
+            rows[part] = np.take_along_axis(candidate_rows, best, axis=1)
     return sort_neighbours(rows, distances)
 
 
 def sort_neighbours(rows: np.ndarray, distances: np.ndarray) -> Neighbours:
-    """Return neighbours `(q, k)` in ascending order of distance, then of row; inf has no row."""
+    """Return neighbours `(q, k)` in ascending order of distance, then of row; inf has no row.
+
+    Distances of less than 0, by rounding, become 0.
+    """
+    distances = np.maximum(distances, 0)
     rows = np.where(np.isfinite(distances), rows, -1)
     order = np.lexsort((rows, distances), axis=1)
     return Neighbours(
@@ -148,11 +160,17 @@ def sort_neighbours(rows: np.ndarray, distances: np.ndarray) -> Neighbours:
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:
     """Return vectors `(n, d)` of finite numbers with the length 1, float32; zeros stay zeros."""
-    largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0)
-    # So that the squares of very large and very small numbers are neither infinite nor 0.
-    scaled = vectors / np.where(largest > 0, largest, 1)
-    length = np.linalg.norm(scaled, axis=1, keepdims=True)
-    return (scaled / np.where(length > 0, length, 1)).astype(np.float32)
+    units = np.empty(vectors.shape, np.float32)
+    # In blocks, so that no other copy of all vectors is made.
+    for start in range(0, len(vectors), _ROWS_PER_BLOCK):
+        block = np.asarray(vectors[start : start + _ROWS_PER_BLOCK])
+        largest = np.abs(block).max(axis=1, keepdims=True, initial=0)
+        if not ((largest > _SAFE[0]) & (largest < _SAFE[1])).all():
+            # The squares would be infinite or 0.
+            block = block / np.where(largest > 0, largest, 1)
+        length = np.sqrt(np.einsum("ij,ij->i", block, block))[:, None]
+        units[start : start + len(block)] = block / np.where(length > 0, length, 1)
+    return units
 
 
 def _link(object_id: str) -> str:

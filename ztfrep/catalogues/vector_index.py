@@ -58,18 +58,7 @@ class VectorIndex:
 
         Raises InputError if faiss is not installed.
         """
-        faiss = _import_faiss()
-        threads = faiss.omp_get_max_threads()
-        faiss.omp_set_num_threads(1)
-        try:
-            units = unit_vectors(vectors)
-            n_lists = max(1, min(round(len(units) ** 0.5), len(units) // _VECTORS_PER_CENTROID))
-            index = _empty_index(faiss, n_lists, units.shape[1])
-            index.train(units)
-            _, lists = index.quantizer.search(units, 1)
-        finally:
-            faiss.omp_set_num_threads(threads)
-        return cls(vectors, index.quantizer.reconstruct_n(0, n_lists), lists[:, 0].astype(np.int32))
+        return cls(vectors, *_cluster(unit_vectors(vectors)))
 
     def search(
         self, queries: np.ndarray, k: int, excluded: Sequence[np.ndarray] | None = None
@@ -83,7 +72,7 @@ class VectorIndex:
         self._index.nprobe = _LISTS_PER_SEARCH
         wanted = min(k + more, len(self.lists))
         similarity, rows = self._index.search(unit_vectors(queries), wanted)
-        distances = np.where(rows >= 0, np.clip(1 - similarity, 0, None), np.inf)
+        distances = np.where(rows >= 0, 1 - similarity, np.inf)
         for row, left_out in enumerate(excluded or ()):
             distances[row, np.isin(rows[row], left_out)] = np.inf
         neighbours = sort_neighbours(rows, distances.astype(np.float32))
@@ -104,17 +93,9 @@ def index_path(catalogue: Path) -> Path:
 def write_index(catalogue: Catalogue) -> Path:
     """Build the index of a catalogue and write it beside it; return its path.
 
-    The same rows give the same bytes. Raises InputError for a catalogue without rows, and if faiss
-    is not installed.
+    The same rows give the same bytes. Raises InputError if faiss is not installed.
     """
     vectors = catalogue.vectors()
-    if not len(vectors):
-        raise InputError(
-            catalogue.path,
-            found="no rows",
-            expected="rows to index",
-            remedy="encode alerts into it with ztfrep encode",
-        )
     index = VectorIndex.build(vectors)
     path = index_path(catalogue.path)
     with replacing(path) as temporary:
@@ -164,6 +145,21 @@ def read_index(catalogue: Catalogue) -> VectorIndex:
 def _describe(vectors: np.ndarray) -> dict[str, object]:
     checksum = hashlib.sha256(np.ascontiguousarray(vectors).data).hexdigest()
     return {"format": _FORMAT, "rows": len(vectors), "sha256": checksum}
+
+
+def _cluster(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return centroids float32 `(m, d)` of unit vectors, and the centroid of each, int32 `(n,)`."""
+    faiss = _import_faiss()
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        n_lists = max(1, min(round(len(units) ** 0.5), len(units) // _VECTORS_PER_CENTROID))
+        index = _empty_index(faiss, n_lists, units.shape[1])
+        index.train(units)
+        _, lists = index.quantizer.search(units, 1)
+    finally:
+        faiss.omp_set_num_threads(threads)
+    return index.quantizer.reconstruct_n(0, n_lists), lists[:, 0].astype(np.int32)
 
 
 def _empty_index(faiss: Any, n_lists: int, length: int) -> Any:
