@@ -165,6 +165,12 @@ COMBINATIONS: dict[str, Callable[[Reference, Terms], np.ndarray]] = {
     "neighbour_distance_and_entropy": lambda reference, terms: _scaled(
         reference, terms, (NEIGHBOUR_DISTANCE, CLASS_ENTROPY)
     ).mean(axis=0),
+    "neighbour_distance_and_entropy_max": lambda reference, terms: _scaled(
+        reference, terms, (NEIGHBOUR_DISTANCE, CLASS_ENTROPY)
+    ).max(axis=0),
+    "neighbour_distance_and_entropy_tails": lambda reference, terms: _tail(
+        reference, terms, (NEIGHBOUR_DISTANCE, CLASS_ENTROPY)
+    ).sum(axis=0),
     "neighbour_distance_and_error": lambda reference, terms: _scaled(
         reference, terms, (NEIGHBOUR_DISTANCE, RECONSTRUCTION_ERROR)
     ).mean(axis=0),

@@ -65,6 +65,8 @@ def write_small_catalogue(path, vectors, *, rows=ALERTS, preview_size=None, **co
 def _light_curve(number):
     return [
         {"mjd": 1.0, "fid": 1, "magpsf": None, "sigmapsf": None, "diffmaglim": 20.5},
+        # As in some real packets.
+        {"mjd": 1.5, "fid": 2, "magpsf": None, "sigmapsf": None, "diffmaglim": -1007.5},
         {"mjd": 2.0 + number, "fid": 2, "magpsf": 19.0, "sigmapsf": 0.1, "diffmaglim": 20.0},
         {"mjd": 4.0, "fid": 1, "magpsf": 18.0, "sigmapsf": None, "diffmaglim": None},
     ]

@@ -24,6 +24,8 @@ _STAMPS, _CURVE = (2.75, 0.95), (2.9, 1.25)
 _CAPTION, _GAP, _TITLE = 1.75, 0.12, 0.52
 # Pixels between two stamps.
 _SPACE = 3
+# Some packets have upper limits of -1,000 mag, beside which a light curve would be a line.
+_DRAWN_MAGNITUDES = (0, 35)
 # Names and colours of ZTF's filters by fid.
 _FILTERS = {1: ("g", PALETTE[2]), 2: ("r", PALETTE[1]), 3: ("i", PALETTE[4])}
 
@@ -57,6 +59,7 @@ def light_curve_page(
 ) -> Figure:
     """Draw the light curves of n objects: magnitudes with errors, and upper limits as triangles.
 
+    Magnitudes outside 0 to 35 are not drawn.
     `curves` has a table for each object, see `Catalogue.light_curves`; the rest is that of
     `stamp_page`.
     """
@@ -136,6 +139,8 @@ def _strip(stamps: np.ndarray) -> np.ndarray:
 
 def _draw_light_curve(axes: Axes, curve: pd.DataFrame) -> None:
     start = curve["mjd"].min() if len(curve) else 0.0
+    value = curve["magpsf"].fillna(curve["diffmaglim"])
+    curve = curve[value.between(*_DRAWN_MAGNITUDES)]
     for fid, (_, colour) in _FILTERS.items():
         points = curve[curve["fid"] == fid]
         detected = points[points["magpsf"].notna()]
