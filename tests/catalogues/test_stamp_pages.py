@@ -56,7 +56,7 @@ def test_light_curves_have_magnitudes_downwards_and_upper_limits_as_triangles(tm
     catalogue = write_small_catalogue(tmp_path / "v.parquet", np.eye(2), rows=OBJECTS)
     figure = light_curve_page(catalogue.light_curves([0]), [["a"]], "title")
     (axes,) = figure.axes
-    assert 17 < min(axes.get_ylim()) and max(axes.get_ylim()) < 21
+    assert min(axes.get_ylim()) > 17 and max(axes.get_ylim()) < 21
     bottom, top = axes.get_ylim()
     assert bottom > top
     drawn = {

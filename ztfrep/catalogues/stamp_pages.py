@@ -59,9 +59,8 @@ def light_curve_page(
 ) -> Figure:
     """Draw the light curves of n objects: magnitudes with errors, and upper limits as triangles.
 
-    Magnitudes outside 0 to 35 are not drawn.
-    `curves` has a table for each object, see `Catalogue.light_curves`; the rest is that of
-    `stamp_page`.
+    `curves` has a table for each object, see `Catalogue.light_curves`; magnitudes outside 0 to 35
+    are not drawn. The rest is that of `stamp_page`.
     """
     figure, grid = _page(len(curves), _CURVE, title, captions, framed)
     for axes, curve in zip(grid, curves, strict=True):

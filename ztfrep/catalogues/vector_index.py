@@ -27,7 +27,7 @@ _IDENTITY = "identity"
 # Train vectors for each centroid: more take longer, with the same recall.
 _VECTORS_PER_CENTROID = 64
 # Lists that a search reads, of some sqrt(n): recall of 0.99 or more, see docs/search.md.
-_LISTS_PER_SEARCH = 32
+_LISTS_PER_SEARCH = 16
 
 
 class VectorIndex:
