@@ -154,6 +154,7 @@ def _tail(reference: Reference, terms: Terms, names: tuple[str, ...] = ANOMALY_T
     return -np.log(1.005 - np.nan_to_num(percentiles, nan=50.0) / 100)
 
 
+# `neighbour_distance_and_entropy` is that of `Reference.anomaly_score`.
 COMBINATIONS: dict[str, Callable[[Reference, Terms], np.ndarray]] = {
     **{name: lambda _, terms, name=name: np.nan_to_num(terms[name]) for name in ANOMALY_TERMS},
     "mean": lambda reference, terms: _scaled(reference, terms).mean(axis=0),

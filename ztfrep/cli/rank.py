@@ -34,8 +34,9 @@ def rank(
 ) -> None:
     """Print the strangest alerts or objects of a catalogue, with the terms of their anomaly score.
 
-    The terms are the distance to the nearest train vectors, the error of the reconstructed stamps
-    and the entropy of the class probabilities.
+    The score is the mean of two terms, each in units of its spread: the distance to the nearest
+    train vectors, and the entropy of the class probabilities. The error of the reconstructed stamps
+    is printed beside them.
 
     \b
     ztfrep rank vectors.parquet --by anomaly --top 20 --pictures strange.png
