@@ -92,7 +92,7 @@ def _page(
     below = 0.22 if size is _CURVE else 0.0
     width, height = columns * (cell[0] + left) + _GAP, rows * (cell[1] + below) + _TITLE + 0.1
     figure = Figure(figsize=(width, height))
-    heading = textwrap.shorten(_printable(title, 200), int(9 * width), placeholder=" ...")
+    heading = textwrap.shorten(_printable(title, 200), int(11 * width), placeholder=" ...")
     figure.text(
         _GAP / width, 1 - 0.1 / height, heading,
         va="top", weight="bold", size=10, parse_math=False,

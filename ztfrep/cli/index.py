@@ -13,7 +13,7 @@ def index(
 ) -> None:
     """Write NAME.index beside a catalogue, for ztfrep similar --index.
 
-    It pays for many searches among 100,000 rows or more; a single search takes as long without.
+    It pays for thousands of searches among 100,000 rows or more.
     The extra is needed: pip install "ztfrep[index]".
 
     \b
