@@ -63,14 +63,14 @@ def save(folder, name, *, start_weights=None, scaling=None, **changes):
 
 
 def make_reference(length, classes, rows=60, **changes):
-    """Return a reference of random vectors, with the temperature 1."""
+    """Return a reference of random vectors, with the temperature 2."""
     generator = np.random.default_rng(5)
     quantiles = np.linspace(0, 4, N_QUANTILES, dtype=np.float32)
     values = {
         "vectors": generator.normal(size=(rows, length)).astype(np.float32),
         "labels": np.arange(rows) % classes,
         "quantiles": dict.fromkeys(ANOMALY_TERMS, quantiles),
-        "temperature": 1.0,
+        "temperature": 2.0,
         "true_probabilities": generator.uniform(0.2, 1, rows).astype(np.float32),
         "true_labels": np.arange(rows) % classes,
     }

@@ -236,10 +236,24 @@ def distributions(requirements):
     return {re.match(r"[\w-]+", name)[0].lower() for name in requirements}
 
 
+# Of the packages that only some commands need.
+EXTRAS = set().union(
+    *(
+        distributions(PROJECT["optional-dependencies"][name])
+        for name in ("index", "onnx", "pipeline", "stream")
+    )
+) - distributions(PROJECT["dependencies"])
+
+
 def test_the_package_declares_what_it_imports_and_dvc_is_an_extra():
     base = distributions(PROJECT["dependencies"])
-    extra = distributions(PROJECT["optional-dependencies"]["pipeline"])
-    names = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
+    extra = EXTRAS
+    names = {
+        "sklearn": "scikit-learn",
+        "yaml": "pyyaml",
+        "onnx_ir": "onnx-ir",
+        "faiss": "faiss-cpu",
+    }
     imported = set().union(*map(imported_packages, PACKAGE)) - sys.stdlib_module_names - {"ztfrep"}
     assert {names.get(name, name) for name in imported} <= base | extra
     assert "dvc" in extra - base
@@ -284,8 +298,9 @@ def installed(tmp_path_factory):
     # The dependencies are those of this environment.
     dependencies = [path for path in sys.path if path.endswith("site-packages")]
     (site / "dependencies.pth").write_text("\n".join(dependencies))
-    extras = distributions(PROJECT["optional-dependencies"]["pipeline"])
-    (site / "sitecustomize.py").write_text(BLOCK.format(extras=sorted(extras)))
+    # A name of a distribution may have a hyphen in place of an underscore.
+    extras = sorted(name.replace("-", "_") for name in EXTRAS)
+    (site / "sitecustomize.py").write_text(BLOCK.format(extras=extras))
     return folder / "venv/bin/python"
 
 

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from ztfrep import cli
-from ztfrep.sources.simulation import survey
+from ztfrep.sources.simulation import survey, survey_objects
 
 
 def run(monkeypatch, *arguments):
@@ -22,6 +22,26 @@ def test_the_sample_can_be_written_anywhere(tmp_path, monkeypatch, capsys):
     written = sorted(path.name for path in (tmp_path / "a" / "b").iterdir())
     assert written == ["recurrent_dataset.pk", "td_ztf_stamp_17_06_20.pkl"]
     assert str(tmp_path / "a" / "b" / written[0]) in capsys.readouterr().out
+
+
+def test_the_sample_can_be_written_as_packets(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(survey_objects, "_MIN_OBJECTS", 1)
+    folder = tmp_path / "nights"
+    assert run(monkeypatch, "sample", "--packets", folder, "--scale", 0.0001) == 0
+    out = capsys.readouterr().out
+    assert " alerts of 5 objects in " in out
+    assert str(folder / "labels.csv") in out
+    assert list(folder.glob("ztf_public_2020????.tar.gz"))
+    # The folder is not written twice.
+    code = run(monkeypatch, "sample", "--packets", folder, "--scale", 0.0001)
+    assert code.startswith(f"error: {folder}: found a folder with files; expected a folder that is")
+    assert "\n" not in code
+
+
+def test_a_wrong_scale_of_packets_is_one_line(tmp_path, monkeypatch):
+    code = run(monkeypatch, "sample", "--packets", tmp_path / "nights", "--scale", 0)
+    assert code.startswith("error: sources.survey.scale: found 0.0")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_wrong_scale_is_one_line(tmp_path, monkeypatch):

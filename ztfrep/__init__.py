@@ -2,7 +2,7 @@
 
     import ztfrep
 
-    encoder = ztfrep.load("data/models")
+    encoder = ztfrep.load()
     alerts = ztfrep.read_packets("ztf_public_20200101.tar.gz")
     vectors = encoder.encode(alerts)
 
@@ -13,6 +13,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ztfrep.catalogues.catalogue import read_catalogue as read_catalogue
+    from ztfrep.catalogues.packet_encoding import encode_packets as encode_packets
+    from ztfrep.catalogues.ranking import rank as rank
+    from ztfrep.catalogues.similarity import similar as similar
     from ztfrep.data.alert_table import read_table as read_table
     from ztfrep.data.alerts import Alerts as Alerts
     from ztfrep.encoders.encoder import Encoder as Encoder
@@ -24,11 +28,25 @@ __version__ = "0.1.0"
 _MODULES = {
     "Alerts": "ztfrep.data.alerts",
     "Encoder": "ztfrep.encoders.encoder",
+    "encode_packets": "ztfrep.catalogues.packet_encoding",
     "load": "ztfrep.encoders.encoder",
+    "rank": "ztfrep.catalogues.ranking",
+    "read_catalogue": "ztfrep.catalogues.catalogue",
     "read_packets": "ztfrep.sources.packets.packet_alerts",
     "read_table": "ztfrep.data.alert_table",
+    "similar": "ztfrep.catalogues.similarity",
 }
-__all__ = ["Alerts", "Encoder", "load", "read_packets", "read_table"]
+__all__ = [
+    "Alerts",
+    "Encoder",
+    "encode_packets",
+    "load",
+    "rank",
+    "read_catalogue",
+    "read_packets",
+    "read_table",
+    "similar",
+]
 
 
 def __getattr__(name: str) -> Any:

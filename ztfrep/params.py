@@ -95,7 +95,7 @@ class Params(Table):
 
     source: Literal[_SOURCE_NAMES]  # type: ignore[valid-type]
     """sample: a simulated survey | local: your own pickles | drive: the published pickles |
-    alerts: real alert packets."""
+    alerts: real alert packets | survey: a simulated survey as alert packets."""
     seed: Seed
     """Seed of training and evaluation; the rows do not depend on it."""
     threads: Threads

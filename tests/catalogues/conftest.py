@@ -1,8 +1,9 @@
-"""Small models, and archives of packets with known content."""
+"""Small models, archives of packets with known content, and a broker."""
 
 import pytest
 
 from tests.alert_packets import CANDID, alert, archive, observation, packet
+from tests.kafka_broker import running_broker
 from tests.model_folders import save
 from ztfrep.encoders.encoder import load
 
@@ -19,6 +20,13 @@ def models(tmp_path_factory):
 @pytest.fixture(scope="session")
 def encoder(models):
     return load(models, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def broker():
+    """Start a broker for the first test that needs one."""
+    with running_broker() as running:
+        yield running
 
 
 def object_name(number):

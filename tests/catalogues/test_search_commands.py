@@ -78,7 +78,7 @@ def test_rank_explains_the_score_and_needs_the_model_for_percentiles(
     assert run(monkeypatch, "rank", path, "--model", tmp_path / "none", "--top", 2) == 0
     printed = capsys.readouterr()
     assert "%" not in printed.out and len(printed.out.splitlines()) == 3
-    assert "without percentiles" in printed.err
+    assert "no percentiles" in printed.err
 
 
 def test_rank_by_a_column_in_ascending_order(alerts, tmp_path, monkeypatch, capsys):

@@ -121,7 +121,7 @@ def test_class_probabilities_sum_to_one_beside_the_names_of_the_alerts(models, r
     np.testing.assert_allclose(values.sum(axis=1), 1, rtol=1e-5)
     with torch.inference_mode():
         logits = encoder.network.classify(torch.from_numpy(encoder.encode(table)))
-    assert_close(values, logits.softmax(dim=1))
+    assert_close(values, (logits / encoder.reference.temperature).softmax(dim=1))
 
 
 @every_network

@@ -13,6 +13,7 @@ from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.data.stamp_previews import make_previews
 from ztfrep.encoders.encoder import Encoder
 from ztfrep.encoders.predictions import Predictions
+from ztfrep.sources.packets.packet_reader import PacketBatch
 
 _LIGHT_CURVE_COLUMNS = tuple(field.name for field in LIGHT_CURVE.value_type)
 _POSITION = ("magpsf", "ra", "dec")
@@ -40,6 +41,26 @@ def object_info(encoder: Encoder) -> CatalogueInfo:
         model=encoder.checksum,
         version=ztfrep.__version__,
     )
+
+
+def alerts_of_batch(batch: PacketBatch) -> Alerts:
+    """Return the alerts of decoded packets, with metadata as those of a table.
+
+    Features are rounded to float32, but for the position.
+    """
+    observations = batch.alerts
+    position = ALERCE_FEATURES.columns(("ra", "dec"))
+    metadata = observations.metadata.astype(np.float32).astype(np.float64)
+    metadata[:, position] = observations.metadata[:, position]
+    identity = pd.DataFrame(
+        {
+            "object_id": batch.object_id,
+            "candid": observations.candid,
+            "mjd": observations.mjd,
+            "fid": observations.fid,
+        }
+    )
+    return Alerts(identity, batch.stamps, metadata, PHYSICAL)
 
 
 def alert_rows(

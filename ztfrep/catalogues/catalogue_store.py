@@ -23,12 +23,11 @@ from ztfrep.catalogues.catalogue import write_catalogue
 from ztfrep.catalogues.catalogue_rows import (
     alert_info,
     alert_rows,
+    alerts_of_batch,
     object_info,
     object_rows,
     preview_column,
 )
-from ztfrep.data.alerts import Alerts
-from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.data.files import replacing, write_json
 from ztfrep.data.frames import to_frame
 from ztfrep.data.stamp_previews import make_previews
@@ -134,7 +133,7 @@ class CatalogueStore:
         """Store the predictions for the alerts of a batch, if it has any."""
         if not len(batch.stamps):
             return
-        alerts = _alerts(batch)
+        alerts = alerts_of_batch(batch)
         predictions = self._encoder.predict(alerts)
         rows = alert_rows(self._encoder, alerts, predictions, previews=False)
         pq.write_table(rows, self.folder / f"predictions-{number}.parquet", compression="none")
@@ -163,23 +162,6 @@ class CatalogueStore:
             vectors[start : start + len(part)] = flat.reshape(-1, shape[1])[part]
             start += len(part)
         return vectors
-
-
-def _alerts(batch: PacketBatch) -> Alerts:
-    """Return the alerts of a batch as those of a table: metadata but positions in float32."""
-    observations = batch.alerts
-    position = ALERCE_FEATURES.columns(("ra", "dec"))
-    metadata = observations.metadata.astype(np.float32).astype(np.float64)
-    metadata[:, position] = observations.metadata[:, position]
-    identity = pd.DataFrame(
-        {
-            "object_id": batch.object_id,
-            "candid": observations.candid,
-            "mjd": observations.mjd,
-            "fid": observations.fid,
-        }
-    )
-    return Alerts(identity, batch.stamps, metadata, PHYSICAL)
 
 
 def _split_by_object(observations: duckdb.DuckDBPyRelation) -> Iterator[pd.DataFrame]:

@@ -45,7 +45,7 @@ class Queries:
 
 @contextmanager
 def find_queries(
-    catalogue: Catalogue, text: str, *, model: str | Path, other_objects: bool = False
+    catalogue: Catalogue, text: str, *, model: str | Path | None = None, other_objects: bool = False
 ) -> Iterator[Queries]:
     """Yield the queries that a text stands for.
 
@@ -57,8 +57,9 @@ def find_queries(
         A candid or an object id of the catalogue, or the path of a packet, of an archive, of a
         folder of them, or of an alert table. The id of an object with several alerts in the
         catalogue is its last alert.
-    model : path
-        The folder of the encoder of the catalogue, for a path. It is not read for an id.
+    model : path, optional
+        The folder of the encoder of the catalogue, for a path; by default the released encoder. It
+        is not read for an id.
     other_objects : bool
         Exclude all alerts of a query's object from its result, not the query alone.
 
@@ -68,7 +69,7 @@ def find_queries(
     # False for a text that is no path, such as a very long one; that of Path raises OSError.
     if os.path.exists(text):
         with TemporaryDirectory() as folder:
-            yield _encode(catalogue, Path(text), Path(model), Path(folder), other_objects)
+            yield _encode(catalogue, Path(text), model, Path(folder), other_objects)
     else:
         row = _find_row(catalogue, text)
         yield _make(catalogue, catalogue, np.array([row]), other_objects)
@@ -100,12 +101,12 @@ def _find_row(catalogue: Catalogue, text: str) -> int:
 
 
 def _encode(
-    catalogue: Catalogue, path: Path, model: Path, folder: Path, other_objects: bool
+    catalogue: Catalogue, path: Path, model: str | Path | None, folder: Path, other_objects: bool
 ) -> Queries:
     encoder = load(model)
     if encoder.checksum != catalogue.info.model:
         raise InputError(
-            model,
+            model or "the released encoder",
             found="another model than that of the catalogue",
             expected=f"the model that computed {catalogue.path}",
             remedy="name its folder with --model, or make the catalogue again with ztfrep encode",

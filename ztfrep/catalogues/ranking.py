@@ -7,7 +7,8 @@ import pandas as pd
 
 from ztfrep.catalogues.catalogue import OBJECTS, Catalogue
 from ztfrep.catalogues.similarity import describe_rows
-from ztfrep.encoders.encoder import load
+from ztfrep.encoders.encoder import ALERT_FOLDER, RELEASED, load
+from ztfrep.encoders.model_folder import CARD
 from ztfrep.encoders.reference import ANOMALY_TERMS, Reference
 from ztfrep.errors import InputError, quote
 
@@ -85,14 +86,16 @@ def rank(
     return ranking.assign(link=link)
 
 
-def matching_reference(catalogue: Catalogue, model: str | Path) -> Reference | None:
+def matching_reference(catalogue: Catalogue, model: str | Path | None = None) -> Reference | None:
     """Return the reference of the rows of a catalogue, alerts or objects, of a model folder.
 
-    None if the folder has another model, or none. Raises InputError for a broken folder.
+    `model` is the released encoder by default. Returns None if the folder has another model than
+    that of the catalogue, or none. Raises InputError for a broken model.
     """
-    if not Path(model).is_dir():
+    folder = RELEASED if model is None else Path(model)
+    if not any((folder / name).exists() for name in (CARD, ALERT_FOLDER)):
         return None
-    encoder = load(model, device="cpu")
+    encoder = load(folder, device="cpu")
     if encoder.checksum != catalogue.info.model:
         return None
     is_objects = catalogue.info.rows == OBJECTS

@@ -3,15 +3,17 @@
 import typer
 
 from ztfrep.cli.encode import encode
+from ztfrep.cli.export import export
 from ztfrep.cli.index import index
 from ztfrep.cli.rank import rank
 from ztfrep.cli.sample import sample
 from ztfrep.cli.similar import similar
+from ztfrep.cli.stream import stream
 from ztfrep.cli.summary import summary
 from ztfrep.process import exiting_in_one_line
 
 app = typer.Typer(help="Temporal representations of astronomical alerts.", no_args_is_help=True)
-for command in (encode, index, rank, sample, similar, summary):
+for command in (encode, export, index, rank, sample, similar, stream, summary):
     app.command()(command)
 
 

@@ -21,12 +21,12 @@ def rank(
         str | None, typer.Option("--class", help="Only rows of this predicted class.")
     ] = None,
     model: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            help="The folder of the catalogue's encoder. With it, each term of the anomaly score "
-            "has the percentage of validation rows that have a smaller one."
+            help="The folder of the catalogue's encoder; by default the released one. With it, "
+            "each term has the percentage of validation rows that have a smaller one."
         ),
-    ] = Path("data/models"),
+    ] = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Write a page of the stamps or light curves, as PNG.")
     ] = None,
@@ -63,7 +63,8 @@ def rank(
         page = ranking_page(ranked, ranking, f"{catalogue.name} ranked by {by}")
     typer.echo(format_table(ranking))
     if by == ANOMALY and reference is None:
-        typer.echo(f"without percentiles: {model} is not the model of this catalogue", err=True)
+        name = model or "the released encoder"
+        typer.echo(f"no percentiles: {name} is not the model of this catalogue", err=True)
     if csv is not None:
         write_csv(csv, ranking)
         typer.echo(csv)

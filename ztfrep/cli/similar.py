@@ -26,8 +26,11 @@ def similar(
         bool, typer.Option("--index", help="Use the index that ztfrep index has written.")
     ] = False,
     model: Annotated[
-        Path, typer.Option(help="The folder of the catalogue's encoder, for packets.")
-    ] = Path("data/models"),
+        Path | None,
+        typer.Option(
+            help="The folder of the catalogue's encoder, for packets; by default the released one."
+        ),
+    ] = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Write a page of the stamps or light curves, as PNG.")
     ] = None,
@@ -38,7 +41,7 @@ def similar(
     \b
     ztfrep similar ZTF18abcdefg --in vectors.parquet --pictures similar.png
     ztfrep similar 516171791415015025 --in vectors.parquet -k 20 --csv similar.csv
-    ztfrep similar new.avro --in vectors.objects.parquet
+    ztfrep similar new.avro --in vectors.objects.parquet --model data/models
     """
     from ztfrep.catalogues.catalogue import read_catalogue  # Slow to import.
     from ztfrep.catalogues.queries import find_queries

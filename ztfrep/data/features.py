@@ -16,6 +16,8 @@ PHYSICAL = "physical"
 ZSCORED_UNKNOWN = "zscored-unknown"
 # The survey's value of a feature that was not measured.
 SENTINEL = -999.0
+# A nonnegative feature below this value was not measured: the clipping turns -999 into -1.
+MAX_MISSING = -0.5
 
 _INF = float("inf")
 _MAX_FLOAT32 = float(np.finfo(np.float32).max)
@@ -87,11 +89,11 @@ class FeatureSet:
     def is_measured(self, values: np.ndarray) -> np.ndarray:
         """Return True for clipped physical values `(n, k)` that were measured.
 
-        NaN was not, and neither was -1 in a nonnegative feature: the clipping turns -999 into -1.
+        NaN was not, and neither was -1 in a nonnegative feature.
         """
         columns = self.columns(self.nonnegative)
         measured: np.ndarray = np.isfinite(values)
-        measured[:, columns] &= ~(values[:, columns] < -0.5)
+        measured[:, columns] &= ~(values[:, columns] < MAX_MISSING)
         for name, companion in self.measured_with.items():
             measured[:, self.index(name)] &= measured[:, self.index(companion)]
         return measured
@@ -102,10 +104,18 @@ class FeatureSet:
         These are infinite, beyond float32, outside the feature's valid range, or -999. NaN is not
         impossible.
         """
-        low, high = self.valid_ranges.get(name, (-_MAX_FLOAT32, _MAX_FLOAT32))
-        outside = (values < low - _ROUNDING) | (values > high + _ROUNDING)
+        low, high = self.bounds(name)
+        outside = (values < low) | (values > high)
         impossible: np.ndarray = outside | (values == SENTINEL)
         return impossible
+
+    def bounds(self, name: str) -> tuple[float, float]:
+        """Return the lowest and the highest value, inclusive, for which `is_impossible` is False.
+
+        They are the valid range, with a margin for rounding errors, or those of float32.
+        """
+        low, high = self.valid_ranges.get(name, (-_MAX_FLOAT32, _MAX_FLOAT32))
+        return low - _ROUNDING, high + _ROUNDING
 
     def describe_valid(self, name: str) -> str:
         """Return in words the values for which `is_impossible` is False."""

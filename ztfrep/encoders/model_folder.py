@@ -44,7 +44,7 @@ def save_model(
     directory = Path(directory)
     state = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     content = card.model_dump()
-    checksum = _sha256_of_tensors(state)
+    checksum = sha256_of_tensors(state)
     metadata = {_CHECKSUMS: f"{_sha256_of_card(content)} {checksum}"}
     with replacing(directory / WEIGHTS) as temporary:
         save_file(state, temporary, metadata)
@@ -77,7 +77,7 @@ def _load(directory: str | Path, card: Any) -> Any:
     with torch.device("meta"):
         unallocated = card.build()
     state = read_state(path, tensor_specs(unallocated.state_dict()), type(unallocated).__name__)
-    if _checksums(path)[1] != _sha256_of_tensors(state):
+    if _checksums(path)[1] != sha256_of_tensors(state):
         raise InputError(
             path,
             found="weights that were changed after they were written",
@@ -161,5 +161,6 @@ def _sha256_of_card(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _sha256_of_tensors(state: Mapping[str, Tensor]) -> str:
+def sha256_of_tensors(state: Mapping[str, Tensor]) -> str:
+    """Return the checksum of a state dict on the CPU, which the file of weights has."""
     return sha256_of_arrays({name: value.numpy() for name, value in state.items()})

@@ -12,6 +12,7 @@ SOURCES = {
     "local": "ztfrep.sources.pickles.pickle_source:LocalSource",
     "drive": "ztfrep.sources.drive.drive_source:DriveSource",
     "alerts": "ztfrep.sources.packets.packet_source:PacketSource",
+    "survey": "ztfrep.sources.simulation.survey_source:SurveySource",
 }
 
 

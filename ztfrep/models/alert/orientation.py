@@ -18,7 +18,7 @@ def reorient(images: Tensor, orientation: int) -> Tensor:
 def orient(images: Tensor, orientations: Tensor) -> Tensor:
     """Return images `(n, c, s, s)`, each in its own orientation; `orientations` is int64 `(n,)`."""
     reoriented = torch.stack([reorient(images, index) for index in range(N_ORIENTATIONS)], dim=1)
-    return reoriented[torch.arange(len(images), device=images.device), orientations]
+    return reoriented[torch.arange(images.shape[0], device=images.device), orientations]
 
 
 def orient_back(images: Tensor, orientations: Tensor) -> Tensor:

@@ -112,4 +112,4 @@ class ObjectNetwork(nn.Module, ABC):
 
 def last_step(steps: Tensor, lengths: Tensor) -> Tensor:
     """Return the step `lengths - 1` of each row of `(n, steps, ...)`: `(n, ...)`."""
-    return steps[torch.arange(len(steps), device=steps.device), lengths - 1]
+    return steps[torch.arange(steps.shape[0], device=steps.device), lengths - 1]

@@ -7,10 +7,11 @@ import torch
 from ztfrep.models.object.base import N_PHOTOMETRY, N_TIMES, ObjectInput
 
 # Centre and scale of the magnitudes, in mag, near mean and standard deviation in the survey.
-_SCALES = {"magpsf": (19.0, 1.5), "sigmapsf": (0.1, 0.1), "diffmaglim": (20.0, 1.0)}
+SCALES = {"magpsf": (19.0, 1.5), "sigmapsf": (0.1, 0.1), "diffmaglim": (20.0, 1.0)}
 # One unit of the magnitude in `ObjectInput.photometry`, in mag.
-MAGNITUDE_SCALE = _SCALES["magpsf"][1]
-_FILTERS = (1, 2, 3)
+MAGNITUDE_SCALE = SCALES["magpsf"][1]
+# Values of `fid`: g, r, i.
+FILTERS = (1, 2, 3)
 
 
 def object_input(
@@ -46,13 +47,13 @@ def object_input(
     magnitudes = np.stack(
         [
             ((observations[name] - centre) / scale).to_numpy(np.float64)
-            for name, (centre, scale) in _SCALES.items()
+            for name, (centre, scale) in SCALES.items()
         ],
         axis=1,
     )
     fid = observations["fid"].to_numpy(np.float64)
     photometry = np.concatenate(
-        [np.nan_to_num(magnitudes), np.isfinite(magnitudes), fid[:, None] == _FILTERS], axis=1
+        [np.nan_to_num(magnitudes), np.isfinite(magnitudes), fid[:, None] == FILTERS], axis=1
     )
     step = observations["step"].to_numpy()
     has_vector = step >= 0

@@ -28,40 +28,73 @@ def expose(
     """
     n, exposures = scenes.change.shape
     galaxies = optics.render_galaxies(**scenes.galaxy, size=size)
+    template = render_template(scenes, galaxies, size)
+    white = rng.standard_normal(template.shape, dtype=np.float32)
+    template_noise = scale_template_noise(white, template, scenes.noise.mean(axis=1))
+    science = np.empty((n, exposures, size, size), np.float32)
+    difference = np.empty_like(science)
+    for exposure in range(exposures):
+        science[:, exposure], difference[:, exposure] = render_exposure(
+            scenes, exposure, galaxies, template_noise, size, rng
+        )
+    template += template_noise
+    sign = central_sign(difference)
+    return science, template, difference * sign[..., None, None].astype(np.float32), sign
+
+
+def render_template(scenes: Scenes, galaxies: np.ndarray, size: int) -> np.ndarray:
+    """Render the template without noise, `(n, size, size)`; `galaxies` are without seeing."""
     stars = (scenes.star_x, scenes.star_y, scenes.star_flux)
     template = optics.render_point_sources(*stars, scenes.template_seeing, size)
     template += optics.blur(galaxies, scenes.template_seeing)
     template = optics.elongate(template, scenes.template_elongation)
     _saturate(template)
-    depth = scenes.noise.mean(axis=1) * _TEMPLATE_DEPTH
-    template_noise = optics.correlate_noise(_draw_noise(template, depth, rng)) * 0.5
-    science = np.empty((n, exposures, size, size), np.float32)
-    difference = np.empty_like(science)
-    for exposure in range(exposures):
-        seeing, noise = scenes.seeing[:, exposure], scenes.noise[:, exposure]
-        static = optics.render_point_sources(*stars, seeing, size) + optics.blur(galaxies, seeing)
-        alert = _render_alert(scenes, exposure, size)
-        image = optics.elongate(static + alert, scenes.elongation[:, exposure])
-        _saturate(image)
-        image += _draw_noise(image, noise, rng)
-        image += _render_artefacts(scenes, exposure, size, rng)
-        matched = _render_matched_template(scenes, stars, galaxies, exposure, size, rng)
-        _saturate(matched)
-        science[:, exposure] = image
-        difference[:, exposure] = image - matched - template_noise
-        difference[:, exposure] += _subtraction_residuals(static, scenes, rng)
-    template += template_noise
+    return template
+
+
+def scale_template_noise(white: np.ndarray, template: np.ndarray, sky: np.ndarray) -> np.ndarray:
+    """Scale white noise `(n, m, m)` of deviation 1 to that of a template, and correlate it.
+
+    `sky` `(n,)` is the noise of a science exposure's sky, counts per pixel.
+    """
+    return optics.correlate_noise(_scale_noise(white, template, sky * _TEMPLATE_DEPTH)) * 0.5
+
+
+def render_exposure(
+    scenes: Scenes,
+    exposure: int,
+    galaxies: np.ndarray,
+    template_noise: np.ndarray,
+    size: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Render one exposure of scenes: science and difference, science minus template."""
+    stars = (scenes.star_x, scenes.star_y, scenes.star_flux)
+    seeing, noise = scenes.seeing[:, exposure], scenes.noise[:, exposure]
+    static = optics.render_point_sources(*stars, seeing, size) + optics.blur(galaxies, seeing)
+    alert = _render_alert(scenes, exposure, size)
+    image = optics.elongate(static + alert, scenes.elongation[:, exposure])
+    _saturate(image)
+    image += _scale_noise(rng.standard_normal(image.shape, dtype=np.float32), image, noise)
+    image += _render_artefacts(scenes, exposure, size, rng)
+    matched = _render_matched_template(scenes, stars, galaxies, exposure, size, rng)
+    _saturate(matched)
+    difference = image - matched - template_noise
+    difference += _subtraction_residuals(static, scenes, rng)
+    return image, difference
+
+
+def central_sign(difference: np.ndarray) -> np.ndarray:
+    """Return the sign of the mean of the central pixels of stamps `(..., m, m)`: -1 or 1."""
+    size = difference.shape[-1]
     middle = difference[..., size // 2 - 1 : size // 2 + 2, size // 2 - 1 : size // 2 + 2]
-    sign = np.where(middle.mean(axis=(2, 3)) < 0, -1, 1)
-    return science, template, difference * sign[..., None, None].astype(np.float32), sign
+    return np.where(middle.mean(axis=(-2, -1)) < 0, -1, 1)
 
 
-def _draw_noise(image: np.ndarray, sky: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw the photon noise of sky and sources, Gaussian at these counts."""
+def _scale_noise(white: np.ndarray, image: np.ndarray, sky: np.ndarray) -> np.ndarray:
+    """Scale white noise to the photon noise of sky and sources, Gaussian at these counts."""
     variance = sky[:, None, None] ** 2 + np.maximum(image, 0) / optics.GAIN
-    return (rng.standard_normal(image.shape, dtype=np.float32) * np.sqrt(variance)).astype(
-        np.float32
-    )
+    return (white * np.sqrt(variance)).astype(np.float32)
 
 
 def _render_alert(scenes: Scenes, exposure: int, size: int) -> np.ndarray:

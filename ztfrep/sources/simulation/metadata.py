@@ -36,19 +36,19 @@ def physical_features(scenes: Scenes, sign: np.ndarray, rng: np.random.Generator
         "diffmaglim": scenes.limit[:, 0] + rng.normal(0, 0.08, n),
         "ra": scenes.ra,
         "dec": scenes.dec,
-        "fwhm": _width(scenes, rng),
-        "rb": _real_bogus(scenes, rng),
-        **_counterparts(scenes, rng),
-        **_nearest_in_template(scenes, rng),
-        **_history(scenes, rng),
+        "fwhm": draw_widths(scenes, rng),
+        "rb": draw_real_bogus(scenes, rng),
+        **draw_counterparts(scenes, rng),
+        **draw_nearest_in_template(scenes, rng),
+        **draw_history(scenes, rng),
     }
-    values["classtar"] = _star_likeness(scenes, rng)
+    values["classtar"] = draw_star_likeness(scenes, rng)
     values["ecl_lat"], values["ecl_long"] = sky.ecliptic(scenes.ra, scenes.dec)
     values["gal_lat"], values["gal_long"] = sky.galactic(scenes.ra, scenes.dec)
     return ALERCE_FEATURES.clip(np.stack([values[name] for name in ALERCE_FEATURES.names], axis=1))
 
 
-def _width(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
+def draw_widths(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
     """Draw the FWHM of the detection in pixels: less for a cosmic ray, more for a trail."""
     width = np.hypot(scenes.seeing[:, 0], 0.8 * scenes.trail)
     width = np.where(scenes.artefact == COSMIC_RAY, 1.3, width)
@@ -57,12 +57,13 @@ def _width(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
     return width * np.exp(rng.normal(0.1, np.where(scenes.label == BOGUS, 0.45, 0.22)))
 
 
-def _real_bogus(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
+def draw_real_bogus(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
+    """Draw the score of the survey's classifier: near 1 for a real source, `(n,)`."""
     bogus = scenes.artefact != REAL
     return np.where(bogus, rng.beta(2.2, 4.5, len(scenes)), rng.beta(6.5, 2.6, len(scenes)))
 
 
-def _star_likeness(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
+def draw_star_likeness(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
     """Draw SExtractor's class of the detection: near 1 for a point, less for others."""
     host = np.where(np.isin(scenes.label, (AGN, SN)), scenes.galaxy["flux"][:, 0], 0)
     point = np.abs(scenes.change[:, 0]) + scenes.star_flux[:, 0]
@@ -90,8 +91,8 @@ def _sources(scenes: Scenes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.hypot(x, y), magnitude, stellar_fraction
 
 
-def _counterparts(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draw star-galaxy score and distance in arcsec of the three nearest catalogue sources."""
+def draw_counterparts(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draw star-galaxy score, distance in arcsec and r of the three nearest catalogue sources."""
     distance, magnitude, stellar_fraction = _sources(scenes)
     distance = np.hypot(distance * optics.PIXEL_SCALE, np.abs(rng.normal(0, 0.15, distance.shape)))
     # The class of a faint source is uncertain: its score is about one half.
@@ -115,10 +116,12 @@ def _counterparts(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndar
         s = np.take_along_axis(score, index, axis=1)[:, 0]
         values[f"distpsnr{rank + 1}"] = np.where(np.isfinite(d), d, SENTINEL)
         values[f"sgscore{rank + 1}"] = np.where(np.isfinite(d), s, SENTINEL)
+        m = np.take_along_axis(magnitude, index, axis=1)[:, 0]
+        values[f"srmag{rank + 1}"] = np.where(np.isfinite(d), m, SENTINEL)
     return values
 
 
-def _nearest_in_template(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def draw_nearest_in_template(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw distance in pixels, magnitude, chi and sharpness of the nearest template source."""
     distance, magnitude, stellar_fraction = _sources(scenes)
     distance = np.hypot(distance, np.abs(rng.normal(0, 0.2, distance.shape)))
@@ -142,7 +145,7 @@ def _nearest_in_template(scenes: Scenes, rng: np.random.Generator) -> dict[str, 
     }
 
 
-def _history(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def draw_history(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw the number of exposures of the position, and of detections there."""
     n = len(scenes)
     exposures = np.rint(np.clip(np.exp(rng.normal(5.0, 1.0, n)), 1, 4000))

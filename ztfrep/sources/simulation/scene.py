@@ -1,6 +1,8 @@
 """Scenes: the host, the stars, the neighbours and the change in flux of an alert."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +36,25 @@ FIRST_ALERTS = Composition(
 SERIES = Composition(quasars=0.9, outbursts=0.14, hostless=0.12, crossing=0.0, noise_peaks=0.0)
 
 
+@dataclass(frozen=True)
+class Visits:
+    """When n objects are exposed, k times each, and in which light."""
+
+    days: np.ndarray  # (n, k) ascending
+    # (n, k) of the filter of each exposure, relative to the red one: the amplitude of a variable
+    # in magnitudes, and the flux of the alert's source.
+    amplitude: np.ndarray
+    light: np.ndarray
+    # True: every exposure detects the source. False: the one of the largest change does.
+    all_detect: bool
+
+    def rows(self, rows: np.ndarray) -> "Visits":
+        """Return the visits of the objects in `rows`."""
+        return replace(
+            self, days=self.days[rows], amplitude=self.amplitude[rows], light=self.light[rows]
+        )
+
+
 @dataclass
 class Scenes:
     """n scenes of k exposures; positions in pixels from the stamp's centre, fluxes in counts."""
@@ -64,3 +85,45 @@ class Scenes:
     def noise(self) -> np.ndarray:
         """Standard deviation of a science exposure's sky, counts per pixel, `(n, k)`."""
         return optics.counts(self.limit) / 5 / np.sqrt(optics.noise_area(self.seeing))
+
+    def objects(self) -> "Scenes":
+        """Return the scenes without their exposures, k = 0."""
+        return replace(
+            self,
+            change=self.change[:, :0],
+            seeing=self.seeing[:, :0],
+            elongation=self.elongation[:, :0],
+            limit=self.limit[:, :0],
+        )
+
+    def take(self, rows: np.ndarray, **exposures: np.ndarray) -> "Scenes":
+        """Return the scenes of the objects in `rows` `(m,)`, with other exposures.
+
+        `exposures` are `change`, `seeing`, `elongation` and `limit`, without the axis of k: one
+        exposure each.
+        """
+        parts: dict[str, Any] = {
+            field.name: _take(getattr(self, field.name), rows)
+            for field in fields(self)
+            if field.name not in exposures
+        }
+        parts |= {name: values[:, None] for name, values in exposures.items()}
+        return Scenes(**parts)
+
+
+def concatenate(scenes: Sequence[Scenes]) -> Scenes:
+    """Concatenate scenes of as many exposures."""
+    parts: dict[str, Any] = {}
+    for field in fields(Scenes):
+        values = [getattr(part, field.name) for part in scenes]
+        if isinstance(values[0], dict):
+            parts[field.name] = {k: np.concatenate([v[k] for v in values]) for k in values[0]}
+        else:
+            parts[field.name] = np.concatenate(values)
+    return Scenes(**parts)
+
+
+def _take(values: np.ndarray | dict[str, np.ndarray], rows: np.ndarray) -> Any:
+    if isinstance(values, dict):
+        return {name: array[rows] for name, array in values.items()}
+    return values[rows]

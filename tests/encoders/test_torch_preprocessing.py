@@ -1,0 +1,159 @@
+"""The preprocessing in torch, which an exported graph contains, is that of the library."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ztfrep
+from ztfrep.data.alerts import Alerts
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL, SENTINEL, ZSCORED_UNKNOWN
+from ztfrep.data.stamps import SCALING_METHODS
+from ztfrep.encoders.torch_preprocessing import TorchAlertPreprocessing
+from ztfrep.models.alert.preprocessing import AlertPreprocessing, FeatureScaling
+
+NAMES = ALERCE_FEATURES.names
+MAX_DIFFERENCE = 1e-5
+
+
+def stamps(n=4, size=63, seed=0):
+    generator = np.random.default_rng(seed)
+    pixels = generator.normal(300, 20, (n, 3, size, size))
+    pixels[:, :, size // 2, size // 2] += 3000
+    return pixels.astype(np.float32)
+
+
+def metadata(n=4, seed=0):
+    return np.random.default_rng(seed).uniform(0, 15, (n, len(NAMES)))
+
+
+def scaling(unit=PHYSICAL, excluded=()):
+    return FeatureScaling.fit(metadata(50, seed=1), unit, excluded)
+
+
+def assert_equal(stamps, metadata, *, method="minmax", features=None, context=True):
+    """Assert that both preprocessings return the same; return the result."""
+    preprocessing = AlertPreprocessing(method, features or scaling(), context=context)
+    with np.errstate(all="ignore"):
+        alerts = Alerts.from_arrays(stamps, dict(zip(NAMES, metadata.T, strict=True)))
+        expected = preprocessing(alerts.stamps, alerts.metadata, alerts.feature_unit)
+    computed = TorchAlertPreprocessing(preprocessing)(
+        torch.from_numpy(stamps), torch.from_numpy(metadata)
+    )
+    for name, values, wanted in zip(computed._fields, computed, expected, strict=True):
+        assert values.shape == wanted.shape, name
+        assert values.numpy().dtype == wanted.dtype, name
+        if wanted.dtype == bool:
+            np.testing.assert_array_equal(values, wanted, err_msg=name)
+        else:
+            np.testing.assert_allclose(values, wanted, rtol=1e-6, atol=MAX_DIFFERENCE, err_msg=name)
+    return computed
+
+
+@pytest.mark.parametrize("context", [True, False])
+@pytest.mark.parametrize("method", SCALING_METHODS)
+@pytest.mark.parametrize("size", [21, 41, 42, 63, 64])
+def test_stamps_of_any_size_and_scaling_are_equal(method, size, context):
+    assert_equal(stamps(size=size), metadata(), method=method, context=context)
+
+
+def all_masked(pixels):
+    pixels[0] = np.nan
+    pixels[1, 1] = -3.4e38
+    pixels[2, 2] = np.inf
+
+
+def crop_masked(pixels):
+    pixels[..., 21:42, 21:42] = np.nan
+
+
+def mostly_masked(pixels):
+    # Counts of observed pixels that are even and odd, of one and of two.
+    pixels[0, 0] = np.nan
+    pixels[0, 0, 30, 30:34] = [1, 2, 4, 8]
+    pixels[0, 1] = np.nan
+    pixels[0, 1, 31, 31] = 5
+    pixels[0, 2, 40:] = np.nan
+    pixels[1, 0] = np.nan
+    pixels[1, 0, 31, 31:33] = [3, 7]
+
+
+def constant(pixels):
+    pixels[0] = 7
+    pixels[1] = 0
+    pixels[2] = 7
+    pixels[2, :, 31, 31] = 9
+
+
+def huge(pixels):
+    pixels[0] = 9e29
+    pixels[0, 0, 31, 31] = -9e29
+    pixels[1] *= 1e25
+    pixels[2, 0] = 1e30
+    pixels[3, 1] = np.finfo(np.float32).max
+
+
+def tiny(pixels):
+    pixels *= 1e-30
+
+
+@pytest.mark.parametrize("method", SCALING_METHODS)
+@pytest.mark.parametrize("change", [all_masked, crop_masked, mostly_masked, constant, huge, tiny])
+def test_odd_stamps_are_equal(change, method):
+    pixels = stamps()
+    change(pixels)
+    computed = assert_equal(pixels, metadata(), method=method)
+    assert torch.isfinite(computed.pixels).all()
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.floats(-4, 6), st.floats(-1e4, 1e4))
+def test_randomly_masked_stamps_are_equal(seed, masked, magnitude, offset):
+    generator = np.random.default_rng(seed)
+    pixels = (stamps(2, seed=seed) * 10**magnitude + offset).astype(np.float32)
+    # Few different values, so that more than half of the pixels may be equal.
+    pixels[1] = np.round(pixels[1] / pixels[1].std())
+    pixels[generator.random(pixels.shape) < masked] = np.nan
+    assert_equal(pixels, metadata(2), method="asinh")
+
+
+numbers = st.one_of(
+    st.sampled_from([SENTINEL, -1.0, -0.5, 0.0, 20.0, 360.0, 360.01, 360.02, -90.01, -90.02]),
+    st.sampled_from([np.nan, np.inf, -np.inf, 1e39, -3.4e38, 3000.0, 2000.0, 1.5, 15.0]),
+    st.floats(-1000, 4000),
+)
+
+
+@given(st.lists(numbers, min_size=len(NAMES), max_size=len(NAMES)))
+def test_any_metadata_are_equal(values):
+    rows = np.array([values, values[::-1]])
+    assert_equal(stamps(2, 21), rows, features=scaling(excluded=["ra", "dec"]), context=False)
+
+
+def test_metadata_of_each_odd_value_are_equal_and_masked():
+    rows = np.repeat(metadata(1), 4, axis=0)
+    rows[0], rows[1], rows[2] = np.nan, SENTINEL, np.inf
+    computed = assert_equal(stamps(), rows)
+    assert not computed.feature_mask[:3].any()
+    assert computed.feature_mask[3].all()
+    sharpness, chi = (ALERCE_FEATURES.index(name) for name in ("sharpnr", "chinr"))
+    rows[3, chi] = SENTINEL
+    assert not assert_equal(stamps(), rows).feature_mask[3, [sharpness, chi]].any()
+
+
+@pytest.mark.parametrize("unit", [ZSCORED_UNKNOWN, "none"])
+def test_metadata_are_masked_if_the_network_was_trained_on_another_unit(unit):
+    computed = assert_equal(stamps(), metadata(), features=scaling(unit))
+    assert not computed.feature_mask.any()
+
+
+@pytest.mark.skipif("ZTFREP_REAL_DATA" not in os.environ, reason="ZTFREP_REAL_DATA is not set")
+@pytest.mark.parametrize("method", SCALING_METHODS)
+def test_real_alerts_are_equal(method):
+    folder = Path(os.environ["ZTFREP_REAL_DATA"]) / "real-alerts"
+    alerts = ztfrep.read_packets(folder / "ztf_public_2018.tar.gz")
+    assert_equal(alerts.stamps, alerts.metadata, method=method)
