@@ -250,6 +250,7 @@ def test_the_package_declares_what_it_imports_and_dvc_is_an_extra():
     extra = EXTRAS
     names = {
         "sklearn": "scikit-learn",
+        "confluent_kafka": "confluent-kafka",
         "yaml": "pyyaml",
         "onnx_ir": "onnx-ir",
         "faiss": "faiss-cpu",

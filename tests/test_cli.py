@@ -56,8 +56,14 @@ def test_the_summary_prints_each_method(tmp_path, monkeypatch, capsys):
         "balanced_accuracy_high": 0.7, "macro_f1": 0.52,
     }  # fmt: skip
     reconstruction = {"reconstruction": {"mse": 0.01, "psnr": 20.0}}
+    sets = {
+        "prediction_sets": {
+            "stated_coverage": 0.9, "coverage": 0.914, "coverage_low": 0.886,
+            "coverage_high": 0.937, "mean_size": 1.05,
+        }
+    }  # fmt: skip
     (tmp_path / "stamps.json").write_text(
-        json.dumps({"alerts": 500, "linear_probe": method, **reconstruction})
+        json.dumps({"alerts": 500, "linear_probe": method, **reconstruction, **sets})
     )
     (tmp_path / "series.json").write_text(json.dumps({"objects": 2055, "network": method}))
     assert run(monkeypatch, "summary", "--metrics", tmp_path) == 0
@@ -66,6 +72,7 @@ def test_the_summary_prints_each_method(tmp_path, monkeypatch, capsys):
     assert "linear probe" in out
     assert "0.610   0.400 - 0.700     0.520" in out
     assert "MSE 0.01000, PSNR 20.00 dB" in out
+    assert "coverage 0.914 (0.886 - 0.937) of 0.9 stated, 1.05 classes" in out
 
 
 def test_a_summary_without_metrics_has_a_remedy(tmp_path, monkeypatch):

@@ -154,8 +154,13 @@ def test_the_readme_has_the_rows_that_a_summary_prints():
     methods = [alert_protocol.CLASSIFIER_HEAD, *alert_protocol.PROBES]
     reconstructions = [alert_protocol.RECONSTRUCTION, alert_protocol.PCA_RECONSTRUCTION]
     names = {
-        alerts: [*methods, *reconstructions],
-        objects: [object_protocol.NETWORK, *object_protocol.PROBES, "network_balanced"],
+        alerts: [*methods, *reconstructions, "prediction_sets"],
+        objects: [
+            object_protocol.NETWORK,
+            *object_protocol.PROBES,
+            "network_balanced",
+            "prediction_sets",
+        ],
     }
     for part, expected in names.items():
         rows = [re.match(r"  (\S.*?)   ", line)[1] for line in part.splitlines()[1:]]

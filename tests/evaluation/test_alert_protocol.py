@@ -1,17 +1,21 @@
 """The evaluation of alerts from a table and a model folder to a report."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
 from tests.evaluation.small_networks import PROTOCOL, alert_network, save_alert_network
+from tests.model_folders import make_reference
 from ztfrep.data.alert_schema import CLASSES, ROW_GROUP, TableInfo
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.alert_writer import AlertWriter
 from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.encoders.alert_batches import concatenate, input_batches
+from ztfrep.encoders.model_folder import model_checksum
+from ztfrep.encoders.reference_files import write_reference
 from ztfrep.encoders.vectors_of_tables import encode_alert_table
 from ztfrep.evaluation import vector_scores
 from ztfrep.evaluation.alert_protocol import (
@@ -125,6 +129,8 @@ def test_every_method_is_scored_on_both_splits(evaluation):
             "reconstruction_without_orientation_minus_pca_reconstruction",
         }
         assert {"retrieval", "clustering", "anomaly_detection", "calibration"} < set(metrics)
+        # The folder has no reference.
+        assert not {"calibrated", "prediction_sets"} & set(metrics)
         assert "mean_absolute_error" in metrics["predicted_magpsf"]
         # The network does not read it.
         assert "predicted_magnr" not in metrics
@@ -190,6 +196,18 @@ def test_without_labels_the_reconstruction_alone_is_evaluated(tmp_path):
     assert "classifier_head" not in metrics
     assert metrics["reconstruction"]["mse"] > 0
     assert list(evaluation.splits["test"].predicted) == ["classifier_head"]
+
+
+def test_calibrated_probabilities_are_scored_if_the_folder_has_a_reference(inputs, tmp_path):
+    for name in ("stamps.parquet", "base.npy", "base.parquet"):
+        (tmp_path / name).symlink_to(inputs / name)
+    shutil.copytree(inputs / "model", tmp_path / "model")
+    checksum = model_checksum(tmp_path / "model")
+    write_reference(tmp_path / "model", make_reference(6, len(CLASSES)), checksum)
+    for name, part in evaluate(tmp_path).splits.items():
+        sets = part.metrics["prediction_sets"]
+        assert sum(scores["rows"] for scores in sets["by_class"].values()) == ROWS[name]
+        assert part.metrics["calibrated"]["temperature"] == 1
 
 
 def test_published_vectors_are_evaluated_without_the_network(inputs, tmp_path):

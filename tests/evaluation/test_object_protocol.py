@@ -8,9 +8,12 @@ import pytest
 
 from tests.evaluation.small_networks import PROTOCOL, object_network, save_object_network
 from tests.evaluation.small_objects import objects, observations, series
+from tests.model_folders import make_reference
 from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.frames import write_frame
 from ztfrep.data.row_index import write_row_index
+from ztfrep.encoders.model_folder import model_checksum
+from ztfrep.encoders.reference_files import write_reference
 from ztfrep.encoders.vectors_of_tables import encode_object_series
 from ztfrep.errors import InputError
 from ztfrep.evaluation import vector_scores
@@ -169,3 +172,14 @@ def test_unlabelled_objects_are_predicted_and_not_scored():
     part = evaluate_object_split(rows, baselines, object_network(), list(SERIES_CLASSES), seed=0)
     assert part.metrics == {"objects": 0}
     assert part.predicted["network"].shape == (12,)
+
+
+def test_calibrated_probabilities_are_scored_if_the_folder_has_a_reference(tmp_path):
+    write_inputs(tmp_path)
+    model = tmp_path / "model"
+    write_reference(model, make_reference(4, 3), model_checksum(model))
+    for name, part in evaluate(tmp_path).splits.items():
+        sets = part.metrics["prediction_sets"]
+        assert set(sets["by_class"]) == set(SERIES_CLASSES)
+        assert sum(scores["rows"] for scores in sets["by_class"].values()) == OBJECTS[name]
+        assert {"calibration", "calibrated"} < set(part.metrics)

@@ -2,6 +2,7 @@
 
 import typer
 
+from ztfrep.cli.classify import classify
 from ztfrep.cli.encode import encode
 from ztfrep.cli.export import export
 from ztfrep.cli.index import index
@@ -13,7 +14,7 @@ from ztfrep.cli.summary import summary
 from ztfrep.process import exiting_in_one_line
 
 app = typer.Typer(help="Temporal representations of astronomical alerts.", no_args_is_help=True)
-for command in (encode, export, index, rank, sample, similar, stream, summary):
+for command in (classify, encode, export, index, rank, sample, similar, stream, summary):
     app.command()(command)
 
 

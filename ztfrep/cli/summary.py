@@ -29,6 +29,14 @@ def summary(
             if method in content:
                 mse, psnr = content[method]["mse"], content[method]["psnr"]
                 typer.echo(f"  {method.replace('_', ' '):<28}MSE {mse:.5f}, PSNR {psnr:.2f} dB")
+        if "prediction_sets" in content:
+            sets = content["prediction_sets"]
+            typer.echo(
+                "  {:<28}coverage {coverage:.3f} ({coverage_low:.3f} - {coverage_high:.3f}) of "
+                "{stated_coverage:g} stated, {mean_size:.2f} classes".format(
+                    "prediction sets", **sets
+                )
+            )
 
 
 def _read_metrics(path: Path) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import entr, log_softmax, softmax
+from scipy.special import entr
 from sklearn.neighbors import NearestNeighbors
+
+from ztfrep.encoders.class_probabilities import calibrated, fit_temperature, prediction_sets
 
 NEIGHBOUR_DISTANCE = "neighbour_distance"
 RECONSTRUCTION_ERROR = "reconstruction_error"
@@ -26,7 +27,6 @@ _NEIGHBOURS = 10
 # Train vectors that are saved: all classes alike, 1 MB at a length of 128.
 MAX_REFERENCE_ROWS = 2000
 N_QUANTILES = 101
-_TEMPERATURES = (0.05, 20.0)
 _MIN_SPREAD = 1e-9
 
 
@@ -73,8 +73,8 @@ class Reference:
         `reconstruction_error` `(v,)`, NaN without a stamp, that is a term of the anomaly score.
         """
         labelled = validation_labels >= 0
-        temperature = _fit_temperature(validation_logits[labelled], validation_labels[labelled])
-        probabilities = _softmax(validation_logits, temperature)
+        temperature = fit_temperature(validation_logits[labelled], validation_labels[labelled])
+        probabilities = calibrated(validation_logits, temperature)
         reference = cls(
             np.asarray(vectors, np.float32),
             np.asarray(labels, np.int64),
@@ -101,7 +101,7 @@ class Reference:
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return calibrated class probabilities float32 of logits, `(n, classes)` both."""
-        return _softmax(logits, self.temperature)
+        return calibrated(logits, self.temperature)
 
     def anomaly_terms(
         self,
@@ -147,22 +147,10 @@ class Reference:
     def prediction_sets(self, probabilities: np.ndarray, coverage: float) -> np.ndarray:
         """Return the classes of each row's prediction set, bool `(n, classes)`.
 
-        For each class, the set of a row of that class contains it with the probability `coverage`,
-        if validation rows and new rows of the class are exchangeable: the threshold of a class is a
-        quantile of the probabilities of its validation rows (Sadinle et al. 2019, JASA, section 3).
-        Sets may be empty. A class with too few validation rows for `coverage` is in every set.
+        The thresholds are those of the validation rows; see `class_probabilities.prediction_sets`.
         Raises ValueError unless 0 < coverage < 1.
         """
-        if not 0 < coverage < 1:
-            raise ValueError(f"coverage {coverage}; expected a number between 0 and 1")
-        thresholds = np.zeros(probabilities.shape[1])
-        for label in range(len(thresholds)):
-            scores = np.sort(self.true_probabilities[self.true_labels == label])
-            # With k smallest scores excluded, the coverage is 1 - k / (n + 1) (Vovk et al. 2005).
-            excluded = int(np.floor((1 - coverage) * (len(scores) + 1) + 1e-9))
-            if excluded:
-                thresholds[label] = scores[excluded - 1]
-        return np.where(thresholds > 0, probabilities > thresholds, True)
+        return prediction_sets(probabilities, self.true_probabilities, self.true_labels, coverage)
 
     def _neighbour_distance(self, vectors: np.ndarray) -> np.ndarray:
         if not len(vectors):
@@ -186,22 +174,3 @@ class Reference:
     def _nearest(self) -> NearestNeighbors:
         nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(self.vectors)))
         return nearest.fit(self._standardise(self.vectors))
-
-
-def _softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
-    probabilities: np.ndarray = softmax(np.asarray(logits, np.float64) / temperature, axis=1)
-    return probabilities.astype(np.float32)
-
-
-def _fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the temperature of the lowest cross-entropy; 1 without labelled rows."""
-    if not len(labels):
-        return 1.0
-    rows = np.arange(len(labels))
-
-    def cross_entropy(log_temperature: float) -> float:
-        scaled = np.asarray(logits, np.float64) / np.exp(log_temperature)
-        return float(-log_softmax(scaled, axis=1)[rows, labels].mean())
-
-    fitted = minimize_scalar(cross_entropy, bounds=np.log(_TEMPERATURES), method="bounded")
-    return float(np.exp(fitted.x))

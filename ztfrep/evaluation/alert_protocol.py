@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import softmax
 
 from ztfrep.data.alert_schema import CHANNELS, CLASSES
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.vector_files import read_vectors
 from ztfrep.encoders.devices import make_deterministic
-from ztfrep.encoders.model_folder import load_alert_network
+from ztfrep.encoders.model_folder import load_alert_network, read_model_reference
+from ztfrep.encoders.reference import Reference
 from ztfrep.evaluation.alert_rows import AlertRows, encode_stamps_only, read_features, read_inputs
-from ztfrep.evaluation.bootstrap import SLOW_REPEATS, Bootstrap
-from ztfrep.evaluation.calibration import calibration
+from ztfrep.evaluation.bootstrap import Bootstrap
 from ztfrep.evaluation.classifier_scores import score_classifiers
 from ztfrep.evaluation.evaluation_results import Evaluation, SplitEvaluation
 from ztfrep.evaluation.metrics import confusion, recall
 from ztfrep.evaluation.pixel_pca import PixelPCA
 from ztfrep.evaluation.predicted_features import score_predicted_magnitudes
+from ztfrep.evaluation.prediction_sets import score_probabilities
 from ztfrep.evaluation.probes import FittedProbe, Probe, fit_probes, has_two_classes
 from ztfrep.evaluation.projection import project_sample
 from ztfrep.evaluation.protocol import EvaluationProtocol
@@ -130,11 +130,12 @@ def evaluate_alerts(
     baselines = AlertBaselines(train_rows, probes, pca)
     scored = {name: rows.rows(split[index] == name) for name in ("validation", "test")}
     evaluated_network = network if published is None else None
+    reference = read_model_reference(model, card)
     test = scored["test"]
     return Evaluation(
         classes=CLASSES,
         splits={
-            name: evaluate_alert_split(part, baselines, evaluated_network, seed=seed)
+            name: evaluate_alert_split(part, baselines, evaluated_network, reference, seed=seed)
             for name, part in scored.items()
         },
         projections=project_sample(
@@ -146,9 +147,17 @@ def evaluate_alerts(
 
 
 def evaluate_alert_split(
-    rows: AlertRows, baselines: AlertBaselines, network: AlertNetwork | None, *, seed: int
+    rows: AlertRows,
+    baselines: AlertBaselines,
+    network: AlertNetwork | None,
+    reference: Reference | None = None,
+    *,
+    seed: int,
 ) -> AlertSplitEvaluation:
-    """Evaluate the rows of one split; only probes and baselines if `network` is None."""
+    """Evaluate the rows of one split; only probes and baselines if `network` is None.
+
+    Without a reference, calibrated probabilities and prediction sets are not evaluated.
+    """
     labels, vectors = rows.labels, rows.values["vectors"]
     labelled = labels >= 0
     pixels, pixel_mask = rows.alerts.pixels.numpy(), rows.alerts.pixel_mask.numpy()
@@ -172,9 +181,9 @@ def evaluate_alert_split(
     if labelled.any() and network is not None:
         matrix = confusion(labels, predicted[CLASSIFIER_HEAD], len(CLASSES))
         metrics[CLASSIFIER_HEAD] |= {"recall": recall(matrix, CLASSES)}
-        probabilities, truth = softmax(logits[labelled], axis=1), labels[labelled]
-        bootstrap = Bootstrap.within_classes(truth, seed=seed, repeats=SLOW_REPEATS)
-        metrics["calibration"] = calibration(probabilities, truth, bootstrap)
+        metrics |= score_probabilities(
+            logits[labelled], labels[labelled], CLASSES, reference, seed=seed
+        )
     if baselines.probes and has_two_classes(labels):
         train = baselines.train
         metrics |= score_vectors(

@@ -12,7 +12,8 @@ from ztfrep.data.alert_schema import SERIES_CLASSES
 from ztfrep.data.row_index import read_row_index
 from ztfrep.data.vector_files import SplitVectors, read_vectors
 from ztfrep.encoders.devices import make_deterministic
-from ztfrep.encoders.model_folder import load_object_network
+from ztfrep.encoders.model_folder import load_object_network, read_model_reference
+from ztfrep.encoders.reference import Reference
 from ztfrep.encoders.vectors_of_tables import read_object_inputs
 from ztfrep.errors import InputError
 from ztfrep.evaluation.bootstrap import Scores
@@ -21,6 +22,7 @@ from ztfrep.evaluation.early_classification import classify_early
 from ztfrep.evaluation.evaluation_results import Evaluation, SplitEvaluation
 from ztfrep.evaluation.magnitude_forecast import score_magnitude_forecast
 from ztfrep.evaluation.metrics import confusion, recall
+from ztfrep.evaluation.prediction_sets import score_probabilities
 from ztfrep.evaluation.probes import FittedProbe, Probe, fit_probes, has_two_classes
 from ztfrep.evaluation.projection import project_sample
 from ztfrep.evaluation.protocol import EvaluationProtocol
@@ -146,11 +148,14 @@ def evaluate_objects(
         train.vectors[sample],
         fit_probes(PROBES, values, labels, protocol, seed=seed, threads=threads),
     )
+    reference = read_model_reference(model, card)
     test = by_split["test"]
     return Evaluation(
         classes=tuple(classes),
         splits={
-            split: evaluate_object_split(by_split[split], baselines, network, classes, seed=seed)
+            split: evaluate_object_split(
+                by_split[split], baselines, network, classes, reference, seed=seed
+            )
             for split in ("validation", "test")
         },
         projections=project_sample(test.vectors, test.labels, protocol.map_rows, seed=seed),
@@ -164,17 +169,21 @@ def evaluate_object_split(
     baselines: ObjectBaselines,
     network: ObjectNetwork,
     classes: list[str],
+    reference: Reference | None = None,
     *,
     seed: int,
 ) -> ObjectSplitEvaluation:
-    """Evaluate the rows of one split; the network is not evaluated if `rows.objects` is None."""
+    """Evaluate the rows of one split; the network is not evaluated if `rows.objects` is None.
+
+    Without a reference, calibrated probabilities and prediction sets are not evaluated.
+    """
     labels, objects = rows.labels, rows.objects
     labelled = labels >= 0
     predicted: dict[str, np.ndarray] = {}
     if objects is not None:
         with torch.inference_mode():
-            logits = network.classify(torch.from_numpy(rows.values[OBJECTS]))
-        predicted[NETWORK] = logits.argmax(dim=1).numpy()
+            logits = network.classify(torch.from_numpy(rows.values[OBJECTS])).double().numpy()
+        predicted[NETWORK] = logits.argmax(axis=1)
     predicted |= {name: probe.predict(rows.values) for name, probe in baselines.probes.items()}
     metrics: dict[str, Any] = {"objects": int(labelled.sum())}
     early: dict[int, Scores] = {}
@@ -184,6 +193,9 @@ def evaluate_object_split(
     if labelled.any() and objects is not None:
         matrix = confusion(labels, predicted[NETWORK], len(classes))
         metrics[NETWORK] |= {"recall": recall(matrix, classes)}
+        metrics |= score_probabilities(
+            logits[labelled], labels[labelled], classes, reference, seed=seed
+        )
         balanced = undersample(labels, seed)
         metrics["network_balanced"] = score_classifiers(
             labels[balanced], {NETWORK: predicted[NETWORK][balanced]}, classes, seed=seed
