@@ -240,7 +240,7 @@ def distributions(requirements):
 EXTRAS = set().union(
     *(
         distributions(PROJECT["optional-dependencies"][name])
-        for name in ("onnx", "pipeline", "stream")
+        for name in ("index", "onnx", "pipeline", "stream")
     )
 ) - distributions(PROJECT["dependencies"])
 
@@ -248,7 +248,13 @@ EXTRAS = set().union(
 def test_the_package_declares_what_it_imports_and_dvc_is_an_extra():
     base = distributions(PROJECT["dependencies"])
     extra = EXTRAS
-    names = {"sklearn": "scikit-learn", "yaml": "pyyaml", "onnx_ir": "onnx-ir"}
+    names = {
+        "sklearn": "scikit-learn",
+        "confluent_kafka": "confluent-kafka",
+        "yaml": "pyyaml",
+        "onnx_ir": "onnx-ir",
+        "faiss": "faiss-cpu",
+    }
     imported = set().union(*map(imported_packages, PACKAGE)) - sys.stdlib_module_names - {"ztfrep"}
     assert {names.get(name, name) for name in imported} <= base | extra
     assert "dvc" in extra - base

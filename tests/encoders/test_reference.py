@@ -90,11 +90,35 @@ def test_rows_far_from_the_train_rows_have_the_largest_anomaly_scores():
     assert (percentiles[:5] == 100).all() and np.median(percentiles[5:]) < 80
 
 
-def test_an_unknown_term_does_not_change_the_other_terms():
+def test_the_reconstruction_error_is_a_term_but_does_not_change_the_score():
     reference = fit()
     _, logits, vectors = draw(4, 9)
-    terms = reference.anomaly_terms(vectors, reference.probabilities(logits), np.full(4, np.nan))
-    assert np.isfinite(reference.anomaly_score(terms)).all()
+    probabilities = reference.probabilities(logits)
+    scores = [
+        reference.anomaly_score(reference.anomaly_terms(vectors, probabilities, error))
+        for error in (None, np.full(4, np.nan), np.array([0, 1, 10, 100]))
+    ]
+    assert np.isfinite(scores[0]).all() and len(set(scores[0])) == 4
+    for score in scores[1:]:
+        np.testing.assert_array_equal(score, scores[0])
+
+
+def test_more_uncertain_classes_have_a_larger_score():
+    reference = fit()
+    vectors = np.repeat(draw(1, 9)[2], 2, axis=0)
+    probabilities = np.array([[0.98, 0.01, 0.01], [0.34, 0.33, 0.33]])
+    certain, uncertain = reference.anomaly_score(reference.anomaly_terms(vectors, probabilities))
+    assert uncertain > certain + 0.1
+
+
+def test_an_unknown_term_counts_as_zero():
+    reference = fit()
+    _, logits, vectors = draw(4, 9)
+    terms = reference.anomaly_terms(vectors, reference.probabilities(logits))
+    unknown = dict(terms, neighbour_distance=np.full(4, np.nan))
+    entropy = reference.quantiles["class_entropy"]
+    scaled = (terms["class_entropy"] - entropy[50]) / (entropy[84] - entropy[50])
+    np.testing.assert_allclose(reference.anomaly_score(unknown), scaled / 2, rtol=1e-5)
 
 
 def test_without_labels_the_temperature_is_one_and_sets_have_every_class():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.blobs import blobs
-from ztfrep.evaluation.anomaly_detection import anomaly_detection
+from ztfrep.evaluation.anomaly_detection import anomaly_detection, top_share
 from ztfrep.evaluation.bootstrap import Bootstrap
 
 CLASSES = ("a", "b", "c")
@@ -24,6 +24,18 @@ def test_a_class_like_the_others_is_not_detected():
     assert scores["auroc_mean"] == pytest.approx(0.5, abs=0.1)
     assert scores["auroc_a_low"] < scores["auroc_a"] < scores["auroc_a_high"]
     assert scores["auroc_mean_low"] < scores["auroc_mean"] < scores["auroc_mean_high"]
+
+
+def test_the_top_of_the_ranking_is_of_a_class_that_is_separate_and_mixed_otherwise():
+    separate = detect(20, 90)
+    assert separate["top_10_a"] == 1 and separate["top_50_b"] == 30 / 50
+    assert separate["top_100_c"] == 30 / 90 and "top_10_a_low" not in separate
+    assert 0 < detect(0, 300)["top_100_a"] < 0.6
+
+
+def test_the_share_is_of_the_rows_with_the_highest_scores():
+    is_anomaly, scores = np.array([True, False, True, False]), np.array([1.0, 4.0, 3.0, 0.0])
+    assert [top_share(is_anomaly, scores, top) for top in (1, 2, 3, 9)] == [0, 1 / 2, 2 / 3, 1 / 2]
 
 
 def test_one_class_alone_is_no_anomaly():

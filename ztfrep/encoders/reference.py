@@ -17,8 +17,11 @@ from ztfrep.encoders.class_probabilities import calibrated, fit_temperature, pre
 NEIGHBOUR_DISTANCE = "neighbour_distance"
 RECONSTRUCTION_ERROR = "reconstruction_error"
 CLASS_ENTROPY = "class_entropy"
-# The terms of the anomaly score of an alert. An object has no reconstruction.
+# What is known of an alert that may be strange. An object has no reconstruction.
 ANOMALY_TERMS = (NEIGHBOUR_DISTANCE, RECONSTRUCTION_ERROR, CLASS_ENTROPY)
+# The terms in the anomaly score. The reconstruction error is not: it is large where noise is, and
+# with it fewer alerts of a class without train rows are at the top; see docs/search.md.
+_SCORE_TERMS = (NEIGHBOUR_DISTANCE, CLASS_ENTROPY)
 # Neighbours whose mean distance is the first term.
 _NEIGHBOURS = 10
 # Train vectors that are saved: all classes alike, 1 MB at a length of 128.
@@ -120,14 +123,15 @@ class Reference:
     def anomaly_score(self, terms: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the anomaly score float32 `(n,)` of terms by name.
 
-        It is the mean of the terms, each as its difference from the median of the validation rows
-        in units of their upper spread (quantile 0.84 minus 0.5); an unknown term counts as 0.
+        It is the mean of the neighbour distance and the class entropy, each as its difference from
+        the median of the validation rows in units of their upper spread (quantile 0.84 minus 0.5);
+        an unknown term counts as 0.
         """
         scaled = []
-        for name, values in terms.items():
-            if name in self.quantiles:
+        for name in _SCORE_TERMS:
+            if name in terms and name in self.quantiles:
                 median, high = self.quantiles[name][[50, 84]]
-                scaled.append((values - median) / max(high - median, _MIN_SPREAD))
+                scaled.append((terms[name] - median) / max(high - median, _MIN_SPREAD))
         if not scaled:
             return np.zeros(len(next(iter(terms.values()))), np.float32)
         return np.nan_to_num(np.stack(scaled)).mean(axis=0).astype(np.float32)

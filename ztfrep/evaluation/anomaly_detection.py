@@ -10,6 +10,8 @@ from sklearn.preprocessing import StandardScaler
 from ztfrep.evaluation.bootstrap import Bootstrap, Scores
 
 _NEIGHBOURS = 10
+# Numbers of rows at the top of a ranking in which the share of a class is counted.
+TOP = (10, 50, 100)
 
 
 def anomaly_detection(
@@ -23,8 +25,9 @@ def anomaly_detection(
     """Compute the AUROC of detecting each class in turn as an anomaly, and their mean.
 
     The anomaly score of vectors `(n, d)` is the mean Euclidean distance to the ten nearest train
-    rows `(m, d)` of the other classes, after standardisation. The result is empty if no class can
-    be excluded.
+    rows `(m, d)` of the other classes, after standardisation. `top_10_CLASS`, `top_50_CLASS` and
+    `top_100_CLASS` are the shares of the class among the rows with the highest scores, without
+    intervals. The result is empty if no class can be excluded.
     """
     anomalous = [
         label
@@ -43,7 +46,21 @@ def anomaly_detection(
         return [float(np.mean(aurocs)), *aurocs]
 
     names = ["auroc_mean", *(f"auroc_{classes[int(label)]}" for label in anomalous)]
-    return bootstrap.scores(names, compute_aurocs, labels, distances)
+    scores = bootstrap.scores(names, compute_aurocs, labels, distances)
+    for label, column in zip(anomalous, distances.T, strict=True):
+        for top in TOP:
+            name = f"top_{top}_{classes[int(label)]}"
+            scores[name] = top_share(labels == label, column, top)
+    return scores
+
+
+def top_share(is_anomaly: np.ndarray, scores: np.ndarray, top: int) -> float:
+    """Return the share of anomalies among the `top` rows of highest score, or all rows if fewer.
+
+    `is_anomaly` is bool `(n,)`, and `scores` `(n,)`. Of rows with the same score, the first count.
+    """
+    highest = np.argsort(-scores, kind="stable")[:top]
+    return float(is_anomaly[highest].mean())
 
 
 def _neighbour_distance(normal: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""Pages of pictures: what they show, and untrusted text in captions."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from tests.catalogues.small_catalogues import write_small_catalogue
+from ztfrep.catalogues import result_pages
+from ztfrep.catalogues.catalogue import OBJECTS
+from ztfrep.catalogues.queries import find_queries
+from ztfrep.catalogues.ranking import rank
+from ztfrep.catalogues.result_pages import ranking_page, similar_page, write_page
+from ztfrep.catalogues.similarity import similar
+from ztfrep.catalogues.stamp_pages import light_curve_page, stamp_page
+from ztfrep.errors import InputError
+from ztfrep.evaluation.figures import PALETTE, png_bytes
+
+
+def texts(figure):
+    return "\n".join(text.get_text() for text in figure.texts)
+
+
+def test_stamps_are_side_by_side_from_the_bottom_and_masked_pixels_have_a_colour():
+    previews = np.full((1, 3, 5, 5), 128, np.uint8)
+    previews[0, 0, 0, 0] = 0
+    previews[0, 1, 4, 2] = 255
+    figure = stamp_page(previews, [["a"]], "title")
+    (image,) = figure.axes[0].images
+    pixels = np.asarray(image.get_array())
+    assert pixels.shape == (5, 3 * 5 + 2 * 3, 3) and image.origin == "lower"
+    np.testing.assert_allclose(pixels[0, 0], to_rgb(PALETTE[3]), atol=1e-6)
+    np.testing.assert_allclose(pixels[4, 5 + 3 + 2], 1)
+    np.testing.assert_allclose(pixels[1, 1], 128 / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 25])
+def test_no_two_pictures_overlap(n):
+    figure = stamp_page(np.ones((n, 3, 4, 4), np.uint8), [["a"]] * n, "title", framed=1)
+    boxes = [axes.get_position() for axes in figure.axes]
+    assert len(boxes) == n
+    assert all(not a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert all(0 <= v <= 1 for box in boxes for v in (box.x0, box.x1, box.y0, box.y1))
+    assert png_bytes(figure) == png_bytes(figure)
+
+
+def test_untrusted_text_is_drawn_as_it_is():
+    caption = ["$\\frac{$ ^_ \x1b[31m\n星" + "x" * 1000]
+    figure = stamp_page(np.ones((1, 3, 4, 4), np.uint8), [caption], "$\\x$ 星")
+    png_bytes(figure)
+    assert (
+        "\x1b" not in texts(figure) and "\\u661f" in texts(figure) and "$\\frac{$" in texts(figure)
+    )
+
+
+def test_light_curves_have_magnitudes_downwards_and_upper_limits_as_triangles(tmp_path):
+    catalogue = write_small_catalogue(tmp_path / "v.parquet", np.eye(2), rows=OBJECTS)
+    figure = light_curve_page(catalogue.light_curves([0]), [["a"]], "title")
+    (axes,) = figure.axes
+    assert min(axes.get_ylim()) > 17 and max(axes.get_ylim()) < 21
+    bottom, top = axes.get_ylim()
+    assert bottom > top
+    drawn = {
+        (line.get_marker(), x, y) for line in axes.lines for x, y in line.get_xydata().tolist()
+    }
+    assert {("v", 0.0, 20.5), ("o", 1.0, 19.0), ("o", 3.0, 18.0)} <= drawn
+    png_bytes(figure)
+
+
+def test_the_page_of_a_result_has_the_query_first(tmp_path):
+    catalogue = write_small_catalogue(tmp_path / "v.parquet", np.eye(6), preview_size=4)
+    with find_queries(catalogue, "ZTF20aaaaaaa", model="none") as queries:
+        result = similar(catalogue, queries.vectors, 2, excluded=queries.excluded)
+        figure = similar_page(queries, catalogue, result)
+    query, *rest = [text.get_text() for text in figure.texts if "ZTF20" in text.get_text()][1:]
+    assert query.startswith("query\nZTF20aaaaaaa\ncandid 1234567890123456790\nSN 0.50")
+    assert rest[0].startswith("1. ZTF20aaaaaaa") and "distance 1.0000" in rest[0]
+    write_page(tmp_path / "page.png", figure)
+    assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_of_a_ranking_has_the_terms_of_each_row(tmp_path):
+    catalogue = write_small_catalogue(tmp_path / "v.parquet", np.eye(6), preview_size=4)
+    ranking = rank(catalogue, top=2).assign(neighbour_distance_percentile=[99.0, 12.0])
+    shown = texts(ranking_page(catalogue, ranking, "night"))
+    assert "neighbours 2.5 (99 %)" in shown and "reconstruction 2.5\n" in shown
+    assert "anomaly score 5.0000" in shown
+
+
+def test_objects_are_shown_by_their_light_curves(tmp_path):
+    catalogue = write_small_catalogue(tmp_path / "v.parquet", np.eye(3), rows=OBJECTS)
+    figure = ranking_page(catalogue, rank(catalogue), "night")
+    assert "1 alert\n" in texts(figure) and len(figure.axes) == 3
+
+
+def test_a_catalogue_without_previews_has_a_remedy(tmp_path):
+    catalogue = write_small_catalogue(tmp_path / "v.parquet", np.eye(3))
+    with pytest.raises(InputError, match="ztfrep encode without --no-previews"):
+        ranking_page(catalogue, rank(catalogue), "night")
+
+
+def test_several_queries_and_many_rows_are_refused(tmp_path, monkeypatch):
+    catalogue = write_small_catalogue(tmp_path / "v.parquet", np.eye(6), preview_size=4)
+    with find_queries(catalogue, "ZTF20aaaaaaa", model="none") as queries:
+        several = type(queries)(catalogue, np.array([0, 1]), queries.excluded * 2)
+        with pytest.raises(InputError, match="found 2 queries; expected one"):
+            similar_page(several, catalogue, similar(catalogue, several.vectors, 2))
+    monkeypatch.setattr(result_pages, "MAX_PICTURES", 5)
+    with pytest.raises(InputError, match="found 6 rows; expected at most 5"):
+        ranking_page(catalogue, rank(catalogue), "night")
