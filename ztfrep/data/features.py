@@ -178,6 +178,9 @@ ALERCE_FEATURES = FeatureSet(
         Feature("sharpnr", "1", -1, 1.5, -0.028653200003162668, 0.20231731177535472),
     ),
     valid_ranges={
+        # Packets have upper limits of -1,010 and of 57 mag, of images without a calibration.
+        "magpsf": (0.0, 40.0),
+        "diffmaglim": (0.0, 40.0),
         "ra": (0.0, 360.0),
         "dec": (-90.0, 90.0),
         "ecl_lat": (-90.0, 90.0),

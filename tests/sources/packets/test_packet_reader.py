@@ -243,6 +243,16 @@ def test_missing_features_are_nan_and_counted_by_reason():
     assert batch.counts["features.out_of_range"] == 3
 
 
+def test_magnitudes_that_no_image_has_are_missing():
+    limits = [observation(2459000.5 + day, diffmaglim=m) for day, m in enumerate((-1010.0, 57.8))]
+    batch = read(alert(magpsf=-5.0, prior=[*limits, observation(2459008.5, diffmaglim=20.5)]))
+    assert np.isnan(feature(batch, "magpsf"))
+    column = ALERCE_FEATURES.index("diffmaglim")
+    np.testing.assert_array_equal(
+        batch.prior_observations.metadata[:, column], np.array([np.nan, np.nan, 20.5])
+    )
+
+
 def test_prior_observations_are_detections_and_upper_limits():
     prior = [
         observation(2459001.5, magpsf=None),
