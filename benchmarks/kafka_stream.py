@@ -16,10 +16,10 @@ from confluent_kafka import Consumer
 
 from benchmarks.measuring import save
 from tests.kafka_broker import SETTINGS, Broker, packets, predict_stub, running_broker
-from ztfrep.catalogues.kafka_stream import process_stream
-from ztfrep.catalogues.message_batches import StreamLimits
-from ztfrep.catalogues.stream_destinations import open_outputs
 from ztfrep.sources.packets.packet_reader import PacketBatch
+from ztfrep.streams.kafka_stream import process_stream
+from ztfrep.streams.message_batches import StreamLimits
+from ztfrep.streams.stream_destinations import open_outputs
 
 _DIMENSIONS = 128
 

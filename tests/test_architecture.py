@@ -34,6 +34,7 @@ ALLOWED = {
     "training": {"encoders", "models", "data", *BASE},
     "evaluation": {"training", "encoders", "models", "data", *BASE},
     "catalogues": {"evaluation", "training", "encoders", "sources", "models", "data", *BASE},
+    "streams": {"catalogues", "encoders", "sources", "models", "data", *BASE},
     "params": {"data", "evaluation", "sources", "models", "schema_errors", *BASE},
 }
 

@@ -1,9 +1,8 @@
-"""Small models, archives of packets with known content, and a broker."""
+"""Small models, and archives of packets with known content."""
 
 import pytest
 
 from tests.alert_packets import CANDID, alert, archive, observation, packet
-from tests.kafka_broker import running_broker
 from tests.model_folders import save
 from ztfrep.encoders.encoder import load
 
@@ -20,13 +19,6 @@ def models(tmp_path_factory):
 @pytest.fixture(scope="session")
 def encoder(models):
     return load(models, device="cpu")
-
-
-@pytest.fixture(scope="session")
-def broker():
-    """Start a broker for the first test that needs one."""
-    with running_broker() as running:
-        yield running
 
 
 def object_name(number):

@@ -82,12 +82,12 @@ def stream(
             remedy="pass --to TOPIC or --out FOLDER",
         )
     # Slow to import.
-    from ztfrep.catalogues.kafka_clients import parse_settings, read_settings
-    from ztfrep.catalogues.kafka_stream import process_stream
-    from ztfrep.catalogues.message_batches import StreamLimits
-    from ztfrep.catalogues.stop_signals import stop_on_signals
-    from ztfrep.catalogues.stream_destinations import open_outputs
-    from ztfrep.catalogues.stream_predictor import load_predictor
+    from ztfrep.streams.kafka_clients import parse_settings, read_settings
+    from ztfrep.streams.kafka_stream import process_stream
+    from ztfrep.streams.message_batches import StreamLimits
+    from ztfrep.streams.stop_signals import stop_on_signals
+    from ztfrep.streams.stream_destinations import open_outputs
+    from ztfrep.streams.stream_predictor import load_predictor
 
     own = {**(read_settings(settings) if settings else {}), **parse_settings(set_ or [])}
     theirs = own if to_server is None else {}

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ztfrep.catalogues.folder_outputs import FolderDeadLetters, FolderSink
-from ztfrep.catalogues.kafka_clients import Settings, create_topics, open_producer
-from ztfrep.catalogues.stream_outputs import DeadLetters, PredictionSink
-from ztfrep.catalogues.topic_outputs import TopicDeadLetters, TopicSink
+from ztfrep.streams.folder_outputs import FolderDeadLetters, FolderSink
+from ztfrep.streams.kafka_clients import Settings, create_topics, open_producer
+from ztfrep.streams.stream_outputs import DeadLetters, PredictionSink
+from ztfrep.streams.topic_outputs import TopicDeadLetters, TopicSink
 
 # The folder of set-aside messages, which readers of data sets skip by its first character.
 DEAD_LETTER_FOLDER = "_dead_letters"

@@ -1,6 +1,6 @@
 """A consumer that is killed after it has written a batch, before it commits the batch.
 
-python -m tests.catalogues.killed_consumer SERVER GROUP TOPIC OUTPUT BATCHES
+python -m tests.streams.killed_consumer SERVER GROUP TOPIC OUTPUT BATCHES
 """
 
 import os
@@ -8,9 +8,9 @@ import signal
 import sys
 
 from tests.kafka_broker import SETTINGS, predict_stub
-from ztfrep.catalogues.kafka_stream import process_stream
-from ztfrep.catalogues.message_batches import StreamLimits
-from ztfrep.catalogues.stream_destinations import open_outputs
+from ztfrep.streams.kafka_stream import process_stream
+from ztfrep.streams.message_batches import StreamLimits
+from ztfrep.streams.stream_destinations import open_outputs
 
 
 def main():

@@ -18,13 +18,13 @@ from tests import model_folders
 from tests.alert_packets import CANDID, alert, packet
 from tests.kafka_broker import SETTINGS, free_port, packets, predict_stub
 from ztfrep import cli
-from ztfrep.catalogues import kafka_stream
-from ztfrep.catalogues.folder_outputs import FolderDeadLetters, FolderSink
-from ztfrep.catalogues.kafka_stream import StreamCounts, process_stream
-from ztfrep.catalogues.message_batches import MessageReader, StreamLimits
-from ztfrep.catalogues.stream_destinations import open_outputs
-from ztfrep.catalogues.stream_outputs import OffsetRange
 from ztfrep.errors import InputError
+from ztfrep.streams import kafka_stream
+from ztfrep.streams.folder_outputs import FolderDeadLetters, FolderSink
+from ztfrep.streams.kafka_stream import StreamCounts, process_stream
+from ztfrep.streams.message_batches import MessageReader, StreamLimits
+from ztfrep.streams.stream_destinations import open_outputs
+from ztfrep.streams.stream_outputs import OffsetRange
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,7 +120,7 @@ def test_a_consumer_that_is_killed_loses_nothing(broker):
     broker.send(topic, packets(60))
     arguments = [broker.server, f"{topic}-group", topic, f"{topic}.out", "3"]
     killed = subprocess.run(
-        [sys.executable, "-m", "tests.catalogues.killed_consumer", *arguments], cwd=ROOT
+        [sys.executable, "-m", "tests.streams.killed_consumer", *arguments], cwd=ROOT
     )
     assert killed.returncode == -signal.SIGKILL
     before = candids(broker, f"{topic}.out")
@@ -399,7 +399,7 @@ def command(monkeypatch, *arguments):
 
 
 def test_a_topic_that_does_not_exist_is_one_line(broker, tmp_path, monkeypatch):
-    monkeypatch.setattr("ztfrep.catalogues.stream_predictor.load_predictor", lambda *_, **__: None)
+    monkeypatch.setattr("ztfrep.streams.stream_predictor.load_predictor", lambda *_, **__: None)
     code = command(monkeypatch, "absent", "--server", broker.server, "--out", tmp_path)
     assert code.startswith(f"error: {broker.server}: topic absent: found no such topic among")
     code = command(monkeypatch, "absent", "--server", broker.server, "--to", "nowhere")
@@ -412,7 +412,7 @@ def test_a_topic_that_does_not_exist_is_one_line(broker, tmp_path, monkeypatch):
 def test_a_broker_that_does_not_answer_is_one_line_within_the_timeout(
     tmp_path, monkeypatch, output
 ):
-    monkeypatch.setattr("ztfrep.catalogues.stream_predictor.load_predictor", lambda *_, **__: None)
+    monkeypatch.setattr("ztfrep.streams.stream_predictor.load_predictor", lambda *_, **__: None)
     server = f"127.0.0.1:{free_port()}"
     target = tmp_path / "out"
     options = ["--server", server, output, target, "--timeout", "0.6"]
@@ -440,7 +440,7 @@ def test_a_broker_that_does_not_answer_is_one_line_within_the_timeout(
     ],
 )  # fmt: skip
 def test_wrong_options_are_one_line(tmp_path, monkeypatch, arguments, expected):
-    monkeypatch.setattr("ztfrep.catalogues.stream_predictor.load_predictor", lambda *_, **__: None)
+    monkeypatch.setattr("ztfrep.streams.stream_predictor.load_predictor", lambda *_, **__: None)
     options = ["--server", "127.0.0.1:1", "--out", tmp_path, "--timeout", "0.2"]
     code = command(monkeypatch, "topic", *options, *arguments)
     assert expected in code
@@ -448,7 +448,7 @@ def test_wrong_options_are_one_line(tmp_path, monkeypatch, arguments, expected):
 
 
 def test_a_secret_is_not_printed(tmp_path, monkeypatch):
-    monkeypatch.setattr("ztfrep.catalogues.stream_predictor.load_predictor", lambda *_, **__: None)
+    monkeypatch.setattr("ztfrep.streams.stream_predictor.load_predictor", lambda *_, **__: None)
     settings = tmp_path / "broker.conf"
     settings.write_text("# of the broker\n\nsasl.password = hunter2\nsecurity.protocol=hunter2\n")
     code = command(
@@ -459,14 +459,14 @@ def test_a_secret_is_not_printed(tmp_path, monkeypatch):
 
 
 def test_without_the_package_the_command_that_installs_it_is_printed(tmp_path, monkeypatch):
-    monkeypatch.setattr("ztfrep.catalogues.stream_predictor.load_predictor", lambda *_, **__: None)
+    monkeypatch.setattr("ztfrep.streams.stream_predictor.load_predictor", lambda *_, **__: None)
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     code = command(monkeypatch, "topic", "--server", "127.0.0.1:1", "--out", tmp_path)
     assert 'pip install "ztfrep[stream]"' in code
 
 
 def test_the_second_signal_ends_the_process():
-    from ztfrep.catalogues.stop_signals import stop_on_signals
+    from ztfrep.streams.stop_signals import stop_on_signals
 
     before = signal.getsignal(signal.SIGTERM)
     with stop_on_signals() as stop:

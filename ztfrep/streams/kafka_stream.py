@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from tqdm import tqdm
 
-from ztfrep.catalogues.kafka_clients import Settings, open_consumer
-from ztfrep.catalogues.message_batches import MessageReader, StreamLimits
-from ztfrep.catalogues.stream_outputs import DeadLetter, DeadLetters, OffsetRange, PredictionSink
 from ztfrep.sources.packets.packet_reader import (
     Failure,
     Packet,
@@ -22,6 +19,9 @@ from ztfrep.sources.packets.packet_reader import (
     decode_batches,
     decode_packets,
 )
+from ztfrep.streams.kafka_clients import Settings, open_consumer
+from ztfrep.streams.message_batches import MessageReader, StreamLimits
+from ztfrep.streams.stream_outputs import DeadLetter, DeadLetters, OffsetRange, PredictionSink
 
 if TYPE_CHECKING:
     from confluent_kafka import Message

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ztfrep.catalogues.kafka_clients import import_kafka, kafka_error
+from ztfrep.streams.kafka_clients import import_kafka, kafka_error
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Message, TopicPartition

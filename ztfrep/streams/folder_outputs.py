@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ztfrep.catalogues.stream_outputs import DeadLetter, OffsetRange
 from ztfrep.data.files import replacing
 from ztfrep.data.parquet_files import open_parquet
 from ztfrep.errors import InputError
+from ztfrep.streams.stream_outputs import DeadLetter, OffsetRange
 
 # Files whose alerts are not written again to the same folder. A consumer that was killed leaves one
 # file whose messages it did not commit; several consumers may write to one folder.

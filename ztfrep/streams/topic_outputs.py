@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ztfrep.catalogues.kafka_clients import import_kafka, kafka_error
-from ztfrep.catalogues.prediction_records import prediction_messages
-from ztfrep.catalogues.stream_outputs import DeadLetter, OffsetRange
 from ztfrep.errors import InputError
+from ztfrep.streams.kafka_clients import import_kafka, kafka_error
+from ztfrep.streams.prediction_records import prediction_messages
+from ztfrep.streams.stream_outputs import DeadLetter, OffsetRange
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message, Producer

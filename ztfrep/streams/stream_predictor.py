@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from ztfrep.catalogues.catalogue_rows import alert_rows, alerts_of_batch
-from ztfrep.catalogues.kafka_stream import PredictBatch
 from ztfrep.encoders.encoder import load
 from ztfrep.sources.packets.packet_reader import PacketBatch
+from ztfrep.streams.kafka_stream import PredictBatch
 
 
 def load_predictor(folder: str | Path | None, *, device: str | None = None) -> PredictBatch:
