@@ -420,6 +420,8 @@ def check_dvc(arguments, tmp_path):
     """Check the parameters and stages of a `dvc` command without running it."""
     if arguments[:2] != ["exp", "run"]:
         assert arguments[0] in (
+            "artifacts",
+            "get",
             "repro",
             "metrics",
             "queue",
@@ -460,14 +462,18 @@ def test_a_long_command_names_what_exists(page, block, tmp_path):
             makefile = (ROOT / "Makefile").read_text()
             assert re.search(rf"^{arguments[0]}:", makefile, re.MULTILINE), command
         elif program == "ztfrep":
-            assert arguments[0] in typer.main.get_command(app).commands, command
+            known = typer.main.get_command(app).commands[arguments[0]].params
+            options = {option for parameter in known for option in parameter.opts}
+            options |= {option for parameter in known for option in parameter.secondary_opts}
+            used = {word.split("=")[0] for word in arguments[1:] if re.match("--?[a-z]", word)}
+            assert used <= options, command
         elif program == "python":
             assert arguments[0] == "-m", command
             assert importlib.util.find_spec(arguments[1]), command
             for name in arguments[2:]:
                 assert not name.startswith("tests/") or (ROOT / name).exists(), command
         else:
-            assert program in (".", "cp", "pip", "pre-commit"), command
+            assert program in (".", "cat", "cp", "git", "pip", "pre-commit"), command
 
 
 def test_the_citation_is_that_of_this_version():
