@@ -331,6 +331,28 @@ def test_an_installed_wheel_encodes_packets_with_a_model_folder_alone(
     np.testing.assert_allclose(objects, expected, **CLOSE)
 
 
+def test_an_installed_wheel_encodes_searches_and_ranks_without_training_anything(
+    pipeline, installed, tmp_path
+):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+
+    def run(*arguments):
+        program = [installed, "-c", "from ztfrep.cli import main; main()", *map(str, arguments)]
+        completed = subprocess.run(
+            program, cwd=tmp_path, capture_output=True, text=True, env=environment
+        )
+        assert completed.returncode == 0, completed.stderr
+        return completed.stdout
+
+    assert "0 bad" in run("encode", pipeline / ARCHIVE)
+    catalogue = ztfrep.read_catalogue(tmp_path / "vectors.parquet")
+    candid, other = catalogue.table["candid"].iloc[:2]
+    assert str(other) in run("similar", candid, "-k", 50)
+    assert str(candid) in run("rank", "--csv", "ranking.csv")
+    assert "mean confidence" in run("classify", "vectors.objects.parquet")
+    assert not (tmp_path / "data").exists()
+
+
 def test_an_installed_wheel_has_the_shipped_class_map(installed, tmp_path):
     program = "from ztfrep.data.class_map import read_class_map; print(read_class_map().map('QSO'))"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}

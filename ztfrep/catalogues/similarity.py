@@ -46,7 +46,7 @@ def similar(
     queries: np.ndarray,
     k: int = 10,
     *,
-    excluded: Sequence[np.ndarray] | None = None,
+    excluded: Sequence[Sequence[int] | np.ndarray] | None = None,
     index: NeighbourIndex | None = None,
 ) -> pd.DataFrame:
     """Return the k rows of a catalogue nearest to each query by cosine distance.
@@ -78,10 +78,11 @@ def similar(
         raise ValueError(f"queries {queries.shape}; expected finite numbers (q, {length})")
     if k < 1:
         raise ValueError(f"k {k}; expected 1 or more")
+    left_out = None if excluded is None else [np.asarray(rows, np.int64) for rows in excluded]
     if index is None:
-        rows, distances = nearest(catalogue.vectors(), queries, k, excluded)
+        rows, distances = nearest(catalogue.vectors(), queries, k, left_out)
     else:
-        rows, distances = index.search(queries, k, excluded)
+        rows, distances = index.search(queries, k, left_out)
     is_row = rows >= 0
     query, place = np.nonzero(is_row)
     result = describe_rows(catalogue, rows[is_row])
