@@ -91,7 +91,7 @@ def test_other_files_are_refused(path, tmp_path):
         "absent.parquet": "no such file",
         "folder": "a folder without catalogues",
     }.items():
-        with pytest.raises(InputError, match=message):
+        with pytest.raises(InputError, match=f"{message}.*make it with ztfrep encode"):
             read_catalogue(tmp_path / name)
 
 

@@ -239,9 +239,12 @@ def read_catalogue(path: str | Path) -> Catalogue:
 
 def _read_info(path: Path) -> CatalogueInfo:
     """Return the information in the schema of a file, whose columns are compared with it."""
-    check_layout(path)
-    with open_parquet(path) as file, as_input_errors(path):
-        schema = file.schema_arrow
+    try:
+        check_layout(path)
+        with open_parquet(path) as file, as_input_errors(path):
+            schema = file.schema_arrow
+    except InputError as error:
+        raise error.with_remedy(_REMEDY) from error
     metadata = {
         key.decode("utf-8", "replace"): value.decode("utf-8", "replace")
         for key, value in (schema.metadata or {}).items()
