@@ -1,8 +1,11 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
+import typer
 
 from ztfrep import cli
 from ztfrep.sources.simulation import survey, survey_objects
@@ -93,3 +96,24 @@ def test_too_little_memory_is_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr(survey, "write_survey", large)
     assert run(monkeypatch, "sample", tmp_path).startswith("error: not enough memory")
+
+
+COMMANDS = typer.main.get_command(cli.app).commands
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_has_an_example(name):
+    command = COMMANDS[name]
+    assert f"ztfrep {name} " in command.help
+    assert all(parameter.help for parameter in command.params)
+
+
+def test_the_shell_completes_commands():
+    completed = subprocess.run(
+        [sys.executable, "-c", "from ztfrep.cli import app; app(prog_name='ztfrep')"],
+        env=os.environ
+        | {"_ZTFREP_COMPLETE": "complete_bash", "COMP_WORDS": "ztfrep e", "COMP_CWORD": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert completed.stdout.split() == ["encode", "export"]

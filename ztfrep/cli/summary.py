@@ -12,7 +12,11 @@ from ztfrep.errors import InputError
 def summary(
     metrics: Annotated[Path, typer.Option(help="The folder of the metrics.")] = Path("metrics"),
 ) -> None:
-    """Print the main metrics of the last run as a table."""
+    """Print the main metrics of the last run as a table.
+
+    \b
+    ztfrep summary --metrics metrics
+    """
     for name, rows in (("stamps", "alerts"), ("series", "objects")):
         content = _read_metrics(metrics / f"{name}.json")
         head = f"{content[rows]:,} test {rows}"
