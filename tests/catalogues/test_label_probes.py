@@ -13,8 +13,8 @@ from tests.catalogues.classified_catalogues import save_model_folder, write
 from ztfrep.catalogues.catalogue import OBJECTS
 from ztfrep.catalogues.probe_files import load_probe, save_probe
 from ztfrep.catalogues.probe_training import fit_label_probe
+from ztfrep.encoders.named_arrays import sha256_of_arrays
 from ztfrep.encoders.state_dicts import read_metadata
-from ztfrep.encoders.tensor_checksums import sha256_of_arrays
 from ztfrep.errors import InputError
 
 CLASSES = ("RR Lyrae", "Mira, long", "ブレーザー")

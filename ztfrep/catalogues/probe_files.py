@@ -11,15 +11,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, JsonValue, ValidationError
-from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import ztfrep
 from ztfrep.catalogues.label_probes import LabelProbe
 from ztfrep.catalogues.user_labels import MAX_CLASS_CHARACTERS, MAX_CLASSES, SEPARATOR
 from ztfrep.data.files import replacing, write_json
-from ztfrep.encoders.state_dicts import broken_safetensors, check_header, file_size, read_metadata
-from ztfrep.encoders.tensor_checksums import sha256_of_arrays
+from ztfrep.encoders.named_arrays import read_arrays, sha256_of_arrays
+from ztfrep.encoders.state_dicts import file_size, read_metadata
 from ztfrep.errors import InputError, quote
 from ztfrep.fields import Table
 
@@ -97,7 +96,7 @@ def load_probe(model: str | Path | None, name: str) -> LabelProbe:
         problem = error.errors(include_url=False)[0]
         key = ".".join(quote(str(part)).strip("'") for part in problem["loc"])
         raise _error(path.with_suffix(".json"), f"{key}: {problem['msg']}", "its card") from error
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path, _MAX_BYTES, _EXPECTED, _REMEDY)
     if read_metadata(path).get(_CHECKSUMS) != f"{_sha256(content)} {sha256_of_arrays(arrays)}":
         raise _error(path, "a probe that was changed, or the card of another", "files of one probe")
     _validate(path, arrays, len(card.classes), card.vector_length)
@@ -148,18 +147,6 @@ def _read_json(path: Path) -> Any:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name}, which is no number")
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    size = file_size(path, _EXPECTED, _REMEDY)
-    if size > _MAX_BYTES:
-        raise _error(path, f"{size:,} bytes", f"at most {_MAX_BYTES:,}")
-    check_header(path)
-    try:
-        with safe_open(path, framework="np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except Exception as error:  # safetensors raises exceptions of several classes.
-        raise broken_safetensors(path, error) from error
 
 
 def _validate(path: Path, arrays: dict[str, np.ndarray], classes: int, length: int) -> None:

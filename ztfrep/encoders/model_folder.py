@@ -23,10 +23,10 @@ from ztfrep.encoders.card_files import (
     validate_card,
 )
 from ztfrep.encoders.cards import AlertCard, Card, ModelCard, ObjectCard
+from ztfrep.encoders.named_arrays import sha256_of_arrays
 from ztfrep.encoders.reference import Reference
 from ztfrep.encoders.reference_files import read_reference, write_reference
 from ztfrep.encoders.state_dicts import file_size, read_metadata, read_state, tensor_specs
-from ztfrep.encoders.tensor_checksums import sha256_of_arrays
 from ztfrep.errors import InputError
 from ztfrep.models.alert.base import AlertNetwork
 from ztfrep.models.object.base import ObjectNetwork

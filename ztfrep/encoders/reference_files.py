@@ -4,19 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from ztfrep.data.files import replacing
 from ztfrep.encoders.card_files import REMEDY_CHANGED
+from ztfrep.encoders.named_arrays import read_arrays, sha256_of_arrays
 from ztfrep.encoders.reference import (
     ANOMALY_TERMS,
     MAX_REFERENCE_ROWS,
     N_QUANTILES,
     Reference,
 )
-from ztfrep.encoders.state_dicts import broken_safetensors, check_header, file_size, read_metadata
-from ztfrep.encoders.tensor_checksums import sha256_of_arrays
+from ztfrep.encoders.state_dicts import read_metadata
 from ztfrep.errors import InputError, quote
 
 REFERENCE = "reference.safetensors"
@@ -55,15 +54,7 @@ def read_reference(
     path = directory / REFERENCE
     if not path.exists():
         return None
-    size = file_size(path, _EXPECTED, REMEDY_CHANGED)
-    if size > _MAX_BYTES:
-        raise _error(path, f"{size:,} bytes", f"at most {_MAX_BYTES:,}")
-    check_header(path)
-    try:
-        with safe_open(path, framework="np") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except Exception as error:  # safetensors raises exceptions of several classes.
-        raise broken_safetensors(path, error) from error
+    tensors = read_arrays(path, _MAX_BYTES, _EXPECTED, REMEDY_CHANGED)
     expected = f"{weights_checksum} {sha256_of_arrays(tensors)}"
     if read_metadata(path).get(_CHECKSUMS) != expected:
         raise _error(
