@@ -73,15 +73,15 @@ def rank(
     ranking = describe_rows(catalogue, rows)
     ranking.insert(0, "rank", np.arange(1, len(rows) + 1))
     link = ranking.pop("link")
-    chosen = table.iloc[rows]
+    ranked = table.iloc[rows]
     if column not in ranking:
-        ranking[column] = chosen[column]
+        ranking[column] = ranked[column]
     if by == ANOMALY:
-        for name in (term for term in ANOMALY_TERMS if term in chosen):
-            ranking[name] = chosen[name]
+        for name in (term for term in ANOMALY_TERMS if term in ranked):
+            ranking[name] = ranked[name]
             if reference is not None and name in reference.quantiles:
                 ranking[f"{name}{PERCENTILE}"] = reference.percentiles(
-                    name, chosen[name].to_numpy()
+                    name, ranked[name].to_numpy()
                 )
     return ranking.assign(link=link)
 

@@ -98,12 +98,12 @@ def describe_rows(catalogue: Catalogue, rows: np.ndarray) -> pd.DataFrame:
     The columns are `object_id`, `candid` or `n_alerts`, `predicted_class`, `probability` and
     `link`; see `similar`.
     """
-    chosen = catalogue.table.iloc[rows]
-    probabilities = chosen[[f"{PROBABILITY}{name}" for name in catalogue.info.classes]]
-    names = [name for name in ("object_id", "candid", "n_alerts") if name in chosen]
-    return chosen[[*names, "predicted_class"]].assign(
+    described = catalogue.table.iloc[rows]
+    probabilities = described[[f"{PROBABILITY}{name}" for name in catalogue.info.classes]]
+    names = [name for name in ("object_id", "candid", "n_alerts") if name in described]
+    return described[[*names, "predicted_class"]].assign(
         probability=probabilities.to_numpy().max(axis=1),
-        link=[_link(object_id) for object_id in chosen["object_id"]],
+        link=[_link(object_id) for object_id in described["object_id"]],
     )
 
 

@@ -51,9 +51,11 @@ def similar(
     from ztfrep.catalogues.vector_index import read_index
 
     searched = read_catalogue(catalogue)
-    chosen = read_index(searched) if index else None
+    neighbour_index = read_index(searched) if index else None
     with find_queries(searched, query, model=model, other_objects=other_objects) as queries:
-        result = find_similar(searched, queries.vectors, k, excluded=queries.excluded, index=chosen)
+        result = find_similar(
+            searched, queries.vectors, k, excluded=queries.excluded, index=neighbour_index
+        )
         page = None if pictures is None else similar_page(queries, searched, result)
         table = name_queries(result, queries)
     typer.echo(format_table(table))
