@@ -51,10 +51,10 @@ def similar(
     from ztfrep.catalogues.vector_index import read_index
 
     searched = read_catalogue(catalogue)
-    neighbour_index = read_index(searched) if index else None
+    index_used = read_index(searched) if index else None
     with find_queries(searched, query, model=model, other_objects=other_objects) as queries:
         result = find_similar(
-            searched, queries.vectors, k, excluded=queries.excluded, index=neighbour_index
+            searched, queries.vectors, k, excluded=queries.excluded, index=index_used
         )
         page = None if pictures is None else similar_page(queries, searched, result)
         table = name_queries(result, queries)
