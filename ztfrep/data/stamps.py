@@ -90,9 +90,8 @@ def scale(stamps: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
         span = np.fmax.reduce(flat, axis=2)[..., None] - lowest
         scaled = (flat - lowest) / np.where(span > 0, span, 1)
     elif method == "asinh":
-        masked = np.ma.masked_invalid(flat) if not observed.all() else flat
-        median = _median(masked)
-        mad = _median(np.abs(masked - median))
+        median = _median(flat)
+        mad = _median(np.abs(flat - median))
         # If more than half of the pixels are equal, the MAD is 0. The largest deviation is used
         # then: it scales with the counts too.
         largest = np.fmax.reduce(np.abs(flat - median), axis=2)[..., None]
@@ -107,5 +106,11 @@ def scale(stamps: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _median(values: np.ndarray) -> np.ndarray:
-    median = np.ma.median if isinstance(values, np.ma.MaskedArray) else np.median
-    return np.asarray(np.ma.filled(median(values, axis=2), 0))[..., None]
+    """Return the medians of `(n, c, pixels)` over the pixels that are not NaN, 0 if all are."""
+    complete = np.isfinite(values).all(axis=2)
+    median = np.empty(values.shape[:2], values.dtype)
+    median[complete] = np.median(values[complete], axis=1)
+    # Masked arrays take several times as long.
+    masked = np.ma.masked_invalid(values[~complete])
+    median[~complete] = np.ma.filled(np.ma.median(masked, axis=1), 0)
+    return median[..., None]
