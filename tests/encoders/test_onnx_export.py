@@ -54,10 +54,11 @@ def exported(tmp_path_factory):
         if name in ALERT_FOLDERS:
             save(folder / "autoencoder", name)
             encoder = load(folder, device="cpu")
-            graph = AlertGraph(encoder.network, encoder.classes)
+            graph = AlertGraph(encoder.network, encoder.classes, encoder.reference.temperature)
         else:
             encoder = load(save_pair(folder, "alert-published", name), device="cpu")
-            graph = ObjectGraph(encoder.object_network, encoder.object_classes, 6)
+            temperature = encoder.object_reference.temperature
+            graph = ObjectGraph(encoder.object_network, encoder.object_classes, 6, temperature)
         return encoder, graph, export_graph(graph, folder / graph.file_name)
 
     return export

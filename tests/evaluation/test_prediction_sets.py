@@ -70,8 +70,7 @@ def test_without_a_reference_only_the_uncalibrated_probabilities_are_scored():
     labels, logits = draw(50, 3)
     without = score_probabilities(logits, labels, CLASSES, None, seed=0)
     assert list(without) == ["calibration"]
-    reference = make_reference(2, 3)
+    reference = make_reference(2, 3, temperature=1.0)
     scores = score_probabilities(logits, labels, CLASSES, reference, seed=0)
-    # The temperature is 1.
     for name, value in scores["calibration"].items():
         assert scores["calibrated"][name] == pytest.approx(value, abs=1e-5)
