@@ -111,6 +111,7 @@ def _timed(work: partial, device: str) -> tuple[float, Any]:
 def _our_epoch(network: nn.Module, data: Dataset, batch: int, device: str) -> tuple[float, float]:
     data = _channels_last(data, device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    data = (*data[:-1], *network.targets(AlertInput(*data[:-1])), data[-1])
     rows = torch.arange(len(data[-1]), device=device)
     recipe = Recipe(
         optimizer="adam", learning_rate=_LEARNING_RATE, schedule="constant", epochs=1,
@@ -137,7 +138,9 @@ def _usual_epoch(network: nn.Module, data: Dataset, batch: int, device: str) -> 
     def work() -> list[float]:
         losses = []
         for rows in DataLoader(TensorDataset(*data), batch_size=batch, shuffle=True):
-            loss = alert_loss(network, tuple(part.to(device) for part in rows))["loss"][0]
+            *parts, labels = (part.to(device) for part in rows)
+            targets = network.targets(AlertInput(*parts))
+            loss = alert_loss(network, (*parts, *targets, labels))["loss"][0]
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

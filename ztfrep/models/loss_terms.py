@@ -15,4 +15,5 @@ def accuracy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 def row_count(rows: Tensor) -> Tensor:
     """Return the number of rows as a tensor on their device."""
-    return torch.tensor(len(rows), device=rows.device)
+    # A copy from the host, as torch.tensor would make, cannot be captured as a CUDA graph.
+    return torch.full((), len(rows), device=rows.device)

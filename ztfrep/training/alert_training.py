@@ -25,6 +25,10 @@ from ztfrep.training.fit import Dataset
 from ztfrep.training.sampling import oversampling_counts
 from ztfrep.training.training_run import RunSettings, train_and_save
 
+_N_INPUTS = len(AlertInput._fields)
+# Rows for which targets are computed at a time: more need much memory.
+_TARGET_ROWS = 4096
+
 
 def train_autoencoder(
     table: Path,
@@ -48,10 +52,15 @@ def train_autoencoder(
     split = index["split"].to_numpy()
     scaling = _feature_scaling(alerts, split == "train", config, settings.start_weights)
     network: AlertNetwork = network_class(config, classes=len(CLASSES), feature_scaling=scaling)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     inputs = concatenate(input_batches(network, alerts, ROW_GROUP))
-    data: Dataset = (*inputs, torch.tensor(index["label"].to_numpy()))
-    train = tuple(part[split == "train"] for part in data)
-    network.fit_statistics(AlertInput(*train[:-1]))
+    labels = torch.tensor(index["label"].to_numpy(), device=device)
+    rows = {
+        name: torch.tensor(np.flatnonzero(split == name), device=device)
+        for name in ("train", "validation")
+    }
+    network.fit_statistics(inputs.rows(rows["train"]))
+    data = {name: _dataset(network, inputs.rows(part), labels[part]) for name, part in rows.items()}
 
     def make_card(run: dict[str, Any]) -> AlertCard:
         return AlertCard.for_architecture(architecture)(
@@ -59,12 +68,12 @@ def train_autoencoder(
         )
 
     train_and_save(
-        network.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
-        train,
+        network,
+        data["train"],
         epoch_rows(index[split == "train"], config.sampling),
-        tuple(part[split == "validation"] for part in data),
+        data["validation"],
         alert_loss,
-        lambda trained, parts: alert_outputs(trained, AlertInput(*parts)),  # type: ignore[arg-type]
+        lambda trained, parts: alert_outputs(trained, AlertInput(*parts[:_N_INPUTS])),  # type: ignore[arg-type]
         settings,
         make_card,
         name="autoencoder",
@@ -76,18 +85,25 @@ def train_autoencoder(
 
 
 def alert_loss(network: nn.Module, rows: Dataset) -> LossTerms:
-    """Return the loss terms of a network of alerts on a batch of its input and labels.
+    """Return the loss terms of a network of alerts on a batch of its input, targets and labels.
 
     In training the alerts are augmented first, by the parameters of the network.
     """
-    *parts, labels = rows
-    alerts = AlertInput(*parts)
+    alerts, targets, labels = AlertInput(*rows[:_N_INPUTS]), rows[_N_INPUTS:-1], rows[-1]
     augmentation: Augmentation = network.config.augmentation  # type: ignore[union-attr, assignment]
     augmented = alerts
     if network.training and augmentation != Augmentation():
         augmented = augment(alerts, augmentation)
-    terms: LossTerms = network.loss(augmented, alerts, labels)  # type: ignore[operator]
+    terms: LossTerms = network.loss(augmented, alerts, targets, labels)  # type: ignore[operator]
     return terms
+
+
+def _dataset(network: AlertNetwork, alerts: AlertInput, labels: Tensor) -> Dataset:
+    """Return the input, the targets of the loss, and the labels of alerts."""
+    chunks = torch.arange(len(labels), device=labels.device).split(_TARGET_ROWS)
+    parts = [network.targets(alerts.rows(rows)) for rows in chunks]
+    targets = (torch.cat(part) for part in zip(*parts, strict=True))
+    return (*alerts, *targets, labels)
 
 
 def epoch_rows(train: pd.DataFrame, sampling: str) -> Tensor:

@@ -6,13 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from ztfrep.data.stamps import CONTEXT_CHANNELS
 from ztfrep.models.alert.base import AlertInput, Augmentation
 
-# Channels of `crop_and_context`: the six images; the crop with its observed fraction; the context
-# with its observed fraction.
+# Channels of `crop_and_context` that are images.
 _IMAGES = slice(0, 6)
-_CROP = [0, 1, 2, 6]
-_CONTEXT = [3, 4, 5, 7]
 
 
 def augment(alerts: AlertInput, augmentation: Augmentation) -> AlertInput:
@@ -23,7 +21,7 @@ def augment(alerts: AlertInput, augmentation: Augmentation) -> AlertInput:
     loses both stamps and metadata. `noise` is the standard deviation of the noise that is added to
     crop and context, in units of that of the sky. All alerts of a batch are shifted by the same
     number of pixels, at most `shift` in each direction. Each alert is rotated by its own angle, at
-    most `rotation` degrees in either direction.
+    most `rotation` degrees in either direction. All random numbers are drawn on the device.
     """
     pixels, pixel_mask, images, features, feature_mask = alerts
     uniform = torch.rand(len(pixels), device=pixels.device)
@@ -40,9 +38,7 @@ def augment(alerts: AlertInput, augmentation: Augmentation) -> AlertInput:
     no_features = (uniform > 1 - augmentation.drop_features) & pixel_mask.flatten(1).any(dim=1)
     no_context = torch.rand(len(pixels), device=pixels.device) < augmentation.drop_context
     images = torch.where(_broadcast(no_stamps, images), 0, images)
-    context = torch.zeros(images.shape[1], dtype=torch.bool, device=images.device)
-    context[_CONTEXT] = True
-    images = torch.where(_broadcast(no_context, images) & context[:, None, None], 0, images)
+    images = torch.where(_broadcast(no_context, images) & _is_context(images), 0, images)
     return AlertInput(
         pixels,
         pixel_mask & ~_broadcast(no_stamps, pixel_mask),
@@ -77,16 +73,24 @@ def _shift(
     pixels: Tensor, mask: Tensor, images: Tensor, max_pixels: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Shift all alerts of a batch equally; pixels from outside the stamp are not observed."""
-    down, right = torch.randint(-max_pixels, max_pixels + 1, (2,)).tolist()
-    pixels, mask, shifted = (
-        torch.roll(part, (down, right), (-2, -1)) for part in (pixels, mask, images)
-    )
+    side = pixels.shape[-1]
+    shift = torch.randint(-max_pixels, max_pixels + 1, (2, 1), device=pixels.device)
+    source = torch.arange(side, device=pixels.device) - shift
+    rows, columns = source.clamp(0, side - 1)
+    inside_rows, inside_columns = (source >= 0) & (source < side)
+    inside = inside_rows[:, None] & inside_columns
+
+    def move(values: Tensor) -> Tensor:
+        return torch.where(inside, values[:, :, rows[:, None], columns], 0)
+
     # The context is not shifted: its pixels are larger than the shift.
-    shifted[:, _CONTEXT] = images[:, _CONTEXT]
-    inside = torch.zeros_like(mask[0, 0])
-    side = inside.shape[0]
-    rows = slice(max(0, down), side + min(0, down))
-    columns = slice(max(0, right), side + min(0, right))
-    inside[rows, columns] = True
-    shifted[:, _CROP] = torch.where(inside, shifted[:, _CROP], 0)
-    return torch.where(inside, pixels, 0), mask & inside, shifted
+    shifted = torch.where(_is_context(images), images, move(images))
+    return move(pixels), move(mask), shifted
+
+
+def _is_context(images: Tensor) -> Tensor:
+    """Return True for the channels of the context and its observed fraction: `(8, 1, 1)`."""
+    channels = torch.zeros(images.shape[1], 1, 1, dtype=torch.bool, device=images.device)
+    channels[CONTEXT_CHANNELS] = True
+    channels[-1:] = True
+    return channels

@@ -171,6 +171,6 @@ def _state_after_one_step(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     parameters = [p.detach().clone() for group in optimizer.param_groups for p in group["params"]]
     for parameter in parameters:
         parameter.requires_grad_().grad = torch.zeros_like(parameter)
-    reference = type(optimizer)(parameters, lr=1.0)  # type: ignore[call-arg]
+    reference = type(optimizer)(parameters, **optimizer.defaults)
     reference.step()
     return reference.state_dict()

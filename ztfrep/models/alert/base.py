@@ -36,7 +36,8 @@ class AlertInput(NamedTuple):
     pixel_mask : bool (n, 3, 21, 21)
         True where a pixel was observed.
     crop_and_context : float32 (n, 8, 21, 21)
-        See `ztfrep.data.stamps.crop_and_context`. `(n, 0, 21, 21)` for a network without it.
+        See `ztfrep.models.alert.stamp_scaling.crop_and_context`. `(n, 0, 21, 21)` for a network
+        without it.
     features : float32 (n, features)
         Standardised metadata.
     feature_mask : bool (n, features)
@@ -138,8 +139,10 @@ class AlertNetwork(nn.Module, ABC):
         )
 
     def preprocess(self, stamps: np.ndarray, metadata: np.ndarray, unit: str) -> AlertInput:
-        """Return the network's input for raw stamps and metadata; see `AlertPreprocessing`."""
-        return AlertInput(*map(torch.from_numpy, self.preprocessing(stamps, metadata, unit)))
+        """Return the network's input for raw arrays, on its device; see `AlertPreprocessing`."""
+        device = self.preprocessing.standardise.mean.device
+        arrays = (torch.from_numpy(part).to(device) for part in (stamps, metadata))
+        return AlertInput(*self.preprocessing(*arrays, unit))
 
     def forward(self, alerts: AlertInput) -> AlertOutput:
         """Encode, reconstruct and classify alerts, and predict their metadata."""
@@ -170,12 +173,26 @@ class AlertNetwork(nn.Module, ABC):
     def classify(self, vectors: Tensor) -> Tensor:
         """Return logits `(n, classes)` of vectors `(n, d)`."""
 
+    def targets(self, alerts: AlertInput) -> tuple[Tensor, ...]:
+        """Return tensors `(n, ...)` of alerts that the loss compares with; none by default.
+
+        They do not depend on weights: they are computed once, of the alerts before augmentation.
+        """
+        return ()
+
     @abstractmethod
-    def loss(self, alerts: AlertInput, original: AlertInput, labels: Tensor) -> LossTerms:
+    def loss(
+        self,
+        alerts: AlertInput,
+        original: AlertInput,
+        targets: tuple[Tensor, ...],
+        labels: Tensor,
+    ) -> LossTerms:
         """Return the loss of a batch and its terms.
 
-        `alerts` are the input of the network, `original` the same alerts before augmentation;
-        `labels` int64 `(n,)` are -1 where unlabelled.
+        `alerts` are the input of the network, `original` the same alerts before augmentation, and
+        `targets` what the method of that name returns for them; `labels` int64 `(n,)` are -1 where
+        unlabelled.
         """
 
     def orientation(self, alerts: AlertInput) -> Tensor:

@@ -1,9 +1,9 @@
 """The autoencoder whose vectors do not change when stamps are rotated by right angles or mirrored.
 
 A vector encodes stamps and metadata; either may be missing. It has two parts. The semantic part is
-learnt from all eight orientations of the stamps and from the metadata. The PCA part has principal
-components of the stamps in a canonical orientation; the stamps are reconstructed from it. An
-orthogonal matrix mixes the two parts: it preserves distances, and makes the variances of the
+learnt from the metadata and from the stamps, which are read in a canonical orientation and in its
+opposite. The PCA part has principal components of the stamps in the canonical orientation; the
+stamps are reconstructed from it. An orthogonal matrix mixes the two parts: it preserves distances, and makes the variances of the
 numbers of a vector similar.
 """
 
@@ -30,7 +30,7 @@ from ztfrep.models.alert.base import (
     Augmentation,
 )
 from ztfrep.models.alert.morphology import N_MORPHOLOGY, compute_morphology
-from ztfrep.models.alert.orientation import N_ORIENTATIONS, orient, orient_back, reorient
+from ztfrep.models.alert.orientation import N_ORIENTATIONS, Orientations, reorient
 from ztfrep.models.alert.preprocessing import FeatureScaling
 from ztfrep.models.loss_terms import LossTerms, accuracy, row_count
 
@@ -168,11 +168,15 @@ class InvariantAutoencoder(AlertNetwork):
         self.register_buffer("mixing", mixing if mixing.is_meta else _orthogonal_matrix(size))
         self.register_buffer("morphology_mean", torch.zeros(N_MORPHOLOGY))
         self.register_buffer("morphology_std", torch.ones(N_MORPHOLOGY))
+        self.orientations = Orientations(CROP)
         # The weights are a gradient along an oblique direction: no two orientations of an image
-        # have the same weighted sum, unless the image is symmetric.
-        axis = torch.linspace(-1, 1, CROP, device="cpu")
+        # have the same weighted sum, unless the image is symmetric. In float64, so that rounding
+        # does not decide between two.
+        axis = torch.linspace(-1, 1, CROP, dtype=torch.float64, device="cpu")
         weights = axis * math.cos(math.pi / 8) + axis[:, None] * math.sin(math.pi / 8)
-        self.register_buffer("orientation_weights", weights.flatten(), persistent=False)
+        inverse = self.orientations.inverse.tolist()
+        weights = torch.stack([reorient(weights, index).flatten() for index in inverse])
+        self.register_buffer("orientation_weights", weights, persistent=False)
 
     def fit_statistics(self, train: AlertInput) -> None:
         """Compute quantiles of the features, scale of the morphology, and principal components."""
@@ -186,7 +190,9 @@ class InvariantAutoencoder(AlertNetwork):
         self.morphology_std.copy_(torch.where(std > _MIN_STD, std, 1.0))
         complete = train.pixel_mask.flatten(1).all(dim=1)
         if complete.any():
-            stamps = orient(train.pixels[complete], self.orientation(train)[complete])
+            stamps = self.orientations.apply_to(
+                train.pixels[complete], self.orientation(train)[complete]
+            )
             self.mean_pixels.copy_(stamps.flatten(1).mean(dim=0))
             variances, directions = torch.linalg.eigh(_shrunk_covariance(stamps))
             self.components.copy_(directions.flip(1)[:, : len(self.components)].T)
@@ -195,11 +201,12 @@ class InvariantAutoencoder(AlertNetwork):
 
     def forward(self, alerts: AlertInput) -> AlertOutput:
         """Encode, reconstruct and classify alerts, and predict metadata and morphology."""
-        vectors = self.encode(alerts)
+        orientation = self.orientation(alerts)
+        vectors = self._encode(alerts, orientation)
         semantic, _ = self._split(vectors)
         return AlertOutput(
             vectors,
-            self.decode(vectors, self.orientation(alerts)),
+            self.decode(vectors, orientation),
             self.classifier_head(semantic),
             self.feature_head(semantic),
             self.morphology_head(semantic),
@@ -207,10 +214,12 @@ class InvariantAutoencoder(AlertNetwork):
 
     def encode(self, alerts: AlertInput) -> Tensor:
         """Return vectors `(n, latent_dim)`."""
+        return self._encode(alerts, self.orientation(alerts))
+
+    def _encode(self, alerts: AlertInput, orientation: Tensor) -> Tensor:
         has_stamps = alerts.pixel_mask.flatten(1).any(dim=1)[:, None]
-        stamps = torch.where(
-            has_stamps, self._encode_stamps(alerts.crop_and_context), self.missing_stamps
-        )
+        encoded = self._encode_stamps(alerts.crop_and_context, orientation)
+        stamps = torch.where(has_stamps, encoded, self.missing_stamps)
         encoded = self.metadata_encoder(self._binned(alerts.features, alerts.feature_mask))
         has_metadata = alerts.feature_mask.any(dim=1)[:, None]
         metadata = torch.where(has_metadata, encoded, self.missing_metadata)
@@ -218,23 +227,20 @@ class InvariantAutoencoder(AlertNetwork):
         self.batch_norm.train(self.training and len(stamps) > 1)
         fused = self.fusion(torch.cat([stamps, metadata], dim=1))
         semantic = self.batch_norm(fused) * self.semantic_scale
-        return torch.cat([semantic, self._project(alerts)], dim=1) @ self.mixing
+        return torch.cat([semantic, self._project(alerts, orientation)], dim=1) @ self.mixing
 
     def orientation(self, alerts: AlertInput) -> Tensor:
         """Return the orientation with the largest weighted brightness: int64 `(n,)`."""
         # Clipped, so that the brightest pixels do not dominate the sums.
         brightness = alerts.crop_and_context[:, CROP_CHANNELS].clamp(-5, 5).mean(dim=1)
-        sums = [
-            reorient(brightness, index).flatten(1) @ self.orientation_weights
-            for index in range(N_ORIENTATIONS)
-        ]
-        return torch.stack(sums, dim=1).argmax(dim=1)
+        sums = brightness.flatten(1).double() @ self.orientation_weights.T
+        return sums.argmax(dim=1)
 
     def decode(self, vectors: Tensor, orientation: Tensor | None = None) -> Tensor:
         """Return pixels `(n, 3, 21, 21)`, in the canonical orientation if None is passed."""
         pixels = self.mean_pixels + self._split(vectors)[1] @ self.components
         pixels = pixels.unflatten(1, (len(CHANNELS), CROP, CROP))
-        return pixels if orientation is None else orient_back(pixels, orientation)
+        return pixels if orientation is None else self.orientations.revert(pixels, orientation)
 
     def classify(self, vectors: Tensor) -> Tensor:
         """Return logits `(n, classes)` of the semantic part."""
@@ -246,7 +252,19 @@ class InvariantAutoencoder(AlertNetwork):
         predicted: Tensor = self.feature_head(self._split(vectors)[0])
         return predicted
 
-    def loss(self, alerts: AlertInput, original: AlertInput, labels: Tensor) -> LossTerms:
+    def targets(self, alerts: AlertInput) -> tuple[Tensor, ...]:
+        """Return the standardised morphology `(n, 327)` of the stamps, and its mask."""
+        if not self.config.morphology_weight:
+            return ()
+        return self._standardised_morphology(alerts.crop_and_context)
+
+    def loss(
+        self,
+        alerts: AlertInput,
+        original: AlertInput,
+        targets: tuple[Tensor, ...],
+        labels: Tensor,
+    ) -> LossTerms:
         """Return the loss of a batch and its terms; see `AlertNetwork.loss`.
 
         The target of the feature head includes metadata that augmentation dropped: they must be
@@ -271,7 +289,7 @@ class InvariantAutoencoder(AlertNetwork):
             )
             total = total + config.feature_weight * terms["features"][0]
         if config.morphology_weight:
-            target, mask = self._standardised_morphology(original.crop_and_context)
+            target, mask = targets
             mask = mask & alerts.pixel_mask.flatten(1).any(dim=1)[:, None]
             terms["morphology"] = losses.regression_loss(output.morphology, target, mask)
             total = total + config.morphology_weight * terms["morphology"][0]
@@ -285,23 +303,25 @@ class InvariantAutoencoder(AlertNetwork):
         parts = vectors @ self.mixing.T
         return parts[:, : self.semantic_size] / self.semantic_scale, parts[:, self.semantic_size :]
 
-    def _project(self, alerts: AlertInput) -> Tensor:
+    def _project(self, alerts: AlertInput, orientation: Tensor) -> Tensor:
         """Return the principal components of the stamps in their canonical orientation."""
-        index = self.orientation(alerts)
-        centred = orient(alerts.pixels, index).flatten(1) - self.mean_pixels
-        mask = orient(alerts.pixel_mask, index).flatten(1)
-        return (centred * mask) @ self.components.T
-
-    def _encode_stamps(self, crop_and_context: Tensor) -> Tensor:
-        """Return the mean output of the stamp encoder over all orientations: `(n, 128)`.
-
-        In training the mean is over two random orientations, which takes a quarter of the time.
-        """
-        indices = (
-            torch.randperm(N_ORIENTATIONS)[:2].tolist() if self.training else range(N_ORIENTATIONS)
+        pixels, mask = (
+            self.orientations.apply_to(part, orientation).flatten(1)
+            for part in (alerts.pixels, alerts.pixel_mask)
         )
-        encoded = [self.stamp_encoder(reorient(crop_and_context, index)) for index in indices]
-        return torch.stack(encoded).mean(dim=0)
+        return ((pixels - self.mean_pixels) * mask) @ self.components.T
+
+    def _encode_stamps(self, crop_and_context: Tensor, orientation: Tensor) -> Tensor:
+        """Return the mean output of the stamp encoder over two opposite orientations: `(n, 128)`.
+
+        These are the canonical one and its opposite, so that the output is invariant, and in
+        training a random one for each alert and its opposite.
+        """
+        if self.training:
+            orientation = torch.randint_like(orientation, N_ORIENTATIONS)
+        images = self.orientations.apply_to(crop_and_context, orientation)
+        encoded: Tensor = self.stamp_encoder(torch.cat([images, images.flip((2, 3))]))
+        return encoded.unflatten(0, (2, -1)).mean(dim=0)
 
     def _binned(self, features: Tensor, mask: Tensor) -> Tensor:
         """Return the piecewise linear encoding of features, and their mask: `(n, features * 17)`.

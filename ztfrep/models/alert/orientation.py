@@ -1,7 +1,7 @@
 """The eight orientations of a square stamp: rotations by right angles, and mirror images."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 N_ORIENTATIONS = 8
 # Index of the inverse of each orientation. A mirror image, rotated or not, is its own inverse.
@@ -15,12 +15,31 @@ def reorient(images: Tensor, orientation: int) -> Tensor:
     return torch.rot90(images, orientation % 4, (-2, -1))
 
 
-def orient(images: Tensor, orientations: Tensor) -> Tensor:
-    """Return images `(n, c, s, s)`, each in its own orientation; `orientations` is int64 `(n,)`."""
-    reoriented = torch.stack([reorient(images, index) for index in range(N_ORIENTATIONS)], dim=1)
-    return reoriented[torch.arange(images.shape[0], device=images.device), orientations]
+class Orientations(nn.Module):
+    """Changes the orientation of each image of `side` x `side` pixels, by its own index."""
 
+    pixels: Tensor
+    inverse: Tensor
 
-def orient_back(images: Tensor, orientations: Tensor) -> Tensor:
-    """Return the images from which `orient` computes these images."""
-    return orient(images, torch.tensor(_INVERSE, device=orientations.device)[orientations])
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        index = torch.arange(side * side, device="cpu").view(side, side)
+        # Where each pixel of a reoriented image comes from.
+        pixels = torch.stack([reorient(index, k).flatten() for k in range(N_ORIENTATIONS)])
+        self.register_buffer("pixels", pixels, persistent=False)
+        self.register_buffer("inverse", torch.tensor(_INVERSE, device="cpu"), persistent=False)
+
+    def apply_to(self, images: Tensor, orientations: Tensor) -> Tensor:
+        """Return images `(n, c, s, s)`, each in its own orientation, in the format `channels_last`.
+
+        `orientations` is int64 `(n,)`.
+        """
+        n, channels, side, _ = images.shape
+        first = torch.arange(n, device=images.device)[:, None] * (side * side)
+        rows = (self.pixels[orientations] + first).flatten()
+        flat = images.permute(0, 2, 3, 1).reshape(n * side * side, channels)
+        return flat[rows].view(n, side, side, channels).permute(0, 3, 1, 2)
+
+    def revert(self, images: Tensor, orientations: Tensor) -> Tensor:
+        """Return the images from which `apply_to` computes these images."""
+        return self.apply_to(images, self.inverse[orientations])

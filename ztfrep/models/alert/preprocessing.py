@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
+import torch
 from pydantic import Field, field_validator
+from torch import Tensor, nn
 
 from ztfrep.data.alert_schema import FEATURE_UNITS
 from ztfrep.data.feature_names import FeatureNames
-from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL, standardise, statistics
-from ztfrep.data.stamps import CROP, SCALING_METHODS, crop_and_context, crop_and_scale
+from ztfrep.data.features import ALERCE_FEATURES, MAX_MISSING, PHYSICAL, SENTINEL, statistics
+from ztfrep.data.stamps import SCALING_METHODS
 from ztfrep.fields import Table
+from ztfrep.models.alert.stamp_scaling import crop_and_context, crop_and_scale, mask_stamps
 
 StampScaling = Literal[SCALING_METHODS]  # type: ignore[valid-type]
 _N = len(ALERCE_FEATURES)
@@ -51,45 +54,92 @@ class FeatureScaling(Table):
         """Return the scaling of a network that reads no metadata."""
         return cls(unit="none", mean=[0.0] * _N, std=[1.0] * _N, excluded=[])
 
-    def transform(self, metadata: np.ndarray, unit: str) -> tuple[np.ndarray, np.ndarray]:
+
+class Standardisation(nn.Module):
+    """Masks, clips and standardises metadata by a `FeatureScaling`."""
+
+    lowest: Tensor
+    highest: Tensor
+    clip_low: Tensor
+    clip_high: Tensor
+    nonnegative: Tensor
+    companions: Tensor
+    used: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, scaling: FeatureScaling) -> None:
+        super().__init__()
+        self.unit = scaling.unit
+        features, names = ALERCE_FEATURES, ALERCE_FEATURES.names
+        lowest, highest = zip(*map(features.bounds, names), strict=True)
+        buffers = {
+            "lowest": np.array(lowest),
+            "highest": np.array(highest),
+            "clip_low": np.array([feature.low for feature in features.features], np.float64),
+            "clip_high": np.array([feature.high for feature in features.features], np.float64),
+            "nonnegative": np.isin(names, features.nonnegative),
+            "companions": np.array(
+                features.columns(features.measured_with.get(name, name) for name in names)
+            ),
+            "used": ~np.isin(names, scaling.excluded),
+            "mean": np.array(scaling.mean, np.float64),
+            "std": np.array(scaling.std, np.float64),
+        }
+        for name, values in buffers.items():
+            # They are saved with the card of the model.
+            self.register_buffer(name, torch.from_numpy(values), persistent=False)
+
+    def forward(self, metadata: Tensor, unit: str) -> tuple[Tensor, Tensor]:
         """Return standardised metadata float32 `(n, features)`, and the mask of known values.
 
-        Missing and excluded features are 0 and masked. All features are if `unit` is "none" or
-        differs from the unit of the scaling.
+        `metadata` is float64 `(n, features)` in `unit`, NaN where missing; impossible physical
+        values are missing too. Missing and excluded features are 0 and masked. All features are if
+        `unit` is "none" or differs from the unit of the scaling.
         """
-        values = _clip_and_mask(metadata, unit)
-        values[:, ALERCE_FEATURES.columns(self.excluded)] = np.nan
         if unit == "none" or unit != self.unit:
-            values = np.full_like(values, np.nan)
-        scaled = standardise(values, np.array(self.mean), np.array(self.std))
-        return scaled.astype(np.float32), np.isfinite(values)
+            return metadata.new_zeros(metadata.shape).float(), torch.zeros_like(metadata).bool()
+        known = metadata.isfinite()
+        if unit == PHYSICAL:
+            known = known & (metadata >= self.lowest) & (metadata <= self.highest)
+            known = known & (metadata != SENTINEL)
+            metadata = torch.where(known, metadata, 0.0).maximum(self.clip_low)
+            metadata = metadata.minimum(self.clip_high)
+            known = known & ~(self.nonnegative & (metadata < MAX_MISSING))
+            known = known & known[:, self.companions]
+        known = known & self.used
+        return torch.where(known, (metadata - self.mean) / self.std, 0.0).float(), known
 
 
-class AlertPreprocessing:
-    """Crops and scales stamps, and standardises metadata."""
+class AlertPreprocessing(nn.Module):
+    """Crops and scales stamps, and standardises metadata, on the device of its input."""
 
     def __init__(
         self, stamp_scaling: str, feature_scaling: FeatureScaling, *, context: bool
     ) -> None:
+        super().__init__()
         self.stamp_scaling = stamp_scaling
         self.feature_scaling = feature_scaling
         self.context = context
+        self.standardise = Standardisation(feature_scaling)
 
-    def __call__(
-        self, stamps: np.ndarray, metadata: np.ndarray, unit: str
-    ) -> tuple[np.ndarray, ...]:
-        """Return the arrays of an `AlertInput`, in its order.
+    def forward(self, stamps: Tensor, metadata: Tensor, unit: str = PHYSICAL) -> tuple[Tensor, ...]:
+        """Return the tensors of an `AlertInput`, in its order.
 
-        `stamps` float32 `(n, 3, H, W)`, H and W at least 21, NaN where not observed, in counts or
-        any affine scaling of them; `metadata` float64 `(n, features)` in `unit`, NaN where missing.
+        `stamps` float32 `(n, 3, H, W)`, H and W at least 21, in counts or any affine scaling of
+        them; NaN, infinite and -3.4e38 pixels were not observed. `metadata` float64
+        `(n, features)` in `unit`; see `Standardisation.forward`.
         """
-        pixels, pixel_mask = crop_and_scale(stamps, self.stamp_scaling)
-        context = (
-            crop_and_context(stamps)
-            if self.context
-            else np.empty((len(stamps), 0, CROP, CROP), dtype=np.float32)
+        stamps, observed = mask_stamps(stamps)
+        pixels, pixel_mask = crop_and_scale(stamps, observed, self.stamp_scaling)
+        context = crop_and_context(stamps, observed) if self.context else pixels[:, :0]
+        last = torch.channels_last
+        return (
+            pixels.contiguous(memory_format=last),
+            pixel_mask,
+            context.contiguous(memory_format=last),
+            *self.standardise(metadata, unit),
         )
-        return (pixels, pixel_mask, context, *self.feature_scaling.transform(metadata, unit))
 
 
 def _clip_and_mask(metadata: np.ndarray, unit: str) -> np.ndarray:

@@ -124,7 +124,13 @@ class PublishedAutoencoder(AlertNetwork):
         logits: Tensor = self.classifier[:-1](vectors)
         return logits
 
-    def loss(self, alerts: AlertInput, original: AlertInput, labels: Tensor) -> LossTerms:
+    def loss(
+        self,
+        alerts: AlertInput,
+        original: AlertInput,
+        targets: tuple[Tensor, ...],
+        labels: Tensor,
+    ) -> LossTerms:
         """Return the loss of a batch and its terms; see `AlertNetwork.loss`.
 
         With `loss: published` the softmax is applied twice, as in the published training, which
