@@ -1,15 +1,21 @@
-"""Batches of alerts: the input of a network, and the vectors that it computes."""
+"""Batches of alerts: the input of a network, and what it computes of them."""
 
 import logging
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ztfrep.data.alerts import AlertSource
+from ztfrep.data.alerts import AlertBatch, AlertSource
 from ztfrep.models.alert.base import AlertInput, AlertNetwork
+
+Result = TypeVar("Result")
+# Threads that read and prepare batches beside a GPU.
+_GPU_THREADS = 4
 
 
 class EncodedBatch(NamedTuple):
@@ -24,9 +30,55 @@ def input_batches(
 ) -> Iterator[AlertInput]:
     """Yield the network's input for all alerts that have stamps, at most `rows` at a time.
 
-    Metadata is masked if its unit differs from that of the network's train rows; a warning is
-    logged.
+    The input is on the network's device. Metadata is masked if its unit differs from that of the
+    network's train rows; a warning is logged.
     """
+    for batch, unit in _raw_batches(network, alerts, rows, with_metadata):
+        yield network.preprocess(batch.stamps, batch.metadata, unit)
+
+
+def map_batches(
+    network: AlertNetwork,
+    alerts: AlertSource,
+    rows: int,
+    function: Callable[[AlertInput], Result],
+    *,
+    with_metadata: bool = True,
+) -> Iterator[Result]:
+    """Yield the results of a function of each of the `input_batches`, in order.
+
+    Batches are prepared and computed in threads, as many as torch uses, while others are read. Each
+    thread computes alone: then threads need not wait for each other in every operation.
+    """
+    threads = torch.get_num_threads()
+    device = network.preprocessing.standardise.mean.device
+
+    def compute(batch: AlertBatch, unit: str) -> Result:
+        with torch.inference_mode():
+            return function(network.preprocess(batch.stamps, batch.metadata, unit))
+
+    pending: deque[Future[Result]] = deque()
+    workers = _GPU_THREADS if device.type == "cuda" else threads
+    try:
+        with ThreadPoolExecutor(
+            workers, initializer=torch.set_num_threads, initargs=(1,)
+        ) as executor:
+            for batch, unit in _raw_batches(network, alerts, rows, with_metadata):
+                pending.append(executor.submit(compute, batch, unit))
+                # One more than are computed, so that no thread waits and memory has a limit.
+                if len(pending) > workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+    finally:
+        # The number of a thread of the pool is that of threads that start later.
+        torch.set_num_threads(threads)
+
+
+def _raw_batches(
+    network: AlertNetwork, alerts: AlertSource, rows: int, with_metadata: bool
+) -> Iterator[tuple[AlertBatch, str]]:
+    """Yield batches of stamps and metadata, and the unit of the metadata; see `input_batches`."""
     unit = alerts.feature_unit if with_metadata else "none"
     trained_unit = network.preprocessing.feature_scaling.unit
     warn = "features" in network.modalities and unit not in (trained_unit, "none")
@@ -38,7 +90,7 @@ def input_batches(
                 trained_unit,
             )
             warn = False
-        yield network.preprocess(batch.stamps, batch.metadata, unit)
+        yield batch, unit
 
 
 def concatenate(batches: Iterable[AlertInput]) -> AlertInput:
@@ -51,15 +103,19 @@ def concatenate(batches: Iterable[AlertInput]) -> AlertInput:
 
 
 def encode_batches(
-    network: AlertNetwork, batches: Iterable[AlertInput], device: torch.device, precision: str
+    network: AlertNetwork, alerts: AlertSource, rows: int, precision: str
 ) -> Iterator[EncodedBatch]:
-    """Yield vectors and orientations of each batch. `precision` is `float32` or `bf16`."""
-    for batch in batches:
-        on_device = batch.to(device)
-        vectors = encode(network, on_device, precision)
-        with torch.inference_mode():
-            orientations = network.orientation(on_device)
-        yield EncodedBatch(vectors, orientations.cpu().numpy())
+    """Yield vectors and orientations of all alerts that have stamps, at most `rows` at a time.
+
+    `precision` is `float32` or `bf16`.
+    """
+    network.eval()
+
+    def encoded(batch: AlertInput) -> EncodedBatch:
+        orientations = network.orientation(batch).cpu().numpy()
+        return EncodedBatch(encode(network, batch, precision), orientations)
+
+    return map_batches(network, alerts, rows, encoded)
 
 
 def encode(network: nn.Module, batch: NamedTuple, precision: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Trained encoders, which compute vectors, class probabilities and reconstructions of alerts."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 import ztfrep
 from ztfrep.data.alerts import Alerts, AlertSource
-from ztfrep.encoders.alert_batches import encode, input_batches
+from ztfrep.encoders.alert_batches import encode, input_batches, map_batches
 from ztfrep.encoders.devices import choose_device
 from ztfrep.encoders.model_folder import (
     CARD,
@@ -181,9 +182,11 @@ class Encoder:
         with tqdm(unit=" alerts", disable=None if progress else True) as bar:
 
             def outputs() -> Iterator[NetworkOutputs]:
-                for batch in input_batches(self.network, alerts, self.batch_size):
-                    yield alert_outputs(self.network, batch.to(self.device))
-                    bar.update(len(batch.pixels))
+                for batch in map_batches(
+                    self.network, alerts, self.batch_size, partial(alert_outputs, self.network)
+                ):
+                    yield batch
+                    bar.update(len(batch.vectors))
 
             return predict(concatenate_outputs(outputs()), reference)
 
@@ -247,8 +250,8 @@ class Encoder:
         """
         batches = list(input_batches(self.network, alerts, self.batch_size))
         return (
-            np.concatenate([batch.pixels.numpy() for batch in batches]),
-            np.concatenate([batch.pixel_mask.numpy() for batch in batches]),
+            np.concatenate([batch.pixels.cpu().numpy() for batch in batches]),
+            np.concatenate([batch.pixel_mask.cpu().numpy() for batch in batches]),
         )
 
     def _vectors(self, batch: AlertInput) -> torch.Tensor:
@@ -261,10 +264,14 @@ class Encoder:
 
         def results() -> Iterator[np.ndarray]:
             with tqdm(unit=" alerts", disable=None if progress else True) as bar:
-                for batch in input_batches(self.network, alerts, self.batch_size):
-                    with torch.inference_mode():
-                        yield compute(batch.to(self.device)).float().cpu().numpy()
-                    bar.update(len(batch.pixels))
+                for result in map_batches(
+                    self.network,
+                    alerts,
+                    self.batch_size,
+                    lambda batch: compute(batch).float().cpu(),
+                ):
+                    yield result.numpy()
+                    bar.update(len(result))
 
         batches = list(results())
         if not batches:

@@ -23,9 +23,8 @@ from ztfrep.encoders.alert_batches import encode
 from ztfrep.encoders.model_folder import sha256_of_tensors
 from ztfrep.encoders.onnx_recurrence import with_onnx_recurrence
 from ztfrep.encoders.torch_observations import observations_to_input
-from ztfrep.encoders.torch_preprocessing import TorchAlertPreprocessing
 from ztfrep.models.alert import ARCHITECTURES as ALERT_ARCHITECTURES
-from ztfrep.models.alert.base import AlertNetwork
+from ztfrep.models.alert.base import AlertInput, AlertNetwork
 from ztfrep.models.object import ARCHITECTURES as OBJECT_ARCHITECTURES
 from ztfrep.models.object.base import ObjectNetwork
 from ztfrep.models.object.observation_input import FILTERS, object_input
@@ -94,11 +93,10 @@ class AlertGraph(EncoderGraph):
         self.temperature = temperature
         self.network = copy.deepcopy(network).cpu().eval()
         self.classes = classes
-        self.preprocess = TorchAlertPreprocessing(network.preprocessing)
 
     def forward(self, stamps: Tensor, metadata: Tensor) -> tuple[Tensor, Tensor]:
-        """Return vectors and class probabilities; see `TorchAlertPreprocessing.forward`."""
-        vectors = self.network.encode(self.preprocess(stamps, metadata))
+        """Return vectors and class probabilities; see `AlertPreprocessing.forward`."""
+        vectors = self.network.encode(AlertInput(*self.network.preprocessing(stamps, metadata)))
         return vectors, self._probabilities(self.network.classify(vectors))
 
     def random_inputs(self, rows: int, steps: int) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from ztfrep.data.frames import look_up, read_frame, write_frame
 from ztfrep.data.row_index import read_row_index, row_index_path, write_row_index
 from ztfrep.data.vector_files import read_vectors
 from ztfrep.data.vector_writer import assign_vectors, open_vectors_for_writing
-from ztfrep.encoders.alert_batches import EncodedBatch, encode, encode_batches, input_batches
+from ztfrep.encoders.alert_batches import EncodedBatch, encode, encode_batches
 from ztfrep.encoders.devices import choose_device, make_deterministic
 from ztfrep.encoders.model_folder import load_alert_network, load_object_network
 from ztfrep.errors import InputError
@@ -153,10 +153,9 @@ def _encode(
     network.to(device)
 
     def batches() -> Iterator[EncodedBatch]:
-        inputs = input_batches(network, alerts, batch_size)
         total = int(alerts.has_stamps().sum())
         with tqdm(total=total, desc="encode", unit=" alerts", disable=None) as bar:
-            for batch in encode_batches(network, inputs, device, precision):
+            for batch in encode_batches(network, alerts, batch_size, precision):
                 yield batch
                 bar.update(len(batch.vectors))
 

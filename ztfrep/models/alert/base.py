@@ -141,8 +141,8 @@ class AlertNetwork(nn.Module, ABC):
     def preprocess(self, stamps: np.ndarray, metadata: np.ndarray, unit: str) -> AlertInput:
         """Return the network's input for raw arrays, on its device; see `AlertPreprocessing`."""
         device = self.preprocessing.standardise.mean.device
-        arrays = (torch.from_numpy(part).to(device) for part in (stamps, metadata))
-        return AlertInput(*self.preprocessing(*arrays, unit))
+        tensors = (_as_tensor(array).to(device) for array in (stamps, metadata))
+        return AlertInput(*self.preprocessing(*tensors, unit))
 
     def forward(self, alerts: AlertInput) -> AlertOutput:
         """Encode, reconstruct and classify alerts, and predict their metadata."""
@@ -206,3 +206,8 @@ class AlertNetwork(nn.Module, ABC):
     def predict_features(self, vectors: Tensor) -> Tensor | None:
         """Return standardised metadata `(n, features)` predicted from vectors, or None."""
         return None
+
+
+def _as_tensor(array: np.ndarray) -> Tensor:
+    """Return an array as a tensor, a copy if the array is read-only, which a tensor cannot be."""
+    return torch.from_numpy(array) if array.flags.writeable else torch.tensor(array)

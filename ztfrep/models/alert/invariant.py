@@ -3,8 +3,8 @@
 A vector encodes stamps and metadata; either may be missing. It has two parts. The semantic part is
 learnt from the metadata and from the stamps, which are read in a canonical orientation and in its
 opposite. The PCA part has principal components of the stamps in the canonical orientation; the
-stamps are reconstructed from it. An orthogonal matrix mixes the two parts: it preserves distances, and makes the variances of the
-numbers of a vector similar.
+stamps are reconstructed from it. An orthogonal matrix mixes the two parts: it preserves distances,
+and makes the variances of the numbers of a vector similar.
 """
 
 import math
