@@ -1,8 +1,8 @@
-"""Stamps per second of training and encoding each autoencoder, on each available device.
+"""Stamps per second of training and encoding each autoencoder on the CPU; `benchmarks.gpu` for one.
 
-The baseline of the same run is the usual loop: a DataLoader over single stamps, with the loss read
-at every batch. On a GPU, the loss after an epoch is compared with that of the CPU, which draws
-other random numbers.
+The baseline of the same run, in turn with ours, is the usual loop: a DataLoader over single stamps,
+targets computed in every batch, the loss read at every batch. The rates are also given as fractions
+of the rate at which this machine multiplies large matrices.
 
     python -m benchmarks.training
 """
@@ -17,66 +17,88 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import save
 from ztfrep.data.alert_schema import CLASSES
+from ztfrep.encoders.alert_batches import encode
 from ztfrep.encoders.devices import make_deterministic
 from ztfrep.models.alert import ARCHITECTURES, get_alert_network
-from ztfrep.models.alert.base import N_FEATURES, AlertConfig, AlertInput
+from ztfrep.models.alert.base import N_FEATURES, AlertConfig, AlertInput, AlertNetwork
 from ztfrep.models.alert.preprocessing import FeatureScaling
-from ztfrep.models.recipe import Recipe
 from ztfrep.params import read_params
-from ztfrep.training.alert_training import alert_loss
-from ztfrep.training.fit import Dataset, fit
+from ztfrep.training.alert_training import alert_loss, make_dataset
+from ztfrep.training.steps import Dataset, Steps, make_optimizer
 
-Network = Callable[[str], nn.Module]
 _LEARNING_RATE = 0.0001
-_ENCODED_ROWS = 512
+_ENCODED_ROWS = 128
+_MATRIX = 2048
 
 
 def main() -> None:
-    """Measure every architecture on every device, then save."""
+    """Measure every architecture, then save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stamps", type=int, default=4096, help="stamps per epoch")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     make_deterministic(options.threads)
     params = read_params(Path(__file__).parents[1] / "params.yaml")
-    data = _random_alerts(options.stamps)
-    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-    result: dict[str, object] = {"stamps": options.stamps, "batch": options.batch}
+    alerts = random_alerts(options.stamps)
+    matrix = _matrix_rate()
+    result: dict[str, Any] = {
+        "stamps": options.stamps,
+        "batch": options.batch,
+        "threads": options.threads,
+        "matrix_gflop_per_s": round(matrix / 1e9, 1),
+    }
     for name in ARCHITECTURES:
         config = getattr(params.autoencoder, name)
-        result[name] = _measure(partial(_network, name, config), data, devices, options)
+        result[name] = _measure(partial(network_of, name, config), alerts, matrix, options)
     save("training", result)
 
 
 def _measure(
-    network: Network, data: Dataset, devices: list[str], options: argparse.Namespace
-) -> dict[str, object]:
-    result: dict[str, object] = {}
-    losses = {}
-    for device in devices:
-        ours = [_our_epoch(network(device), data, options.batch, device) for _ in range(3)]
-        usual = [_usual_epoch(network(device), data, options.batch, device) for _ in range(3)]
-        encode = [_encode(network(device), data, device) for _ in range(3)]
-        losses[device] = ours[0][1]
-        result[device] = {
-            "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
-            "threads": options.threads,
-            "train_stamps_per_s": round(options.stamps / min(t for t, _ in ours)),
-            "usual_loop_stamps_per_s": round(options.stamps / min(usual)),
-            "ratio": round(min(usual) / min(t for t, _ in ours), 2),
-            "encode_stamps_per_s": round(options.stamps / min(encode)),
-            "loss_after_an_epoch": losses[device],
-        }
-    if "cuda" in losses:
-        result["loss_difference"] = abs(losses["cuda"] - losses["cpu"])
-    return result
+    network: Callable[[], AlertNetwork],
+    alerts: Dataset,
+    matrix: float,
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    seconds: dict[str, list[float]] = {"ours": [], "usual": [], "encode": []}
+    trained = network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    data = make_dataset(trained, channels_last(AlertInput(*alerts[:-1])), alerts[-1])
+    optimizer = make_optimizer(trained.config, trained.parameters(), torch.device("cpu"))
+    steps = Steps(trained, data, alert_loss, "float32", optimizer)
+    rows, usual = torch.arange(options.stamps), network()
+    inputs = AlertInput(*data[: len(AlertInput._fields)])
+    for _ in range(options.repeats):
+        seconds["ours"].append(_seconds(lambda: steps.run(rows, options.batch)))
+        seconds["usual"].append(_seconds(lambda: usual_epoch(usual, alerts, options.batch, "cpu")))
+        seconds["encode"].append(
+            _seconds(
+                lambda: [
+                    encode(trained, inputs.rows(part), "float32")
+                    for part in rows.split(_ENCODED_ROWS)
+                ]
+            )
+        )
+    best = {name: min(times) / options.stamps for name, times in seconds.items()}
+    step_flop = _flop(lambda: steps.take(rows[: options.batch])) / options.batch
+    encode_flop = _flop(lambda: trained.eval().encode(inputs.rows(rows[:64]))) / 64
+    return {
+        "train_stamps_per_s": round(1 / best["ours"]),
+        "usual_loop_stamps_per_s": round(1 / best["usual"]),
+        "ratio": round(best["usual"] / best["ours"], 2),
+        "train_mflop_per_stamp": round(step_flop / 1e6, 1),
+        "train_fraction_of_matrix_rate": round(step_flop / best["ours"] / matrix, 2),
+        "encode_stamps_per_s": round(1 / best["encode"]),
+        "encode_mflop_per_stamp": round(encode_flop / 1e6, 1),
+        "encode_fraction_of_matrix_rate": round(encode_flop / best["encode"] / matrix, 2),
+    }
 
 
-def _random_alerts(n: int) -> Dataset:
+def random_alerts(n: int) -> Dataset:
     """Return the input of n alerts, whose class is the position of a bright pixel, and labels."""
     generator = torch.Generator().manual_seed(0)
     pixels = torch.rand(n, 3, 21, 21, generator=generator)
@@ -89,78 +111,56 @@ def _random_alerts(n: int) -> Dataset:
     return (*AlertInput(pixels, pixel_mask, crop_and_context, features, feature_mask), labels)
 
 
-def _network(architecture: str, config: AlertConfig, device: str) -> nn.Module:
+def channels_last(alerts: AlertInput) -> AlertInput:
+    """Return alerts with images in the memory format `channels_last`."""
+    last = torch.channels_last
+    return alerts._replace(
+        pixels=alerts.pixels.contiguous(memory_format=last),
+        crop_and_context=alerts.crop_and_context.contiguous(memory_format=last),
+    )
+
+
+def network_of(architecture: str, config: AlertConfig) -> AlertNetwork:
+    """Return an untrained network, always with the same weights."""
     torch.manual_seed(0)
     network_class: Any = get_alert_network(architecture)
-    network: nn.Module = network_class(
+    network: AlertNetwork = network_class(
         config, classes=len(CLASSES), feature_scaling=FeatureScaling.none()
     )
-    return network.to(device)
+    return network
 
 
-def _timed(work: partial, device: str) -> tuple[float, Any]:
-    if device == "cuda":
-        torch.cuda.synchronize()
+def usual_epoch(network: nn.Module, alerts: Dataset, batch: int, device: str) -> list[float]:
+    """Train an epoch in the usual loop, and return the loss of each batch."""
+    optimizer = torch.optim.Adam(network.train().parameters(), lr=_LEARNING_RATE)
+    losses = []
+    for rows in DataLoader(TensorDataset(*alerts), batch_size=batch, shuffle=True):
+        *parts, labels = (part.to(device) for part in rows)
+        targets = network.targets(AlertInput(*parts))  # type: ignore[operator]
+        loss = alert_loss(network, (*parts, *targets, labels))["loss"][0]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def _matrix_rate() -> float:
+    """Return the floating-point operations per second of a product of large float32 matrices."""
+    matrix = torch.rand(_MATRIX, _MATRIX)
+    return 2 * _MATRIX**3 / min(_seconds(lambda: matrix @ matrix) for _ in range(10))
+
+
+def _flop(work: Callable[[], object]) -> float:
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return float(counter.get_total_flops())
+
+
+def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
-    value = work()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start, value
-
-
-def _our_epoch(network: nn.Module, data: Dataset, batch: int, device: str) -> tuple[float, float]:
-    data = _channels_last(data, device)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    data = (*data[:-1], *network.targets(AlertInput(*data[:-1])), data[-1])
-    rows = torch.arange(len(data[-1]), device=device)
-    recipe = Recipe(
-        optimizer="adam", learning_rate=_LEARNING_RATE, schedule="constant", epochs=1,
-        batch_size=batch, patience=1,
-    )  # fmt: skip
-    validation = tuple(part[:64] for part in data)
-    work = partial(
-        fit, network, data, rows, validation, alert_loss, recipe,
-        epochs=1, seed=0, precision="float32",
-    )  # fmt: skip
-    seconds, progress = _timed(work, device)
-    return seconds, progress.history[1]["train_loss"]
-
-
-def _channels_last(data: Dataset, device: str) -> Dataset:
-    moved = [part.to(device) for part in data]
-    last = torch.channels_last
-    return tuple(p.contiguous(memory_format=last) if p.ndim == 4 else p for p in moved)
-
-
-def _usual_epoch(network: nn.Module, data: Dataset, batch: int, device: str) -> float:
-    optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
-
-    def work() -> list[float]:
-        losses = []
-        for rows in DataLoader(TensorDataset(*data), batch_size=batch, shuffle=True):
-            *parts, labels = (part.to(device) for part in rows)
-            targets = network.targets(AlertInput(*parts))
-            loss = alert_loss(network, (*parts, *targets, labels))["loss"][0]
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        return losses
-
-    return _timed(partial(work), device)[0]
-
-
-def _encode(network: nn.Module, data: Dataset, device: str) -> float:
-    network = network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    alerts = AlertInput(*_channels_last(data, "cpu")[:-1])
-
-    def work() -> None:
-        with torch.inference_mode():
-            for rows in torch.arange(len(alerts.pixels)).split(_ENCODED_ROWS):
-                batch = alerts.rows(rows).to(torch.device(device))
-                network.encode(batch).cpu()  # type: ignore[operator]
-
-    return _timed(partial(work), device)[0]
+    work()
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

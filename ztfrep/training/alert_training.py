@@ -60,7 +60,9 @@ def train_autoencoder(
         for name in ("train", "validation")
     }
     network.fit_statistics(inputs.rows(rows["train"]))
-    data = {name: _dataset(network, inputs.rows(part), labels[part]) for name, part in rows.items()}
+    data = {
+        name: make_dataset(network, inputs.rows(part), labels[part]) for name, part in rows.items()
+    }
 
     def make_card(run: dict[str, Any]) -> AlertCard:
         return AlertCard.for_architecture(architecture)(
@@ -98,7 +100,7 @@ def alert_loss(network: nn.Module, rows: Dataset) -> LossTerms:
     return terms
 
 
-def _dataset(network: AlertNetwork, alerts: AlertInput, labels: Tensor) -> Dataset:
+def make_dataset(network: AlertNetwork, alerts: AlertInput, labels: Tensor) -> Dataset:
     """Return the input, the targets of the loss, and the labels of alerts."""
     chunks = torch.arange(len(labels), device=labels.device).split(_TARGET_ROWS)
     parts = [network.targets(alerts.rows(rows)) for rows in chunks]
