@@ -65,7 +65,7 @@ def main() -> None:
         "encoding": {},
     }
     for name in _TRAINED:
-        networks = {where: _network(name, config[name], where) for where in ("cpu", options.device)}
+        networks = [_network(name, config[name], where) for where in ("cpu", options.device)]
         result["checks"][name] = _check(networks, alerts, device)
         print(name, result["checks"][name], flush=True)
     for name, sizes in _TRAINED.items():
