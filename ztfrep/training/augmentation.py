@@ -91,6 +91,7 @@ def _shift(
 def _is_context(images: Tensor) -> Tensor:
     """Return True for the channels of the context and its observed fraction: `(8, 1, 1)`."""
     channels = torch.zeros(images.shape[1], 1, 1, dtype=torch.bool, device=images.device)
-    channels[CONTEXT_CHANNELS] = True
-    channels[-1:] = True
+    # An assignment would copy a number from the host.
+    channels[CONTEXT_CHANNELS].fill_(True)
+    channels[-1:].fill_(True)
     return channels
