@@ -81,7 +81,7 @@ def _shift(
     inside = inside_rows[:, None] & inside_columns
 
     def move(values: Tensor) -> Tensor:
-        return torch.where(inside, values[:, :, rows[:, None], columns], 0)
+        return values[:, :, rows[:, None], columns].masked_fill(~inside, 0)
 
     # The context is not shifted: its pixels are larger than the shift.
     shifted = torch.where(_is_context(images), images, move(images))
