@@ -68,9 +68,12 @@ def exported(tmp_path_factory):
 def fast(exported, monkeypatch):
     """Make the export write the files of `exported`, which have the same weights."""
 
+    names = {AlertGraph: "alert-published", ObjectGraph: "object-temporal-gru"}
+    # Exported before the export is replaced.
+    files = {graph: exported(name)[2].path for graph, name in names.items()}
+
     def write(graph, path):
-        name = {AlertGraph: "alert-published", ObjectGraph: "object-temporal-gru"}[type(graph)]
-        path.write_bytes(exported(name)[2].path.read_bytes())
+        path.write_bytes(files[type(graph)].read_bytes())
 
     monkeypatch.setattr(onnx_export, "_write", write)
 
