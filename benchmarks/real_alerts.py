@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 import typer
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -30,7 +31,6 @@ from tqdm import tqdm
 from benchmarks.measuring import save
 from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.alert_table import AlertTable
-from ztfrep.data.stamps import crop_and_scale
 from ztfrep.encoders.alert_batches import encode, input_batches
 from ztfrep.encoders.cards import AlertCard
 from ztfrep.encoders.model_folder import load_alert_network, read_card
@@ -39,6 +39,7 @@ from ztfrep.evaluation.classifier_scores import resampled_confusions
 from ztfrep.evaluation.metrics import METRICS, confusion
 from ztfrep.fields import NO_FILE
 from ztfrep.models.alert.preprocessing import FeatureScaling
+from ztfrep.models.alert.stamp_scaling import crop_and_scale, mask_stamps
 
 STAMPS = Path("data/parquet/stamps.parquet")
 _SEEDS = range(5)
@@ -77,8 +78,8 @@ def main(
                 "of its architecture"
             )
         vectors[encoder] = _encode(folder, alerts)[rows]
-    pixels = np.concatenate([crop_and_scale(stamps, "minmax")[0] for stamps in alerts.stamps()])
-    pixels = pixels[rows].reshape(len(rows), -1)
+    pixels = np.concatenate([scaled_pixels(stamps) for stamps in alerts.stamps()])
+    pixels = pixels[rows]
     components = min(128, len(pixels) // 2)
     vectors["PCA of the pixels"] = PCA(components, random_state=0).fit_transform(pixels)
 
@@ -133,6 +134,12 @@ def _join_nights(objects: np.ndarray, nights: np.ndarray) -> np.ndarray:
     graph = coo_array((np.ones(len(objects)), edges), shape=(nodes, nodes))
     groups: np.ndarray = connected_components(graph, directed=False)[1][object_index]
     return groups
+
+
+def scaled_pixels(stamps: np.ndarray) -> np.ndarray:
+    """Return the pixels of the crops of stamps `(n, 3, H, W)`, scaled to [0, 1]: `(n, 1323)`."""
+    crops, _ = crop_and_scale(*mask_stamps(torch.from_numpy(stamps)), "minmax")
+    return crops.flatten(1).numpy()
 
 
 def linear_probe() -> Pipeline:

@@ -18,12 +18,11 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 
 from benchmarks.measuring import save
-from benchmarks.real_alerts import compare_methods, linear_probe
+from benchmarks.real_alerts import compare_methods, linear_probe, scaled_pixels
 from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.alerts import Alerts
 from ztfrep.data.features import ALERCE_FEATURES
-from ztfrep.data.stamps import crop_and_scale
 from ztfrep.encoders.encoder import Encoder, load
 from ztfrep.evaluation.classifier_scores import score_classifiers
 
@@ -59,7 +58,7 @@ def _evaluate_alerts(encoder: Encoder, table: AlertTable, vectors: np.ndarray) -
     features[:, ALERCE_FEATURES.columns(_EXCLUDED)] = np.nan
     features = features[:, np.isfinite(features).any(axis=0)]
     without_metadata = Alerts(index, stamps, np.full((len(index), len(ALERCE_FEATURES)), np.nan))
-    pixels = crop_and_scale(stamps, "minmax")[0].reshape(len(stamps), -1)
+    pixels = scaled_pixels(stamps)
     rows = np.flatnonzero(labels >= 0)
     components = min(128, len(rows) // 2)
     forest = RandomForestClassifier(100, class_weight="balanced", random_state=0)

@@ -29,7 +29,7 @@ from ztfrep.encoders.onnx_export import (
 )
 from ztfrep.encoders.onnx_graphs import AlertGraph, ObjectGraph, Results
 from ztfrep.errors import InputError
-from ztfrep.models.alert.orientation import orient
+from ztfrep.models.alert.base import AlertInput
 
 ROWS, LENGTHS = (1, 2, 7, 64), (1, 2, 5, 40)
 every_alert_network = pytest.mark.parametrize("name", ALERT_FOLDERS)
@@ -323,8 +323,8 @@ def test_a_file_that_differs_from_torch_is_refused_and_the_old_one_stays(
 
 def test_a_network_for_a_fixed_number_of_alerts_is_refused(alone, tmp_path, monkeypatch):
     def fixed(graph, stamps, metadata):
-        vectors = graph.network.encode(graph.preprocess(stamps, metadata))
-        return orient(stamps, torch.zeros(len(stamps), dtype=torch.int64)).sum() + vectors, vectors
+        vectors = graph.network.encode(AlertInput(*graph.network.preprocessing(stamps, metadata)))
+        return vectors + torch.zeros(len(stamps.tolist()), 1), vectors
 
     monkeypatch.setattr(AlertGraph, "forward", fixed)
     with pytest.raises(InputError, match="found a network that torch cannot export") as error:

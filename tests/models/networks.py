@@ -64,6 +64,12 @@ def object_network(architecture, *, input_dim=128, classes=N_SERIES_CLASSES, **c
     return network.eval()
 
 
+def compute_loss(network, alerts, labels, original=None):
+    """Return the loss terms of alerts, which by default are not augmented, and of their labels."""
+    original = alerts if original is None else original
+    return network.loss(alerts, original, network.targets(original), labels)
+
+
 @cache
 def trained_alert_network(architecture, **changes):
     """Return a network with fitted statistics, after three training steps.
@@ -77,7 +83,7 @@ def trained_alert_network(architecture, **changes):
     for _ in range(3):
         network.train()
         optimizer.zero_grad()
-        network.loss(alerts, alerts, labels)["loss"][0].backward()
+        compute_loss(network, alerts, labels)["loss"][0].backward()
         optimizer.step()
     return network.eval()
 

@@ -14,8 +14,9 @@ from torch import nn
 from tests.isolation import restored_torch_settings
 from ztfrep.encoders.devices import make_deterministic
 from ztfrep.models.recipe import Recipe
-from ztfrep.training.fit import OPTIMIZERS, fit
+from ztfrep.training.fit import fit
 from ztfrep.training.resumption import load_progress
+from ztfrep.training.steps import OPTIMIZERS, make_optimizer
 
 RECIPE = Recipe(
     optimizer="adamw", learning_rate=0.05, schedule="cosine", epochs=None, batch_size=8, patience=10
@@ -217,7 +218,7 @@ def test_a_whole_checkpoint_is_resumed_without_a_warning(tmp_path, caplog, optim
     checkpoint = tmp_path / "fit.pt"
     interrupted(checkpoint, recipe, after)
     model = network()
-    new_optimizer = OPTIMIZERS[optimizer](model.parameters(), lr=0.05)
+    new_optimizer = make_optimizer(recipe, model.parameters(), torch.device("cpu"))
     progress = load_progress(checkpoint, model, new_optimizer, EPOCHS)
     assert len(progress.history) == after + 1
     weights, progress = run(recipe, checkpoint=checkpoint)

@@ -8,6 +8,7 @@ from tests.models.networks import (
     ALERT_ARCHITECTURES,
     alert_config,
     alert_network,
+    compute_loss,
     random_alerts,
     trained_alert_network,
     without_features,
@@ -111,7 +112,7 @@ def metadata(n=5):
 def test_the_loss_is_finite_if_everything_is_masked_and_unlabelled(architecture, training):
     network = alert_network(architecture).train(training)
     alerts = without_features(without_stamps(random_alerts(2)))
-    terms = network.loss(alerts, alerts, torch.tensor([-1, -1]))
+    terms = compute_loss(network, alerts, torch.tensor([-1, -1]))
     assert {name: value.item() for name, (value, _) in terms.items()} == dict.fromkeys(terms, 0.0)
     terms["loss"][0].backward()
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
@@ -126,7 +127,7 @@ def test_every_parameter_is_trained_by_the_loss(architecture):
     for rows, remove in ((slice(8), without_stamps), (slice(8, 16), without_features)):
         for part, removed in zip(alerts, remove(alerts.rows(rows)), strict=True):
             part[rows] = removed
-    network.loss(alerts, alerts, torch.arange(32) % 5)["loss"][0].backward()
+    compute_loss(network, alerts, torch.arange(32) % 5)["loss"][0].backward()
     untrained = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert untrained == []
 
@@ -135,7 +136,7 @@ def test_every_parameter_is_trained_by_the_loss(architecture):
 def test_a_batch_may_have_one_alert(architecture):
     network, alerts = alert_network(architecture), random_alerts(1)
     network.load_state_dict(trained_alert_network(architecture).state_dict())
-    terms = network.train().loss(alerts, alerts, torch.tensor([2]))
+    terms = compute_loss(network.train(), alerts, torch.tensor([2]))
     terms["loss"][0].backward()
     assert torch.isfinite(terms["loss"][0])
     assert any(p.grad is not None and p.grad.any() for p in network.parameters())
@@ -147,7 +148,7 @@ def test_the_loss_falls_when_it_is_minimised(architecture):
 
     def loss(network):
         with torch.no_grad():
-            return network.eval().loss(alerts, alerts, labels)["loss"][0]
+            return compute_loss(network.eval(), alerts, labels)["loss"][0]
 
     before = alert_network(architecture, dropout=0.1)
     before.fit_statistics(alerts)
@@ -155,7 +156,7 @@ def test_the_loss_falls_when_it_is_minimised(architecture):
 
 
 @every_architecture
-def test_the_loss_of_a_network_that_uses_no_labels_does_not_depend_on_them(architecture):
+def test_the_compute_loss_a_network_that_uses_no_labels_does_not_depend_on_them(architecture):
     weights = [
         name
         for name in get_alert_network(architecture).Config.model_fields
@@ -167,7 +168,7 @@ def test_the_loss_of_a_network_that_uses_no_labels_does_not_depend_on_them(archi
     network = alert_network(architecture, **dict(config)).eval()
     alerts = random_alerts(20)
     labelled_loss, unlabelled_loss = (
-        network.loss(alerts, alerts, labels)["loss"][0]
+        compute_loss(network, alerts, labels)["loss"][0]
         for labels in (torch.arange(20) % 5, torch.full((20,), -1))
     )
     assert labelled_loss == unlabelled_loss

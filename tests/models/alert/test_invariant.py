@@ -8,6 +8,7 @@ from torch import nn
 from tests.models.networks import (
     alert_config,
     alert_network,
+    compute_loss,
     random_alerts,
     trained_alert_network,
     without_features,
@@ -141,14 +142,13 @@ def test_distances_of_vectors_are_those_of_their_semantic_and_pca_parts(invarian
     torch.testing.assert_close(distances, expected, atol=0, rtol=1e-4)
 
 
-def test_encoding_costs_at_most_four_times_as_much_as_with_the_published_network():
+def test_encoding_costs_no_more_than_with_the_published_network():
     def operations(architecture):
         network, total = alert_network(architecture).eval(), 0
 
         def count(layer, _, output):
             nonlocal total
-            outputs = output[0].numel() if isinstance(layer, nn.Conv2d) else layer.out_features
-            total += outputs * layer.weight[0].numel()
+            total += output.numel() * layer.weight[0].numel()
 
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -156,7 +156,7 @@ def test_encoding_costs_at_most_four_times_as_much_as_with_the_published_network
         network.encode(random_alerts(1))
         return total
 
-    assert operations("invariant") <= 4 * operations("published")
+    assert operations("invariant") <= operations("published")
 
 
 @pytest.mark.parametrize("pca_fraction", [0.001, 0.3, 0.999])
@@ -187,7 +187,7 @@ def loss_of(output, alerts, labels, *, original=None, **changes):
     network = alert_network("invariant", **changes).eval()
     network.load_state_dict(trained_alert_network("invariant").state_dict())
     network.forward = lambda _: output
-    return network.loss(alerts, alerts if original is None else original, labels)
+    return compute_loss(network, alerts, labels, original)
 
 
 def test_masked_pixels_unknown_features_and_unlabelled_rows_do_not_count_in_the_loss(invariant):
@@ -261,7 +261,7 @@ def test_labels_are_smoothed_in_training_alone():
     output, alerts, labels = random_output(), random_alerts(), torch.arange(6) % 5
     network.forward = lambda _: output
     for training, smoothing in ((True, 0.3), (False, 0.0)):
-        terms = network.train(training).loss(alerts, alerts, labels)
+        terms = compute_loss(network.train(training), alerts, labels)
         expected = cross_entropy(output.logits, labels, smoothing)
         torch.testing.assert_close(terms["classification"][0], expected)
 

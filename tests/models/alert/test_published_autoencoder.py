@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from tests.models.networks import alert_config, alert_network, random_alerts
+from tests.models.networks import alert_config, alert_network, compute_loss, random_alerts
 from ztfrep.models.alert.base import AlertOutput, Augmentation
 
 
@@ -60,7 +60,7 @@ def loss_of(output, alerts, labels, **changes):
     """Return the loss of a network whose output is `output`."""
     network = alert_network("published", **changes)
     network.forward = lambda _: output
-    return network.loss(alerts, alerts, labels)
+    return compute_loss(network, alerts, labels)
 
 
 def random_output(n=6):
