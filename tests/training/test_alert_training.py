@@ -10,8 +10,15 @@ from tests.models.networks import ALERT_ARCHITECTURES, alert_config, alert_netwo
 from ztfrep.data.features import PHYSICAL
 from ztfrep.encoders.model_folder import CARD, WEIGHTS, load_alert_network
 from ztfrep.errors import InputError
+from ztfrep.models.alert.morphology import N_MORPHOLOGY
 from ztfrep.models.alert.preprocessing import FeatureScaling
-from ztfrep.training.alert_training import alert_loss, epoch_rows, train_autoencoder
+from ztfrep.training import alert_training
+from ztfrep.training.alert_training import (
+    alert_loss,
+    epoch_rows,
+    make_dataset,
+    train_autoencoder,
+)
 from ztfrep.training.training_run import RunSettings
 
 pytestmark = pytest.mark.usefixtures("restored_torch_settings", "outside_a_repository")
@@ -120,23 +127,26 @@ class Recorder(torch.nn.Module):
         self.config = config
         self.received = None
 
-    def loss(self, alerts, original, labels):
-        self.received = alerts, original, labels
+    def loss(self, alerts, original, targets, labels):
+        self.received = alerts, original, targets, labels
         return {}
 
 
 def test_alerts_are_only_augmented_in_training_and_the_original_is_not_changed():
     recorder = Recorder(alert_config("invariant", noise=1.0, drop_features=0.9))
-    labels = torch.arange(20) % 5
-    alert_loss(recorder.train(), (*random_alerts(20), labels))
-    alerts, original, received_labels = recorder.received
+    labels, targets = torch.arange(20) % 5, (torch.rand(20, 3), torch.rand(20) > 0.5)
+    alert_loss(recorder.train(), (*random_alerts(20), *targets, labels))
+    alerts, original, received_targets, received_labels = recorder.received
     assert not torch.equal(alerts.crop_and_context, original.crop_and_context)
     assert not torch.equal(alerts.feature_mask, original.feature_mask)
     for part, expected in zip(original, random_alerts(20), strict=True):
         assert torch.equal(part, expected)
     assert torch.equal(received_labels, labels)
+    for part, expected in zip(received_targets, targets, strict=True):
+        assert part is expected
     alert_loss(recorder.eval(), (*random_alerts(20), labels))
-    alerts, original, _ = recorder.received
+    alerts, original, received_targets, _ = recorder.received
+    assert received_targets == ()
     for part, expected in zip(alerts, original, strict=True):
         assert torch.equal(part, expected)
 
@@ -145,10 +155,42 @@ def test_without_augmentation_a_network_is_trained_on_the_original_alerts():
     recorder = Recorder(alert_config("published"))
     state = torch.get_rng_state()
     alert_loss(recorder.train(), (*random_alerts(20), torch.arange(20) % 5))
-    alerts, original, _ = recorder.received
+    alerts, original, *_ = recorder.received
     assert alerts is original
     # No random number is drawn, as in the published training.
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@every_architecture
+def test_targets_are_computed_once_and_equal_those_of_each_batch(monkeypatch, architecture):
+    # In several parts, as those of a large table are.
+    monkeypatch.setattr(alert_training, "_TARGET_ROWS", 7)
+    network = alert_network(architecture)
+    alerts, labels = random_alerts(20), torch.arange(20) % 5
+    network.fit_statistics(alerts)
+    data = make_dataset(network, alerts, labels)
+    parts, targets = data[: len(alerts)], data[len(alerts) : -1]
+    for part, expected in zip(parts, alerts, strict=True):
+        assert part is expected
+    assert data[-1] is labels
+    rows = torch.tensor([11, 2, 19, 7])
+    of_batch = network.targets(alerts.rows(rows))
+    for target, expected in zip(targets, of_batch, strict=True):
+        torch.testing.assert_close(target[rows], expected, atol=1e-5, rtol=0)
+    # Weights have no effect on them.
+    for parameter in network.parameters():
+        parameter.data.add_(1)
+    for target, expected in zip(of_batch, network.targets(alerts.rows(rows)), strict=True):
+        assert torch.equal(target, expected)
+
+
+def test_only_a_network_that_predicts_the_morphology_has_it_as_target():
+    alerts = random_alerts(4)
+    assert alert_network("published").targets(alerts) == ()
+    assert alert_network("invariant", morphology_weight=0.0).targets(alerts) == ()
+    morphology, mask = alert_network("invariant").targets(alerts)
+    assert morphology.shape == mask.shape == (4, N_MORPHOLOGY)
+    assert mask.dtype == torch.bool
 
 
 def test_an_epoch_repeats_rows_by_the_sampling():

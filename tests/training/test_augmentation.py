@@ -18,6 +18,36 @@ def test_without_augmentation_nothing_changes():
         assert torch.equal(varied, original)
 
 
+@pytest.mark.parametrize("change", [{"shift": 2}, {"rotation": 9.0}, {"noise": 0.1}], ids=repr)
+def test_varied_alerts_have_the_types_of_the_original_which_is_not_changed(change):
+    alerts = random_alerts(6)
+    varied = vary(alerts, drop_stamps=0.2, drop_context=0.2, drop_features=0.2, **change)
+    for part, original, expected in zip(varied, alerts, random_alerts(6), strict=True):
+        assert (part.dtype, part.shape) == (expected.dtype, expected.shape)
+        assert torch.equal(original, expected)
+
+
+def test_all_stamps_of_a_batch_are_shifted_by_the_same_number_of_pixels():
+    alerts = random_alerts(3)
+    shifts = set()
+    for seed in range(40):
+        varied = vary(alerts, seed, shift=1)
+        (match,) = [
+            (y, x)
+            for y in (-1, 0, 1)
+            for x in (-1, 0, 1)
+            if torch.equal(
+                varied.pixels[:, :, 1:-1, 1:-1],
+                alerts.pixels.roll((y, x), (2, 3))[:, :, 1:-1, 1:-1],
+            )
+        ]
+        expected = alerts.crop_and_context.roll(match, (2, 3))[:, :3, 1:-1, 1:-1]
+        assert torch.equal(varied.crop_and_context[:, :3, 1:-1, 1:-1], expected)
+        shifts.add(match)
+    # Each of the nine shifts is drawn.
+    assert len(shifts) == 9
+
+
 def test_fractions_of_the_alerts_lose_a_modality_and_no_alert_loses_all():
     n = 4000
     alerts = random_alerts(n)

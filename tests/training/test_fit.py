@@ -8,7 +8,8 @@ from torch import nn
 from tests.isolation import restored_torch_settings
 from ztfrep.encoders.devices import make_deterministic
 from ztfrep.models.recipe import Recipe
-from ztfrep.training.fit import fit, run_epoch
+from ztfrep.training.fit import fit
+from ztfrep.training.steps import Steps
 
 RECIPE = Recipe(
     optimizer="adam",
@@ -99,7 +100,7 @@ def test_the_weights_of_the_best_epoch_are_left_in_the_network():
     lowest = min(record["validation_loss"] for record in progress.history)
     assert progress.best["validation_loss"] == lowest
     assert progress.best_epoch < 12
-    means = run_epoch(model, data(30, 1), torch.arange(30), 30, loss, "float32")
+    means = Steps(model, data(30, 1), loss, "float32").run(torch.arange(30), 30)
     assert means["loss"] == pytest.approx(lowest)
 
 
@@ -139,14 +140,15 @@ def test_the_validation_loss_falls_in_training():
 
 def test_means_do_not_depend_on_the_batch_size():
     model = network()
-    means = [run_epoch(model, data(), torch.arange(50), size, loss, "float32") for size in (7, 50)]
+    steps = Steps(model, data(), loss, "float32")
+    means = [steps.run(torch.arange(50), size) for size in (7, 50)]
     assert means[0]["loss"] == pytest.approx(means[1]["loss"])
 
 
 def test_evaluation_changes_no_weight():
     model = network()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    run_epoch(model, data(), torch.arange(50), 8, loss, "float32")
+    Steps(model, data(), loss, "float32").run(torch.arange(50), 8)
     assert equal(before, model.state_dict())
     assert not model.training
 
@@ -158,7 +160,7 @@ def test_an_epoch_visits_only_the_rows_of_its_order():
         visited.extend(batch[1][:, 0].tolist())
         return loss(model, batch)
 
-    run_epoch(network(), data(), torch.tensor([4, 9, 9]), 2, recording_loss, "float32")
+    Steps(network(), data(), recording_loss, "float32").run(torch.tensor([4, 9, 9]), 2)
     assert visited == [data()[1][row, 0].item() for row in (4, 9, 9)]
 
 

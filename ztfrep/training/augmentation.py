@@ -81,7 +81,7 @@ def _shift(
     inside = inside_rows[:, None] & inside_columns
 
     def move(values: Tensor) -> Tensor:
-        return torch.where(inside, values[:, :, rows[:, None], columns], 0)
+        return values[:, :, rows[:, None], columns].masked_fill(~inside, 0)
 
     # The context is not shifted: its pixels are larger than the shift.
     shifted = torch.where(_is_context(images), images, move(images))
@@ -91,6 +91,7 @@ def _shift(
 def _is_context(images: Tensor) -> Tensor:
     """Return True for the channels of the context and its observed fraction: `(8, 1, 1)`."""
     channels = torch.zeros(images.shape[1], 1, 1, dtype=torch.bool, device=images.device)
-    channels[CONTEXT_CHANNELS] = True
-    channels[-1:] = True
+    # An assignment would copy a number from the host.
+    channels[CONTEXT_CHANNELS].fill_(True)
+    channels[-1:].fill_(True)
     return channels

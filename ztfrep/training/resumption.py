@@ -1,5 +1,6 @@
 """The checkpoint of a fit: saved after every epoch, so that an interrupted run continues."""
 
+import inspect
 import io
 import logging
 import math
@@ -171,6 +172,9 @@ def _state_after_one_step(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     parameters = [p.detach().clone() for group in optimizer.param_groups for p in group["params"]]
     for parameter in parameters:
         parameter.requires_grad_().grad = torch.zeros_like(parameter)
-    reference = type(optimizer)(parameters, **optimizer.defaults)
+    # The defaults have options of a base class too, which the constructor does not accept.
+    accepted = inspect.signature(type(optimizer)).parameters
+    options = {name: value for name, value in optimizer.defaults.items() if name in accepted}
+    reference = type(optimizer)(parameters, **options)
     reference.step()
     return reference.state_dict()

@@ -193,7 +193,8 @@ def _unchanged(
         for parameter, values in states.items()
         for name, value in values.items()
     }
-    random_state = torch.cuda.get_rng_state(device)
+    on_gpu = device.type == "cuda"
+    random_state = torch.cuda.get_rng_state(device) if on_gpu else torch.get_rng_state()
     try:
         yield
     finally:
@@ -203,7 +204,10 @@ def _unchanged(
             for name, value in values.items():
                 # A new optimizer begins with zeros.
                 value.copy_(before.get((parameter, name), torch.zeros_like(value)))
-        torch.cuda.set_rng_state(random_state, device)
+        if on_gpu:
+            torch.cuda.set_rng_state(random_state, device)
+        else:
+            torch.set_rng_state(random_state)
 
 
 def _compile(loss: Loss) -> Loss:
