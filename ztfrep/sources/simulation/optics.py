@@ -23,7 +23,7 @@ _MARGIN = 6  # Pixels around a stamp that light from outside may come from.
 _FWHM_PER_SIGMA = 2.3548
 _ERF_IS_ONE = 6.0  # In float64, from this number on
 _REACH = _ERF_IS_ONE * np.sqrt(2)  # Of a Gaussian's light, in units of its width
-_BATCH = 32  # Scenes that fit in a processor's cache
+_BATCH = 64  # Scenes that fit in a processor's cache
 
 
 def counts(magnitude: np.ndarray) -> np.ndarray:
