@@ -89,7 +89,7 @@ def _pixel_integrals(centre: np.ndarray, sigma: np.ndarray, size: int) -> np.nda
         return different[np.cumsum(is_new) - 1]
     edges = np.arange(size + 1) - size / 2
     scaled = (edges - centre[:, None]) / (np.sqrt(2) * sigma[:, None])
-    # To compute what is 1 takes as long.
+    # Beyond it, erf is 1, and takes as long to compute.
     integrals = np.copysign(1.0, scaled)
     near = np.abs(scaled) < _ERF_IS_ONE
     integrals[near] = erf(scaled[near])
