@@ -132,6 +132,8 @@ def _write_stamp_split(
         "masked_pixels": 0,
     }
     impossible = 0
+    # `np.isin` would sort all of them for every chunk.
+    series_keys = set(series_digests.tolist())
     candidates = ~contradictory & ~in_later_split
     first, copies = first[candidates], copies[candidates]
     for chunk in chunks(len(first), f"stamps {name}"):
@@ -141,7 +143,7 @@ def _write_stamp_split(
         images, masked, varies = _mask(np.ascontiguousarray(channels_first))
         constant = ~varies
         science = duplicates.canonical_digests(crop(images[:, 0]))
-        in_series = np.isin(science, series_digests) & ~constant
+        in_series = np.array([key in series_keys for key in science.tolist()], bool) & ~constant
         valid = ~constant & ~in_series
         count["excluded_constant"] += int(n_copies[constant].sum())
         count["excluded_in_test_series"] += int(n_copies[in_series].sum())
