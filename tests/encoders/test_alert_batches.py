@@ -1,6 +1,8 @@
 """Batches of alerts: the input of a network, and the vectors that it computes."""
 
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,14 +10,27 @@ import torch
 from torch import nn
 
 from tests.alert_tables import alert_rows, write_table
+from tests.isolation import restored_torch_settings
 from tests.models.networks import ALERT_ARCHITECTURES, alert_network, random_alerts
 from ztfrep.data.alerts import Alerts
-from ztfrep.data.features import PHYSICAL, ZSCORED_UNKNOWN
-from ztfrep.encoders.alert_batches import concatenate, encode, encode_batches, input_batches
+from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL, ZSCORED_UNKNOWN
+from ztfrep.encoders.alert_batches import (
+    concatenate,
+    encode,
+    encode_batches,
+    input_batches,
+    map_batches,
+)
 from ztfrep.models.alert.base import N_FEATURES, AlertInput
 from ztfrep.models.alert.preprocessing import FeatureScaling
 
-CPU = torch.device("cpu")
+
+@pytest.fixture(autouse=True)
+def restored_threads():
+    with restored_torch_settings():
+        yield
+
+
 every_architecture = pytest.mark.parametrize("architecture", ALERT_ARCHITECTURES)
 
 
@@ -23,6 +38,13 @@ def small_network(architecture="invariant", *, metadata=None, **changes):
     """Return a network of vectors of length 6, in evaluation mode; fit its feature scaling."""
     scaling = None if metadata is None else FeatureScaling.fit(metadata, PHYSICAL)
     return alert_network(architecture, scaling=scaling, latent_dim=6, **changes).eval()
+
+
+def alerts_in_memory(n):
+    """Return alerts with random stamps and metadata, each with its own."""
+    rows = alert_rows(n)
+    names = ALERCE_FEATURES.names
+    return Alerts.from_arrays(rows["stamps"], {name: rows[name] for name in names})
 
 
 def assert_equal(inputs, expected):
@@ -116,16 +138,119 @@ def test_concatenated_images_are_in_the_format_of_convolutions():
 
 @every_architecture
 def test_vectors_do_not_depend_on_the_batches_and_come_with_orientations(architecture):
-    network, alerts = small_network(architecture), random_alerts(10)
+    source = alerts_in_memory(10)
+    network = small_network(architecture, metadata=source.metadata)
+    alerts = concatenate(input_batches(network, source, 10))
     whole = encode(network, alerts, "float32")
     assert whole.shape == (10, 6)
     assert whole.dtype == np.float32
-    batches = [alerts.rows(slice(start, start + 4)) for start in (0, 4, 8)]
-    encoded = list(encode_batches(network, batches, CPU, "float32"))
+    encoded = list(encode_batches(network, source, 4, "float32"))
+    assert [len(batch.vectors) for batch in encoded] == [4, 4, 2]
     vectors = np.concatenate([batch.vectors for batch in encoded])
     np.testing.assert_allclose(vectors, whole, rtol=1e-5, atol=1e-6)
     orientations = np.concatenate([batch.orientations for batch in encoded])
     np.testing.assert_array_equal(orientations, network.orientation(alerts))
+
+
+@every_architecture
+def test_vectors_have_the_same_bytes_for_any_number_of_threads(architecture):
+    source = alerts_in_memory(20)
+    network = small_network(architecture, metadata=source.metadata)
+    encoded = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        batches = list(encode_batches(network, source, 3, "float32"))
+        encoded.append([np.concatenate(parts).tobytes() for parts in zip(*batches, strict=True)])
+    assert encoded[0] == encoded[1] == encoded[2]
+
+
+def test_results_are_in_the_order_of_the_batches_whichever_is_ready_first():
+    source, network = alerts_in_memory(12), small_network()
+    torch.set_num_threads(3)
+    first = threading.Event()
+
+    def means(batch):
+        mean = batch.pixels.mean().item()
+        if mean == expected[0]:
+            # The first batch is ready after the second.
+            assert first.wait(60)
+        elif mean == expected[1]:
+            first.set()
+        return mean
+
+    expected = [batch.pixels.mean().item() for batch in input_batches(network, source, 2)]
+    assert len(set(expected)) == 6
+    assert list(map_batches(network, source, 2, means)) == expected
+
+
+def test_each_batch_is_computed_without_gradients_by_one_thread():
+    source, network = alerts_in_memory(6), small_network()
+    torch.set_num_threads(2)
+
+    def state(batch):
+        here = threading.current_thread() is threading.main_thread()
+        return torch.get_num_threads(), torch.is_inference_mode_enabled(), here
+
+    assert list(map_batches(network, source, 2, state)) == [(1, True, False)] * 3
+    assert torch.get_num_threads() == 2
+    # Threads that start later have as many as before.
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(torch.get_num_threads).result() == 2
+
+
+def test_metadata_can_be_masked_in_all_batches():
+    source = alerts_in_memory(6)
+    network = small_network(metadata=source.metadata)
+
+    def known(batch):
+        return bool(batch.feature_mask.any())
+
+    assert list(map_batches(network, source, 3, known)) == [True, True]
+    assert list(map_batches(network, source, 3, known, with_metadata=False)) == [False, False]
+
+
+class Recorder:
+    """A source of alerts that counts the batches that were read."""
+
+    def __init__(self, alerts):
+        self.alerts, self.feature_unit, self.read = alerts, alerts.feature_unit, 0
+
+    def batches(self, rows):
+        for batch in self.alerts.batches(rows):
+            self.read += 1
+            yield batch
+
+
+def test_only_some_batches_are_read_before_their_results_are_used():
+    source, network = Recorder(alerts_in_memory(30)), small_network()
+    torch.set_num_threads(2)
+    for used, _ in enumerate(map_batches(network, source, 1, len)):
+        # Two are computed, one waits, and one result is the one used.
+        assert source.read <= used + 4
+    assert source.read == 30
+
+
+@pytest.mark.parametrize("stop", ["an error", "no more use"])
+def test_threads_are_restored_if_the_batches_end_early(stop):
+    source, network = Recorder(alerts_in_memory(30)), small_network()
+    torch.set_num_threads(2)
+    before = threading.active_count()
+
+    def compute(batch):
+        if stop == "an error":
+            raise ValueError("not finite")
+        return len(batch.pixels)
+
+    results = map_batches(network, source, 1, compute)
+    if stop == "an error":
+        with pytest.raises(ValueError, match="not finite"):
+            list(results)
+    else:
+        assert next(results) == 1
+        results.close()
+    assert source.read < 30
+    assert torch.get_num_threads() == 2
+    assert threading.active_count() == before
 
 
 def test_encoding_has_no_dropout():
