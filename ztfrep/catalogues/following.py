@@ -16,6 +16,7 @@ from ztfrep.encoders.encoder import Encoder
 from ztfrep.errors import InputError
 from ztfrep.sources.packets.archives import make_readers
 from ztfrep.sources.packets.entries import kind_by_name
+from ztfrep.sources.packets.process_pool import LostProcessError
 
 # Seconds without a change after which an archive is complete, and between two looks at the folder.
 SETTLED, INTERVAL = 10.0, 5.0
@@ -87,6 +88,8 @@ def _encode(store: CatalogueStore, archive: Path, out: Path, number: int) -> Enc
     target = out / f"{number:06d}-{Path(name).stem}.parquet"
     try:
         return encode_readers(store, make_readers([archive]), target, first_reader=number)
+    except LostProcessError:
+        raise
     except InputError as error:
         logging.error("%s", error)
         return None

@@ -173,14 +173,11 @@ def _collect_failures(items: Iterable[Item]) -> tuple[list[Failure], Counter[str
     return failures, counts
 
 
-def write_batch(
-    folder: Path, number: int, batch: PacketBatch, *, pixels: bool = True
-) -> Counter[str]:
-    """Write the tables of a batch and, with `pixels`, its stamps; return the counts of its rows."""
+def write_batch(folder: Path, number: int, batch: PacketBatch) -> Counter[str]:
+    """Write the tables of a batch and its stamps; return the counts of its rows."""
     failures = batch.failures
-    if pixels:
-        # An error of `tofile` names neither the path nor a full disk.
-        _pixels_path(folder, number).write_bytes(np.ascontiguousarray(batch.stamps).data)
+    # An error of `tofile` names neither the path nor a full disk.
+    _pixels_path(folder, number).write_bytes(np.ascontiguousarray(batch.stamps).data)
     object_id = np.array(batch.object_id, dtype=object)
     prior = batch.prior_observations
     detected = prior.candid >= 0
@@ -218,6 +215,14 @@ def _columns(observations: Observations, object_id: np.ndarray, mask: np.ndarray
 
 def _pixels_path(folder: Path, number: int) -> Path:
     return folder / f"pixels-{number}"
+
+
+def take_pixels(folder: Path, number: int) -> np.ndarray:
+    """Return the stamps of a batch, float32 `(n, 3, 63, 63)`, and remove their file."""
+    path = _pixels_path(folder, number)
+    pixels = np.fromfile(path, np.float32).reshape(-1, *_STAMP_SHAPE)
+    path.unlink()
+    return pixels
 
 
 class StoredPixels:

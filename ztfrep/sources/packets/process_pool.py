@@ -4,8 +4,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
+from itertools import chain, islice
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from loky import ProcessPoolExecutor
@@ -14,6 +16,10 @@ from loky.process_executor import BrokenProcessPool
 from ztfrep.errors import InputError
 
 Result = TypeVar("Result")
+
+
+class LostProcessError(InputError):
+    """A process of a pool that was killed, most likely for its memory."""
 
 
 def run_in_processes(
@@ -32,23 +38,81 @@ def run_in_processes(
             yield function(*task)
             show_progress()
         return
-    # Processes are not forked: a fork of a process with threads may wait for their locks forever.
-    pool = ProcessPoolExecutor(processes, initializer=_end_with_parent, initargs=(os.getpid(),))
-    with pool:
+    with _make_pool(processes) as pool:
         waiting: set[Future[Result]] = {pool.submit(function, *task) for task in tasks}
         while waiting:
             done, waiting = wait(waiting, timeout=0.5, return_when="FIRST_EXCEPTION")
             show_progress()
             for finished in done:
-                try:
-                    yield finished.result()
-                except BrokenProcessPool as error:
-                    raise InputError(
-                        "reading packets",
-                        found="a worker process that was killed",
-                        expected=f"memory for {processes} processes",
-                        remedy="free some, or lower threads in params.yaml",
-                    ) from error
+                yield _result(finished, processes)
+
+
+def map_ahead(
+    function: Callable[..., Result],
+    tasks: Iterable[tuple[Any, ...]],
+    processes: int,
+    ahead: int,
+) -> Generator[Result, None, None]:
+    """Yield the results of a function for the arguments in `tasks`, in their order.
+
+    A thread takes the tasks, so that making them, the function, and what the caller does with a
+    result overlap; at most `ahead` tasks were taken whose results were not. If `processes` is 1,
+    or for a single task, the function runs in this process, one task after the other. Raises what
+    `tasks` raises, and LostProcessError if a process was killed. Close the iterator if it is not
+    exhausted: the processes end.
+    """
+    tasks = iter(tasks)
+    first = list(islice(tasks, 2))
+    if processes == 1 or len(first) < 2:
+        for task in chain(first, tasks):
+            yield function(*task)
+        return
+    submitted: SimpleQueue[Future[Result] | BaseException | None] = SimpleQueue()
+    places, closed = threading.Semaphore(ahead), threading.Event()
+    pool = _make_pool(processes)
+
+    def submit() -> None:
+        try:
+            for task in chain(first, tasks):
+                places.acquire()
+                if closed.is_set():
+                    return
+                submitted.put(pool.submit(function, *task))
+            submitted.put(None)
+        except BaseException as error:
+            submitted.put(error)
+
+    # A daemon: it may wait for a pipe that does not end.
+    threading.Thread(target=submit, name="submit tasks", daemon=True).start()
+    try:
+        while (future := submitted.get()) is not None:
+            if isinstance(future, BaseException):
+                raise future
+            yield _result(future, processes)
+            places.release()
+    except BaseException:
+        closed.set()
+        places.release()
+        pool.shutdown(kill_workers=True)
+        raise
+    pool.shutdown()
+
+
+def _make_pool(processes: int) -> ProcessPoolExecutor:
+    # Processes are not forked: a fork of a process with threads may wait for their locks forever.
+    return ProcessPoolExecutor(processes, initializer=_end_with_parent, initargs=(os.getpid(),))
+
+
+def _result(finished: Future[Result], processes: int) -> Result:
+    try:
+        return finished.result()
+    except BrokenProcessPool as error:
+        raise LostProcessError(
+            "reading packets",
+            found="a worker process that was killed",
+            expected=f"memory for {processes} processes",
+            remedy="free some, or lower threads in params.yaml",
+        ) from error
 
 
 def _end_with_parent(parent: int) -> None:
