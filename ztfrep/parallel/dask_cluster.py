@@ -35,8 +35,9 @@ def open_cluster(address: str, *, threads: int) -> Iterator[Workers]:
                 distributed.LocalCluster(
                     n_workers=max(1, import_module("dask.system").CPU_COUNT // threads),
                     threads_per_worker=1,
-                    dashboard_address=None,
-                    silence_logs=False,
+                    # Any free port: a second run may be on this machine.
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL,
                 )
             )
             client = stack.enter_context(distributed.Client(cluster))
