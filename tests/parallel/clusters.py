@@ -98,7 +98,8 @@ class Runs:
         # Several readers, as of several archives.
         groups = [files[start : start + 7] for start in range(0, len(files), 7)]
         counts = write_packet_tables(
-            [reader for group in groups for reader in make_readers(group)], no_labels(), output / "s.parquet", output / "t.parquet", output / "bad.csv",
+            [reader for group in groups for reader in make_readers(group)],
+            no_labels(), output / "s.parquet", output / "t.parquet", output / "bad.csv",
             splitting=Splitting(0.1, 2, 1), max_bad_fraction=0.1, threads=1, source="packets",
         )  # fmt: skip
         assert counts["packets"]["read"] == 40
