@@ -34,12 +34,12 @@ from ztfrep.catalogues.packet_decoding import decode_group, previews_path, with_
 from ztfrep.data.files import replacing, write_json
 from ztfrep.data.frames import to_frame
 from ztfrep.encoders.encoder import Encoder
+from ztfrep.parallel.process_pool import map_ahead
 from ztfrep.sources.packets.archives import ArchiveReader, Item
 from ztfrep.sources.packets.batch_store import open_batch_store, split_items
 from ztfrep.sources.packets.cutouts import STAMP_SIZE
 from ztfrep.sources.packets.observation_queries import query_observations
 from ztfrep.sources.packets.packet_reader import PacketBatch
-from ztfrep.sources.packets.process_pool import map_ahead
 
 _OBSERVATIONS_PER_FRAME = 50_000
 
@@ -67,7 +67,7 @@ class CatalogueStore:
         decode = partial(decode_group, previews=self._previews)
         tasks = self._groups(readers, first_reader, bar)
         ahead = self._processes + 1
-        with closing(map_ahead(decode, tasks, self._processes, ahead)) as groups:
+        with closing(map_ahead(decode, tasks, self._processes, ahead, "reading packets")) as groups:
             for decoded in groups:
                 for number, batch in decoded.batches.items():
                     self._encode(number, with_stamps(self.folder, number, batch))

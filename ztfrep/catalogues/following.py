@@ -14,9 +14,9 @@ from ztfrep.catalogues.partial_folder import describe, locked_folder
 from ztfrep.data.files import write_json
 from ztfrep.encoders.encoder import Encoder
 from ztfrep.errors import InputError
+from ztfrep.parallel.process_pool import LostProcessError
 from ztfrep.sources.packets.archives import make_readers
 from ztfrep.sources.packets.entries import kind_by_name
-from ztfrep.sources.packets.process_pool import LostProcessError
 
 # Seconds without a change after which an archive is complete, and between two looks at the folder.
 SETTLED, INTERVAL = 10.0, 5.0

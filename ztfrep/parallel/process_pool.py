@@ -4,47 +4,47 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from itertools import chain, islice
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 from loky import ProcessPoolExecutor
 from loky.process_executor import BrokenProcessPool
 
 from ztfrep.errors import InputError
-
-Result = TypeVar("Result")
+from ztfrep.parallel.workers import ExecutorWorkers, Result, ThisProcess, Workers
 
 
 class LostProcessError(InputError):
     """A process of a pool that was killed, most likely for its memory."""
 
 
-def run_in_processes(
-    function: Callable[..., Result],
-    tasks: Sequence[tuple[Any, ...]],
-    processes: int,
-    show_progress: Callable[[], None],
-) -> Iterator[Result]:
-    """Yield the results of a function for the arguments in `tasks`, in any order.
+@contextmanager
+def open_processes(number: int, work: str) -> Iterator[Workers]:
+    """Yield the workers of a number of processes; 1 is this process.
 
-    If `processes` is 1, the function runs in this process. `show_progress` is called repeatedly.
-    Raises InputError if a process was killed.
+    `work` is what they do, for messages, such as "reading packets".
     """
-    if processes == 1:
-        for task in tasks:
-            yield function(*task)
-            show_progress()
+    if number == 1:
+        yield ThisProcess()
         return
-    with _make_pool(processes) as pool:
-        waiting: set[Future[Result]] = {pool.submit(function, *task) for task in tasks}
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.5, return_when="FIRST_EXCEPTION")
-            show_progress()
-            for finished in done:
-                yield _result(finished, processes)
+    with _make_pool(number) as pool:
+        yield _Processes(pool, number, work)
+
+
+class _Processes(ExecutorWorkers):
+    """The processes of a pool."""
+
+    def __init__(self, pool: ProcessPoolExecutor, number: int, work: str) -> None:
+        super().__init__(pool, number)
+        self._work = work
+
+    def _explain(self, error: Exception) -> Exception:
+        lost = isinstance(error, BrokenProcessPool)
+        return _lost_process(self._work, self.number) if lost else error
 
 
 def map_ahead(
@@ -52,6 +52,7 @@ def map_ahead(
     tasks: Iterable[tuple[Any, ...]],
     processes: int,
     ahead: int,
+    work: str,
 ) -> Generator[Result, None, None]:
     """Yield the results of a function for the arguments in `tasks`, in their order.
 
@@ -59,7 +60,7 @@ def map_ahead(
     result overlap; at most `ahead` tasks were taken whose results were not. If `processes` is 1,
     or for a single task, the function runs in this process, one task after the other. Raises what
     `tasks` raises, and LostProcessError if a process was killed. Close the iterator if it is not
-    exhausted: the processes end.
+    exhausted: the processes end. `work` is as in `open_processes`.
     """
     tasks = iter(tasks)
     first = list(islice(tasks, 2))
@@ -88,7 +89,7 @@ def map_ahead(
         while (future := submitted.get()) is not None:
             if isinstance(future, BaseException):
                 raise future
-            yield _result(future, processes)
+            yield _result(future, work, processes)
             places.release()
     except BaseException:
         closed.set()
@@ -103,16 +104,20 @@ def _make_pool(processes: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(processes, initializer=_end_with_parent, initargs=(os.getpid(),))
 
 
-def _result(finished: Future[Result], processes: int) -> Result:
+def _result(finished: "Future[Result]", work: str, processes: int) -> Result:
     try:
         return finished.result()
     except BrokenProcessPool as error:
-        raise LostProcessError(
-            "reading packets",
-            found="a worker process that was killed",
-            expected=f"memory for {processes} processes",
-            remedy="free some, or lower threads in params.yaml",
-        ) from error
+        raise _lost_process(work, processes) from error
+
+
+def _lost_process(work: str, processes: int) -> LostProcessError:
+    return LostProcessError(
+        work,
+        found="a worker process that was killed",
+        expected=f"memory for {processes} processes",
+        remedy="free some, or lower threads in params.yaml",
+    )
 
 
 def _end_with_parent(parent: int) -> None:
