@@ -7,8 +7,9 @@ INSTALLED := .venv/installed
 .PHONY: repro test release clean
 
 repro: $(INSTALLED)
-# Before DVC, which expands the aliases of a hostile params.yaml.
-	@python -m stages.check_params
+# Before DVC, which expands the aliases of a hostile params.yaml. Its first stage checks the tables of
+# the networks too, for which torch is imported.
+	@python -c "from stages import run; run(lambda params: None, networks=False)"
 	dvc repro
 	@ztfrep summary
 	@echo
