@@ -102,7 +102,7 @@ class Runs:
             no_labels(), output / "s.parquet", output / "t.parquet", output / "bad.csv",
             splitting=Splitting(0.1, 2, 1), max_bad_fraction=0.1, threads=1, source="packets",
         )  # fmt: skip
-        assert counts["packets"]["read"] == 40
+        assert counts["packets"]["bad"] == 1
 
     def encode(self, output):
         options = {"batch_size": 3, "precision": "float32", "threads": 1}

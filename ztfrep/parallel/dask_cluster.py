@@ -1,10 +1,12 @@
 """A Dask cluster as workers. The transport, the order of work and the retries are Dask's."""
 
+import asyncio
 import logging
 import pickle
+import pkgutil
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any
@@ -28,8 +30,8 @@ def open_cluster(address: str, *, threads: int) -> Iterator[Workers]:
     """
     distributed = _import_distributed()
     with ExitStack() as stack:
-        # What goes wrong is an error of this program; these are lines about it.
-        stack.enter_context(_quiet(logging.getLogger("distributed")))
+        # What goes wrong is one line of this program.
+        stack.enter_context(_quiet())
         if address == LOCAL:
             cluster = stack.enter_context(
                 distributed.LocalCluster(
@@ -59,23 +61,31 @@ def _import_distributed() -> Any:
 
 
 @contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+def _quiet() -> Iterator[None]:
+    """Stop Dask's own messages: its loggers have a level each."""
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _connect(distributed: Any, address: str) -> Any:
     try:
+        # In a thread, since a notebook's has an event loop.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _probe(distributed, address)).result()
         client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     # Whatever listens at the address may answer with anything.
     except Exception as error:
         raise InputError(
             address,
-            found=f"no scheduler that answers in {CONNECT_SECONDS:g} s ({quote(str(error), 80)})",
+            found=f"no scheduler that answers in {CONNECT_SECONDS:g} s "
+            f"({quote(str(error) or type(error).__name__, 80)})",
             expected="a Dask scheduler",
             remedy=f"start it, or correct {VARIABLE}; {_COMMANDS}",
         ) from error
@@ -84,7 +94,29 @@ def _connect(distributed: Any, address: str) -> Any:
     except TimeoutError as error:
         client.close()
         raise _no_workers(address) from error
+    # A worker without this package would end at its first task: this asks by functions of Python.
+    content = client.run(pkgutil.get_data, "ztfrep", "parallel/remote_task.py", on_error="return")
+    for worker, found in content.items():
+        if not isinstance(found, bytes):
+            client.close()
+            raise _other_installation(f"the worker {worker}", found)
     return client
+
+
+def _other_installation(where: str, error: Exception) -> InputError:
+    return InputError(
+        where,
+        found=f"an installation that cannot load a task of ztfrep ({quote(str(error), 80)})",
+        expected="the same installation on scheduler, workers and client",
+        remedy='pip install "ztfrep[cluster]" of the same version on all of them',
+    )
+
+
+async def _probe(distributed: Any, address: str) -> None:
+    """Raise an error if no scheduler answers: a client would wait for its greeting forever."""
+    options = distributed.Security().get_connection_args("client")
+    connection = distributed.comm.connect(address, timeout=CONNECT_SECONDS, **options)
+    (await asyncio.wait_for(connection, CONNECT_SECONDS)).abort()
 
 
 def _no_workers(address: str) -> InputError:
@@ -142,13 +174,7 @@ class _Cluster(ExecutorWorkers):
         if isinstance(error, CancelledError):
             return self._lost_scheduler()
         if isinstance(error, ImportError) or "deserialization" in str(error):
-            cause = f" ({quote(str(error), 80)})" if isinstance(error, ImportError) else ""
-            return InputError(
-                self._address,
-                found=f"a scheduler or worker that cannot load a task of ztfrep{cause}",
-                expected="the same installation on scheduler, workers and client",
-                remedy='pip install "ztfrep[cluster]" of the same version on all of them',
-            )
+            return _other_installation(self._address, error)
         return error
 
     def _lost_scheduler(self) -> InputError:
