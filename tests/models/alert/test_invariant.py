@@ -1,7 +1,11 @@
 """The autoencoder whose vectors are invariant to the orientation of the stamps."""
 
+from functools import cache
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import nn
 
@@ -17,6 +21,7 @@ from tests.models.networks import (
 from ztfrep.models.alert.base import N_FEATURES, AlertInput, AlertOutput
 from ztfrep.models.alert.losses import contrastive_loss, cross_entropy
 from ztfrep.models.alert.morphology import N_MORPHOLOGY
+from ztfrep.models.alert.orientation import N_ORIENTATIONS, reorient
 
 WEIGHTS = ("classification_weight", "feature_weight", "morphology_weight", "contrastive_weight")
 
@@ -29,6 +34,12 @@ STATISTICS = (
 @pytest.fixture(scope="module")
 def invariant():
     return trained_alert_network("invariant")
+
+
+@cache
+def canonical_network():
+    """Return a network of which only the orientation of stamps is used."""
+    return alert_network("invariant", latent_dim=2).eval()
 
 
 def rotate(alerts, quarter_turns, mirrored):
@@ -53,6 +64,72 @@ def test_vectors_are_invariant_to_rotation_and_mirroring(invariant, quarter_turn
     torch.testing.assert_close(output.reconstruction, expected_pixels, atol=1e-5, rtol=0)
     same = invariant.orientation(alerts) == invariant.orientation(rotated)
     assert same.all() == (quarter_turns == 0 and not mirrored)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1e-3, 1.0, 1e3]))
+def test_stamps_in_the_canonical_orientation_have_the_same_bits_however_they_are_turned(seed, size):
+    network, generator = canonical_network(), torch.Generator().manual_seed(seed)
+    images = size * torch.randn(4, 8, 21, 21, generator=generator)
+    pixels = torch.rand(4, 3, 21, 21, generator=generator)
+    alerts = random_alerts(4)._replace(crop_and_context=images, pixels=pixels)
+    orientation = network.orientation(alerts)
+    canonical, canonical_pixels = (
+        network.orientations.apply_to(part, orientation) for part in (images, pixels)
+    )
+    seen = [orientation]
+    for k in range(N_ORIENTATIONS):
+        turned = alerts._replace(crop_and_context=reorient(images, k), pixels=reorient(pixels, k))
+        orientation = network.orientation(turned)
+        apply_to = network.orientations.apply_to
+        assert torch.equal(apply_to(turned.crop_and_context, orientation), canonical)
+        assert torch.equal(apply_to(turned.pixels, orientation), canonical_pixels)
+        seen.append(orientation)
+    # Each of the eight is the orientation of one of them.
+    assert all(len(set(row)) == N_ORIENTATIONS for row in torch.stack(seen[1:], dim=1).tolist())
+
+
+def test_a_stamp_without_contrast_has_the_orientation_0():
+    alerts = random_alerts(2)
+    alerts.crop_and_context[:, :3] = 0
+    alerts.crop_and_context[1, :3] = 9
+    orientation = canonical_network().orientation(alerts)
+    assert orientation[0] == 0
+    assert 0 <= orientation[1] < N_ORIENTATIONS
+
+
+def test_only_the_canonical_orientation_and_its_opposite_are_read(invariant):
+    alerts, read = random_alerts(5), []
+    handle = invariant.stamp_encoder.register_forward_pre_hook(
+        lambda module, inputs: read.append(inputs[0])
+    )
+    try:
+        invariant.encode(alerts)
+    finally:
+        handle.remove()
+    (images,) = read
+    canonical = invariant.orientations.apply_to(
+        alerts.crop_and_context, invariant.orientation(alerts)
+    )
+    assert torch.equal(images, torch.cat([canonical, canonical.flip((2, 3))]))
+
+
+def test_each_alert_is_read_in_a_random_orientation_and_its_opposite_in_training():
+    network, alerts, read = alert_network("invariant").train(), random_alerts(200), []
+    network.stamp_encoder.register_forward_pre_hook(
+        lambda module, inputs: read.append(inputs[0].unflatten(0, (2, -1)))
+    )
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        network.encode(alerts)
+    assert torch.equal(read[0], read[1])
+    assert not torch.equal(read[0], read[2])
+    images, opposite = read[0]
+    assert torch.equal(opposite, images.flip((2, 3)))
+    reoriented = torch.stack([reorient(alerts.crop_and_context, k) for k in range(N_ORIENTATIONS)])
+    matches = (reoriented == images).flatten(2).all(dim=2)
+    # One orientation for each alert, and all eight about equally often.
+    assert (matches.sum(dim=0) == 1).all()
+    assert matches.sum(dim=1).min() > 10
 
 
 def test_without_an_orientation_stamps_are_decoded_in_the_canonical_one(invariant):

@@ -142,4 +142,5 @@ def _arcsinh(values: Tensor) -> Tensor:
     result = torch.log1p(small + square / (1 + torch.sqrt(1 + square)))
     # Beyond, arcsinh is log(2 x) to float32's precision.
     result = torch.where(size > 1e18, size.log() + math.log(2), result)
-    return torch.copysign(result, values)
+    # ONNX has no copysign.
+    return result * values.sign()
