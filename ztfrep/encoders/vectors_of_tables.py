@@ -17,8 +17,8 @@ from ztfrep.data.vector_files import read_vectors
 from ztfrep.data.vector_writer import assign_vectors, open_vectors_for_writing
 from ztfrep.encoders.alert_batches import EncodedBatch, encode
 from ztfrep.encoders.devices import choose_device, make_deterministic
+from ztfrep.encoders.encoded_tables import encode_table
 from ztfrep.encoders.model_folder import load_alert_network, load_object_network
-from ztfrep.encoders.table_encoding import encode_table
 from ztfrep.errors import InputError
 from ztfrep.models.object.base import ObjectInput, ObjectNetwork
 from ztfrep.models.object.observation_input import object_input

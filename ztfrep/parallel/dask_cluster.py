@@ -18,6 +18,8 @@ from ztfrep.parallel.workers import ExecutorWorkers, Result, Workers
 
 # Limits of the wait for a scheduler, and for a worker.
 CONNECT_SECONDS, WORKER_SECONDS = 15.0, 60.0
+# Ctrl-C reaches the processes of `local` too: this one ends them.
+_IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 _COMMANDS = "see docs/performance.md for the commands"
 
 
@@ -40,6 +42,7 @@ def open_cluster(address: str, *, threads: int) -> Iterator[Workers]:
                     # Any free port: a second run may be on this machine.
                     dashboard_address="127.0.0.1:0",
                     silence_logs=logging.CRITICAL,
+                    preload=_IGNORE_INTERRUPTS,
                 )
             )
             client = stack.enter_context(distributed.Client(cluster))
