@@ -75,16 +75,17 @@ def _train(stamps: Path, folder: Path, params: Params, orientations: int, seed: 
     )  # fmt: skip
     original = InvariantAutoencoder._encode_stamps
 
-    def of_one(self: InvariantAutoencoder, images: Tensor, orientation: Tensor) -> Tensor:
+    def of_two(self: InvariantAutoencoder, images: Tensor, orientation: Tensor) -> Tensor:
         if not self.training:
             return original(self, images, orientation)
         random = torch.randint_like(orientation, N_ORIENTATIONS)
-        encoded: Tensor = self.stamp_encoder(self.orientations.apply_to(images, random))
-        return encoded
+        oriented = self.orientations.apply_to(images, random)
+        encoded: Tensor = self.stamp_encoder(torch.cat([oriented, oriented.flip((2, 3))]))
+        return encoded.unflatten(0, (2, -1)).mean(dim=0)
 
     try:
-        if orientations == 1:
-            InvariantAutoencoder._encode_stamps = of_one  # type: ignore[method-assign]
+        if orientations == 2:
+            InvariantAutoencoder._encode_stamps = of_two  # type: ignore[method-assign]
         train_autoencoder(
             stamps, "invariant", params.autoencoder.invariant, settings,
             model=folder / "model", metrics=folder / "metrics",

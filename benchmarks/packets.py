@@ -8,20 +8,12 @@ computes no features, finds no duplicates and writes nothing.
 """
 
 import argparse
-import io
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
-from typing import Any
-
-import fastavro
-from tqdm import tqdm
 
 from benchmarks.measuring import measure, save
-from ztfrep.sources.packets.archives import read_files
-from ztfrep.sources.packets.folders import find_files
-from ztfrep.sources.packets.packet_reader import Packet
+from benchmarks.repeated_packets import repeat_packets
 
 OURS = """
 import sys, logging
@@ -71,8 +63,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        n_large = _repeat(options.archives, folder / "large", options.copies)
-        n_small = _repeat(options.archives, folder / "small", options.threads)
+        n_large = repeat_packets(options.archives, folder / "large", options.copies)
+        n_small = repeat_packets(options.archives, folder / "small", options.threads)
         threads = str(options.threads)
         seconds: dict[tuple[str, str], float] = {}
         peaks: dict[str, float] = {}
@@ -103,36 +95,6 @@ def main() -> None:
             "peak_anonymous_mib": [peaks["small"], peaks["large"]],
         },
     )
-
-
-def _repeat(archives: Path, folder: Path, copies: int) -> int:
-    """Write the packets `copies` times as tar.gz archives, with new ids; return their number."""
-    folder.mkdir()
-    written = 0
-    for copy in range(copies):
-        with tarfile.open(folder / f"ztf_public_{copy}.tar.gz", "w:gz", compresslevel=1) as archive:
-            packets = (p for p in read_files(find_files(archives).packets) if isinstance(p, Packet))
-            for packet in tqdm(packets, desc=f"copy {copy + 1} of {copies}", disable=None):
-                data = _renamed(packet.data, copy)
-                member = tarfile.TarInfo(Path(packet.name.rpartition(":")[2]).name)
-                member.size = len(data)
-                archive.addfile(member, io.BytesIO(data))
-                written += 1
-    return written
-
-
-def _renamed(data: bytes, copy: int) -> bytes:
-    reader = fastavro.reader(io.BytesIO(data))
-    alert: Any = next(iter(reader))
-    # A prefix, not a suffix: adjacent copies in a table would compress better than real alerts.
-    alert["objectId"] = f"{copy}_{alert['objectId']}"
-    for record in (alert, alert["candidate"], *(alert["prv_candidates"] or [])):
-        # The leading digits of a candid are changed: the last ones number the alerts of an image.
-        if record.get("candid") is not None:
-            record["candid"] += 100_000_000_000_000_000 * copy
-    file = io.BytesIO()
-    fastavro.writer(file, reader.writer_schema, [alert])
-    return file.getvalue()
 
 
 if __name__ == "__main__":

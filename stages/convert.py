@@ -24,4 +24,4 @@ def main(params: Params) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, networks=False)

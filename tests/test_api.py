@@ -240,7 +240,7 @@ def distributions(requirements):
 EXTRAS = set().union(
     *(
         distributions(PROJECT["optional-dependencies"][name])
-        for name in ("index", "onnx", "pipeline", "stream")
+        for name in ("cluster", "index", "onnx", "pipeline", "stream")
     )
 ) - distributions(PROJECT["dependencies"])
 

@@ -27,10 +27,11 @@ ALLOWED = {
     "fields": {"errors"},
     "registry": set(),
     "schema_errors": {"data", *BASE},
+    "parallel": BASE,
     "data": BASE,
-    "sources": {"data", *BASE},
+    "sources": {"parallel", "data", *BASE},
     "models": {"data", *BASE},
-    "encoders": {"models", "data", *BASE},
+    "encoders": {"models", "parallel", "data", *BASE},
     "training": {"encoders", "models", "data", *BASE},
     "evaluation": {"training", "encoders", "models", "data", *BASE},
     "catalogues": {"evaluation", "training", "encoders", "sources", "models", "data", *BASE},
@@ -156,12 +157,15 @@ def test_importing_has_no_side_effects(tmp_path):
     assert completed.stderr == ""
 
 
-# Modules on which no output depends: those of errors and signals, and those that read parameters,
-# since `dvc.yaml` has the values of parameters. The registered classes are in folders that it has.
+# Modules on which no output depends: those of errors, signals and workers, and those that read
+# parameters, since `dvc.yaml` has the values of parameters. The registered classes are in folders
+# that it has.
 NO_DEPENDENCY = {
     *(ROOT / f"ztfrep/{name}.py" for name in ("errors", "process", "fields", "registry")),
     *(ROOT / f"ztfrep/{name}.py" for name in ("params", "schema_errors")),
     ROOT / "ztfrep/__init__.py",
+    # Where tasks run: no result depends on it.
+    *(ROOT / "ztfrep/parallel").glob("*.py"),
 }
 # The parameters that methods and properties of `Params` read.
 READ_BY = {

@@ -1,5 +1,7 @@
 """The error that a user can correct, and quoted text for its messages."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 
@@ -13,7 +15,12 @@ class InputError(Exception):
         parts = (str(where), found, expected, remedy)
         where, found, expected, remedy = (" ".join(part.split()) for part in parts)
         self._parts = {"where": where, "found": found, "expected": expected}
+        self._remedy = remedy
         super().__init__(f"{where}: found {found}; expected {expected}; {remedy}")
+
+    def __reduce__(self) -> tuple[Callable[[], "InputError"], tuple[()]]:
+        # By keyword: an error of a worker is pickled.
+        return partial(InputError, **self._parts, remedy=self._remedy), ()
 
     def with_remedy(self, remedy: str) -> "InputError":
         """Return the same error with the remedy that a caller knows."""

@@ -26,12 +26,14 @@ def small(tmp_path_factory):
         patch.setattr(survey, "_TEST_PER_CLASS", 12)
         patch.setattr(survey, "series_counts", lambda scale: {0: 30, 1: 4, 2: 60})
         folders = [tmp_path_factory.mktemp(name) for name in ("first", "again", "other")]
-        for folder, seed in zip(folders, (7, 7, 8), strict=True):
-            write_survey(folder, scale=SCALE, seed=seed, progress=False)
+        # Two chunks at once, or one after the other.
+        patch.setattr(survey, "_CHUNK", 30)
+        for folder, seed, threads in zip(folders, (7, 7, 8), (2, 1, 2), strict=True):
+            write_survey(folder, scale=SCALE, seed=seed, progress=False, threads=threads)
     return folders
 
 
-def test_only_the_same_seed_writes_the_same_bytes(small):
+def test_only_the_same_seed_writes_the_same_bytes_with_any_number_of_threads(small):
     first, again, other = small
     for name in (survey.STAMPS, survey.SERIES):
         assert (first / name).read_bytes() == (again / name).read_bytes()
@@ -210,6 +212,45 @@ def test_light_is_conserved_and_centred():
     assert image.sum() == pytest.approx(1000, rel=1e-3)
     assert (image.sum(axis=0) @ position) / image.sum() == pytest.approx(0.3, abs=1e-2)
     assert (image.sum(axis=1) @ position) / image.sum() == pytest.approx(-0.2, abs=1e-2)
+
+
+def test_a_scene_has_the_same_light_among_others_with_more_sources():
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(-45, 45, (2, 200, 12))
+    flux = np.where(rng.random((200, 12)) < 0.5, rng.uniform(1, 1e4, (200, 12)), 0)
+    flux[3] = 0
+    fwhm = rng.uniform(1.5, 4, 200)
+    images = optics.render_point_sources(x, y, flux, fwhm, 27)
+    for row in (0, 3, 70, 199):
+        rows = slice(row, row + 1)
+        alone = optics.render_point_sources(x[rows], y[rows], flux[rows], fwhm[rows], 27)
+        np.testing.assert_array_equal(images[row], alone[0])
+    assert not images[3].any()
+    lit = sum(
+        optics.render_point_sources(x[:, [i]], y[:, [i]], flux[:, [i]], fwhm, 27) for i in range(12)
+    )
+    np.testing.assert_allclose(images, lit, rtol=1e-5, atol=1e-5)
+
+
+def test_points_at_one_place_are_a_source_of_their_light():
+    at = np.full((1, 5), 1.3)
+    points = optics.render_point_sources(at, at, np.full((1, 5), 200.0), np.array([2.0]), 27)
+    source = optics.render_point_sources(
+        at[:, :1], at[:, :1], np.array([[1000.0]]), np.array([2.0]), 27
+    )
+    np.testing.assert_allclose(points, source, rtol=1e-6)
+
+
+def test_the_blur_of_an_image_without_light_is_none_and_of_others_their_own():
+    rng = np.random.default_rng(0)
+    image = rng.random((70, 39, 39), dtype=np.float32)
+    image[5] = 0
+    fwhm = rng.uniform(1.5, 4, 70)
+    blurred = optics.blur(image, fwhm)
+    assert not blurred[5].any()
+    for row in (0, 6, 69):
+        alone = optics.blur(image[row : row + 1], fwhm[row : row + 1])
+        np.testing.assert_array_equal(blurred[row], alone[0])
 
 
 @pytest.mark.parametrize("column", [40, 0, -4])

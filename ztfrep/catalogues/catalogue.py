@@ -26,6 +26,9 @@ ALERTS, OBJECTS = "alerts", "objects"
 PROBABILITY = "probability_"
 # Rows of a row group: few, so that the previews of some rows are read without those of others.
 ROW_GROUP = 256
+# Columns of many numbers in a row, and of text. Numbers hardly repeat: a dictionary of them takes
+# longer than their compression.
+_NUMBERS, _TEXTS = ("vector", "preview"), ("object_id",)
 _MAX_VECTOR, _MAX_CLASSES = 4096, 1000
 _REMEDY = "make it with ztfrep encode"
 # mjd in days, magnitudes in mag, positions in degrees.
@@ -291,7 +294,16 @@ def write_catalogue(path: Path, info: CatalogueInfo, batches: Iterator[pa.Table]
     """
     rows = 0
     schema = info.schema()
-    with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
+    numbers = [name for name in _NUMBERS if name in schema.names]
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        use_dictionary=[name for name in _TEXTS if name in schema.names],
+        column_encoding={f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in numbers},
+        write_statistics=[name for name in schema.names if name not in numbers],
+        write_page_checksum=True,
+    ) as writer:
         for table in batches:
             writer.write_table(table.select(schema.names).cast(schema), row_group_size=ROW_GROUP)
             rows += len(table)

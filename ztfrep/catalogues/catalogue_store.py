@@ -8,8 +8,9 @@ packets.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from loky import cpu_count
 from tqdm import tqdm
 
 from ztfrep.catalogues.catalogue import write_catalogue
@@ -28,18 +30,13 @@ from ztfrep.catalogues.catalogue_rows import (
     object_rows,
     preview_column,
 )
+from ztfrep.catalogues.packet_decoding import decode_group, previews_path, with_stamps
 from ztfrep.data.files import replacing, write_json
 from ztfrep.data.frames import to_frame
-from ztfrep.data.stamp_previews import make_previews
 from ztfrep.encoders.encoder import Encoder
-from ztfrep.sources.packets.archives import ArchiveReader
-from ztfrep.sources.packets.batch_store import (
-    batch_number,
-    decode_items,
-    open_batch_store,
-    split_items,
-    write_batch,
-)
+from ztfrep.parallel.process_pool import map_ahead
+from ztfrep.sources.packets.archives import ArchiveReader, Item
+from ztfrep.sources.packets.batch_store import open_batch_store, split_items
 from ztfrep.sources.packets.cutouts import STAMP_SIZE
 from ztfrep.sources.packets.observation_queries import query_observations
 from ztfrep.sources.packets.packet_reader import PacketBatch
@@ -53,28 +50,44 @@ class CatalogueStore:
     `previews` adds previews of the stamps to the catalogue of alerts.
     """
 
-    def __init__(self, folder: Path, encoder: Encoder, *, previews: bool) -> None:
+    def __init__(
+        self, folder: Path, encoder: Encoder, *, previews: bool, processes: int | None = None
+    ) -> None:
         self.folder = folder
         self._encoder, self._previews = encoder, previews
+        self._processes = cpu_count() if processes is None else processes
         folder.mkdir(parents=True, exist_ok=True)
 
-    def add(self, number: int, reader: ArchiveReader, bar: tqdm) -> None:
-        """Decode and encode the packets of a reader; batches that are stored are not again.
+    def add(self, readers: Sequence[ArchiveReader], first_reader: int, bar: tqdm) -> None:
+        """Decode and encode the packets of readers; batches that are stored are not again.
 
-        `number` is that of the reader: readers are added in the order of their numbers.
+        The readers have the numbers from `first_reader` on. Reading, decoding and encoding overlap:
+        a thread reads, other processes decode, this thread encodes the batches in their order.
         """
-        for index, items in enumerate(split_items(reader())):
-            done = self.folder / f"done-{number}-{index}.json"
-            if done.exists():
-                bar.update(json.loads(done.read_text()).get("alerts", 0))
-                continue
-            counts, batches = decode_items(items)
-            for part, batch in enumerate(batches):
-                key = batch_number(number, index, part)
-                counts.update(write_batch(self.folder, key, batch, pixels=False))
-                self._encode(key, batch)
-                bar.update(len(batch.stamps))
-            write_json(done, dict(counts))
+        decode = partial(decode_group, previews=self._previews)
+        tasks = self._groups(readers, first_reader, bar)
+        ahead = self._processes + 1
+        with closing(map_ahead(decode, tasks, self._processes, ahead, "reading packets")) as groups:
+            for decoded in groups:
+                for number, batch in decoded.batches.items():
+                    self._encode(number, with_stamps(self.folder, number, batch))
+                    bar.update(len(batch.object_id))
+                write_json(self._done_path(decoded.reader, decoded.group), dict(decoded.counts))
+
+    def _groups(
+        self, readers: Sequence[ArchiveReader], first_reader: int, bar: tqdm
+    ) -> Iterator[tuple[Path, int, int, list[Item]]]:
+        """Yield the arguments of `decode_group` for the items that are not stored."""
+        for number, reader in enumerate(readers, first_reader):
+            for index, items in enumerate(split_items(reader())):
+                done = self._done_path(number, index)
+                if done.exists():
+                    bar.update(json.loads(done.read_text()).get("alerts", 0))
+                else:
+                    yield self.folder, number, index, items
+
+    def _done_path(self, reader: int, index: int) -> Path:
+        return self.folder / f"done-{reader}-{index}.json"
 
     def counts(self) -> Counter[str]:
         """Return the sum of the counts of all batches; see `batch_store.fill_batch_store`."""
@@ -137,14 +150,12 @@ class CatalogueStore:
         predictions = self._encoder.predict(alerts)
         rows = alert_rows(self._encoder, alerts, predictions, previews=False)
         pq.write_table(rows, self.folder / f"predictions-{number}.parquet", compression="none")
-        if self._previews:
-            np.save(self.folder / f"previews-{number}.npy", make_previews(batch.stamps))
 
     def _read_rows(self, number: int, rows: np.ndarray) -> pa.Table:
         """Return rows of a stored batch, with their previews."""
         table = pq.read_table(self.folder / f"predictions-{number}.parquet").take(rows)
         if self._previews:
-            previews = np.load(self.folder / f"previews-{number}.npy", mmap_mode="r")[rows]
+            previews = np.load(previews_path(self.folder, number), mmap_mode="r")[rows]
             table = table.append_column("preview", preview_column(previews))
         return table
 

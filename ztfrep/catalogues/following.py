@@ -14,6 +14,7 @@ from ztfrep.catalogues.partial_folder import describe, locked_folder
 from ztfrep.data.files import write_json
 from ztfrep.encoders.encoder import Encoder
 from ztfrep.errors import InputError
+from ztfrep.parallel.process_pool import LostProcessError
 from ztfrep.sources.packets.archives import make_readers
 from ztfrep.sources.packets.entries import kind_by_name
 
@@ -87,6 +88,8 @@ def _encode(store: CatalogueStore, archive: Path, out: Path, number: int) -> Enc
     target = out / f"{number:06d}-{Path(name).stem}.parquet"
     try:
         return encode_readers(store, make_readers([archive]), target, first_reader=number)
+    except LostProcessError:
+        raise
     except InputError as error:
         logging.error("%s", error)
         return None

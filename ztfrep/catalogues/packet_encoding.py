@@ -62,6 +62,7 @@ def encode_packets(
     out: str | Path,
     *,
     previews: bool = True,
+    processes: int | None = None,
 ) -> EncodingCounts:
     """Encode packets into a catalogue of alerts at `out` and one of objects beside it.
 
@@ -75,6 +76,9 @@ def encode_packets(
         is listed in `NAME.unread.csv`.
     previews : bool
         Write previews of the stamps, some 11 kB for each alert; see `ztfrep.data.stamp_previews`.
+    processes : int
+        Processes that decode packets beside this one, which encodes them; 1 decodes in this one.
+        By default as many as there are cores. The catalogues do not depend on it.
 
     An interrupted run goes on where it stopped if it is started again with the same arguments; what
     it has done is in the folder `NAME.parquet.partial`. Memory does not grow with the number of
@@ -88,7 +92,7 @@ def encode_packets(
         "previews": previews,
     }
     with partial_folder(Path(out), identity) as folder:
-        store = CatalogueStore(folder, encoder, previews=previews)
+        store = CatalogueStore(folder, encoder, previews=previews, processes=processes)
         return encode_readers(store, make_readers(files), Path(out), ignored=ignored)
 
 
@@ -124,8 +128,7 @@ def encode_readers(
     are not written again.
     """
     with tqdm(desc="encode", unit=" alerts", disable=None) as bar:
-        for number, reader in enumerate(readers, first_reader):
-            store.add(number, reader, bar)
+        store.add(readers, first_reader, bar)
     with store.open(first_reader) as database:
         create_observations(database)
         unread = list_unread(database, ignored, unread_path(out))

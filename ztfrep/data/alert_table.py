@@ -82,9 +82,13 @@ class AlertTable:
                 remedy="open both: read_table('stamps.parquet', series='series.parquet')",
             )
         with open_parquet(self.path) as file:
-            rows = min(rows_per_batch, self.info.rows_per_batch(_BATCH_BYTES))
+            rows = self.rows_per_batch(rows_per_batch)
             for batch in iterate_batches(self.path, file, ["stamps"], rows):
                 yield stamps_to_numpy(batch.column(0), self.info)
+
+    def rows_per_batch(self, rows: int) -> int:
+        """Return the number of rows of a batch of at most `rows`, see `stamps`."""
+        return min(rows, self.info.rows_per_batch(_BATCH_BYTES))
 
     @property
     def feature_unit(self) -> str:

@@ -77,8 +77,10 @@ class AlertWriter:
         rows = len(columns["object_id"])
         shape = (0, len(CHANNELS), self.info.height, self.info.width)
         stamps = np.asarray(columns.get("stamps", np.empty(shape, np.float32)))
-        present = np.asarray(columns.get("has_stamps", _has_pixels(stamps, rows)), dtype=bool)
-        if "has_stamps" not in columns:
+        if "has_stamps" in columns:
+            present = np.asarray(columns["has_stamps"], dtype=bool)
+        else:
+            present = _has_pixels(stamps, rows)
             stamps = stamps[present[: len(stamps)]]
         arrays = []
         for field in self._schema:

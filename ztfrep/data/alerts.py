@@ -22,18 +22,22 @@ class AlertBatch(NamedTuple):
     metadata: np.ndarray
 
 
-class AlertSource(Protocol):
-    """Alerts that an encoder can read: `Alerts` in memory, or an `AlertTable` on disk."""
+class BatchSource(Protocol):
+    """Alerts in batches, which a network can read."""
 
     @property
     def feature_unit(self) -> str:
         """The unit of the metadata: "physical", "zscored-unknown" or "none"."""
 
-    def index(self) -> pd.DataFrame:
-        """Return object_id and candid of every alert that has stamps, in order."""
-
     def batches(self, rows: int) -> Iterator[AlertBatch]:
         """Return the alerts that have stamps, in order, at most `rows` at a time."""
+
+
+class AlertSource(BatchSource, Protocol):
+    """Alerts that an encoder can read: `Alerts` in memory, or an `AlertTable` on disk."""
+
+    def index(self) -> pd.DataFrame:
+        """Return object_id and candid of every alert that has stamps, in order."""
 
     def observations(self) -> pd.DataFrame:
         """Return every observation of the alerts' objects; see `Alerts`."""

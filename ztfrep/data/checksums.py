@@ -7,9 +7,10 @@ checksum was changed in place. The checksum detects damage and rewriting, but no
 
 import io
 import re
-import zlib
 from enum import Enum
 from pathlib import Path
+
+from isal import isal_zlib
 
 from ztfrep.data.parquet_files import find_footer
 
@@ -41,7 +42,7 @@ class ChecksummedFile(io.BufferedWriter):
 
     def write(self, data: object) -> int:
         """Append bytes."""
-        self._crc = zlib.crc32(data, self._crc)  # type: ignore[arg-type]
+        self._crc = isal_zlib.crc32(data, self._crc)
         return super().write(data)  # type: ignore[arg-type]
 
     def write_checksum(self, path: Path) -> None:
@@ -72,9 +73,9 @@ def verify(path: Path) -> Checksum:
         crc, bytes_left = 0, footer.start
         file.seek(0)
         while block := file.read(min(bytes_left, _BLOCK_BYTES)):
-            crc = zlib.crc32(block, crc)
+            crc = isal_zlib.crc32(block, crc)
             bytes_left -= len(block)
     start, end = entries[0].span()
     for part in (rest[:start], _BLANK, rest[end:]):
-        crc = zlib.crc32(part, crc)
+        crc = isal_zlib.crc32(part, crc)
     return Checksum.VALID if crc == int(entries[0][1], 16) else Checksum.INVALID

@@ -29,7 +29,8 @@ def digests(rows: np.ndarray, progress: str | None = None) -> np.ndarray:
     joined = bytearray()
     for chunk in chunks(len(rows), progress):
         for row in np.ascontiguousarray(rows[chunk]):
-            joined += hashlib.blake2b(row.data, digest_size=16).digest()
+            # Processors have instructions for SHA-256: it takes a third of the time of BLAKE2.
+            joined += hashlib.sha256(row.data).digest()[:16]
     return np.frombuffer(bytes(joined), dtype="V16")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ztfrep.data.alerts import AlertBatch, AlertSource
+from ztfrep.data.alerts import AlertBatch, BatchSource
 from ztfrep.models.alert.base import AlertInput, AlertNetwork
 
 Result = TypeVar("Result")
@@ -26,7 +26,7 @@ class EncodedBatch(NamedTuple):
 
 
 def input_batches(
-    network: AlertNetwork, alerts: AlertSource, rows: int, *, with_metadata: bool = True
+    network: AlertNetwork, alerts: BatchSource, rows: int, *, with_metadata: bool = True
 ) -> Iterator[AlertInput]:
     """Yield the network's input for all alerts that have stamps, at most `rows` at a time.
 
@@ -39,7 +39,7 @@ def input_batches(
 
 def map_batches(
     network: AlertNetwork,
-    alerts: AlertSource,
+    alerts: BatchSource,
     rows: int,
     function: Callable[[AlertInput], Result],
     *,
@@ -76,21 +76,31 @@ def map_batches(
 
 
 def _raw_batches(
-    network: AlertNetwork, alerts: AlertSource, rows: int, with_metadata: bool
+    network: AlertNetwork, alerts: BatchSource, rows: int, with_metadata: bool
 ) -> Iterator[tuple[AlertBatch, str]]:
     """Yield batches of stamps and metadata, and the unit of the metadata; see `input_batches`."""
     unit = alerts.feature_unit if with_metadata else "none"
-    trained_unit = network.preprocessing.feature_scaling.unit
-    warn = "features" in network.modalities and unit not in (trained_unit, "none")
+    warn = ignores_unit(network, unit)
     for batch in alerts.batches(rows):
         if warn and np.isfinite(batch.metadata).any():
-            logging.warning(
-                "the metadata is in unit %s and the network was trained on unit %s: it is ignored",
-                unit,
-                trained_unit,
-            )
+            warn_of_unit(network, unit)
             warn = False
         yield batch, unit
+
+
+def ignores_unit(network: AlertNetwork, unit: str) -> bool:
+    """Return True if a network that reads metadata was trained on metadata of another unit."""
+    trained_unit = network.preprocessing.feature_scaling.unit
+    return "features" in network.modalities and unit not in (trained_unit, "none")
+
+
+def warn_of_unit(network: AlertNetwork, unit: str) -> None:
+    """Log a warning of metadata in a unit that the network ignores."""
+    logging.warning(
+        "the metadata is in unit %s and the network was trained on unit %s: it is ignored",
+        unit,
+        network.preprocessing.feature_scaling.unit,
+    )
 
 
 def concatenate(batches: Iterable[AlertInput]) -> AlertInput:
@@ -103,7 +113,7 @@ def concatenate(batches: Iterable[AlertInput]) -> AlertInput:
 
 
 def encode_batches(
-    network: AlertNetwork, alerts: AlertSource, rows: int, precision: str
+    network: AlertNetwork, alerts: BatchSource, rows: int, precision: str
 ) -> Iterator[EncodedBatch]:
     """Yield vectors and orientations of all alerts that have stamps, at most `rows` at a time.
 

@@ -4,14 +4,14 @@ Both are fitted to labelled rows that the classifier was not trained on.
 """
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
 
 _TEMPERATURES = (0.05, 20.0)
 
 
 def calibrated(logits: np.ndarray, temperature: float) -> np.ndarray:
     """Return the class probabilities float32 of logits, `(n, classes)` both."""
+    from scipy.special import softmax  # Slow to import.
+
     probabilities: np.ndarray = softmax(np.asarray(logits, np.float64) / temperature, axis=1)
     return probabilities.astype(np.float32)
 
@@ -24,6 +24,9 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """
     if not len(labels):
         return 1.0
+    from scipy.optimize import minimize_scalar  # Slow to import.
+    from scipy.special import log_softmax
+
     rows = np.arange(len(labels))
 
     def cross_entropy(log_temperature: float) -> float:

@@ -7,12 +7,14 @@ prediction sets of a stated coverage, and anomaly scores with the terms that exp
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import entr
-from sklearn.neighbors import NearestNeighbors
 
 from ztfrep.encoders.class_probabilities import calibrated, fit_temperature, prediction_sets
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import NearestNeighbors
 
 NEIGHBOUR_DISTANCE = "neighbour_distance"
 RECONSTRUCTION_ERROR = "reconstruction_error"
@@ -114,6 +116,8 @@ class Reference:
         They are the mean distance to the ten nearest reference vectors after standardisation, the
         reconstruction error if there is one, and the entropy of the class probabilities in nats.
         """
+        from scipy.special import entr  # Slow to import.
+
         terms = {NEIGHBOUR_DISTANCE: self._neighbour_distance(vectors)}
         if reconstruction_error is not None:
             terms[RECONSTRUCTION_ERROR] = np.asarray(reconstruction_error, np.float32)
@@ -171,6 +175,8 @@ class Reference:
         return vectors.mean(axis=0), np.where(std > _MIN_SPREAD, std, 1.0)
 
     @cached_property
-    def _nearest(self) -> NearestNeighbors:
+    def _nearest(self) -> "NearestNeighbors":
+        from sklearn.neighbors import NearestNeighbors  # Slow to import.
+
         nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(self.vectors)))
         return nearest.fit(self._standardise(self.vectors))

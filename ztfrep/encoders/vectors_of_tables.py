@@ -15,8 +15,9 @@ from ztfrep.data.frames import look_up, read_frame, write_frame
 from ztfrep.data.row_index import read_row_index, row_index_path, write_row_index
 from ztfrep.data.vector_files import read_vectors
 from ztfrep.data.vector_writer import assign_vectors, open_vectors_for_writing
-from ztfrep.encoders.alert_batches import EncodedBatch, encode, encode_batches
+from ztfrep.encoders.alert_batches import EncodedBatch, encode
 from ztfrep.encoders.devices import choose_device, make_deterministic
+from ztfrep.encoders.encoded_tables import encode_table
 from ztfrep.encoders.model_folder import load_alert_network, load_object_network
 from ztfrep.errors import InputError
 from ztfrep.models.object.base import ObjectInput, ObjectNetwork
@@ -155,7 +156,7 @@ def _encode(
     def batches() -> Iterator[EncodedBatch]:
         total = int(alerts.has_stamps().sum())
         with tqdm(total=total, desc="encode", unit=" alerts", disable=None) as bar:
-            for batch in encode_batches(network, alerts, batch_size, precision):
+            for batch in encode_table(network, alerts, batch_size, precision, threads):
                 yield batch
                 bar.update(len(batch.vectors))
 

@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
-from sklearn.neighbors import NearestNeighbors
-from sklearn.preprocessing import StandardScaler
 
 from ztfrep.evaluation.bootstrap import Bootstrap, Scores
 
@@ -29,6 +26,8 @@ def anomaly_detection(
     `top_100_CLASS` are the shares of the class among the rows with the highest scores, without
     intervals. The result is empty if no class can be excluded.
     """
+    from sklearn.metrics import roc_auc_score  # Slow to import.
+
     anomalous = [
         label
         for label in np.unique(labels)
@@ -65,6 +64,10 @@ def top_share(is_anomaly: np.ndarray, scores: np.ndarray, top: int) -> float:
 
 def _neighbour_distance(normal: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Return the mean distance of each vector to its ten nearest normal vectors: float64 `(n,)`."""
+    # Slow to import.
+    from sklearn.neighbors import NearestNeighbors
+    from sklearn.preprocessing import StandardScaler
+
     scaler = StandardScaler().fit(normal)
     nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(normal)))
     nearest.fit(scaler.transform(normal))

@@ -1,12 +1,17 @@
 """Figures of evaluations: arrays in, matplotlib figures out."""
 
+from __future__ import annotations
+
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # The colours of Okabe and Ito (2008), which colour-blind readers can distinguish. The colour of a
 # class is that of its index, independently of the other classes.
@@ -197,6 +202,8 @@ def early_classification(
 
 
 def _figure(width: float, height: float, title: str) -> Figure:
+    from matplotlib.figure import Figure  # Slow to import.
+
     figure = Figure(figsize=(width, height), layout="constrained")
     # An inch has room for about nine bold letters of 12 points.
     title = textwrap.fill(title, int(8.5 * width))

@@ -1,9 +1,12 @@
 """Principal components of pixels, the baseline of vectors and reconstructions."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.decomposition import PCA
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +21,7 @@ class PixelPCA:
         Mean of the observed pixels.
     """
 
-    model: PCA
+    model: "PCA"
     mean: np.ndarray
 
     @classmethod
@@ -27,6 +30,8 @@ class PixelPCA:
 
         There are at most n - 1 components: the variance of another one would be 0.
         """
+        from sklearn.decomposition import PCA  # Slow to import.
+
         counts = pixel_mask.sum(axis=0)
         sums = np.where(pixel_mask, pixels, 0).sum(axis=0)
         mean = (sums / np.maximum(counts, 1)).astype(np.float32)

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
-from scipy.stats import binomtest
 
 from ztfrep.encoders.reference import Reference
 from ztfrep.evaluation.bootstrap import SLOW_REPEATS, Bootstrap, Scores
@@ -29,6 +27,8 @@ def score_probabilities(
     it, with its temperature, and `prediction_sets` the scores of the sets of coverage 0.9. The
     reference is fitted to validation rows, whose coverage is therefore not a test of it.
     """
+    from scipy.special import softmax  # Slow to import.
+
     bootstrap = Bootstrap.within_classes(labels, seed=seed, repeats=SLOW_REPEATS)
     scores: dict[str, Any] = {
         "calibration": calibration(softmax(logits, axis=1), labels, bootstrap)
@@ -82,6 +82,8 @@ def score_prediction_sets(
 
 
 def _coverage(covered: np.ndarray) -> Scores:
+    from scipy.stats import binomtest  # Slow to import.
+
     interval = binomtest(int(covered.sum()), len(covered)).proportion_ci(0.95, method="exact")
     return {
         "coverage": float(covered.mean()),

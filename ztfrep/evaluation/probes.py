@@ -1,19 +1,16 @@
 """Probes: classifiers fitted to vectors or features, which measure their information."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 from tqdm import tqdm
 
 from ztfrep.evaluation.protocol import EvaluationProtocol
 from ztfrep.training.sampling import sample_fraction
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 PROBE_KINDS = ("linear_probe", "knn", "svm", "forest")
 
@@ -32,7 +29,7 @@ class Probe(NamedTuple):
 class FittedProbe(NamedTuple):
     """A fitted classifier and the name of its input values."""
 
-    classifier: Pipeline
+    classifier: "Pipeline"
     reads: str
 
     def predict(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -89,12 +86,20 @@ def fit_probe(
     neighbours: int = 15,
     trees: int = 100,
     threads: int = 1,
-) -> Pipeline:
+) -> "Pipeline":
     """Fit a classifier to vectors `(n, d)`, with balanced class weights.
 
     `kind` is one of `PROBE_KINDS`; only the forest accepts NaN. Rows labelled -1 are excluded.
     Raises ValueError for fewer than two classes and for an unknown kind.
     """
+    # Slow to import.
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
     labelled = labels >= 0
     vectors, labels = vectors[labelled], labels[labelled]
     if not has_two_classes(labels):

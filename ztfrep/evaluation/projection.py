@@ -3,9 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-from sklearn.preprocessing import StandardScaler
 
 from ztfrep.training.sampling import stratified_sample
 
@@ -40,6 +37,11 @@ def project(vectors: np.ndarray, method: str, *, seed: int) -> np.ndarray:
         raise ValueError(f"Unknown projection {method!r}. Must be one of: {', '.join(PROJECTIONS)}")
     if (vectors == vectors[:1]).all():
         return np.zeros((len(vectors), 2), dtype=np.float32)
+    # Slow to import.
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+    from sklearn.preprocessing import StandardScaler
+
     scaled = StandardScaler().fit_transform(vectors.astype(np.float64))
     if method == "pca":
         plane = PCA(2, svd_solver="full").fit_transform(scaled)

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from ztfrep.data.alert_schema import CHANNELS
 from ztfrep.data.files import replacing
@@ -17,6 +17,9 @@ from ztfrep.evaluation.evaluation_results import Evaluation, Split, SplitEvaluat
 from ztfrep.evaluation.metrics import confusion
 from ztfrep.evaluation.object_protocol import ObjectSplitEvaluation
 from ztfrep.evaluation.projection import Projection
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _PROJECTION_TITLES = {"pca": "PCA", "tsne": "t-SNE"}
 _METHOD_TITLES = {"network": "Recurrent network", "pca_reconstruction": "PCA reconstruction"}
@@ -97,7 +100,7 @@ def _title(method: str) -> str:
     return _METHOD_TITLES.get(method, method.replace("_", " ").capitalize())
 
 
-def _write_figure(path: Path, figure: Figure) -> None:
+def _write_figure(path: Path, figure: "Figure") -> None:
     with replacing(path) as temporary:
         temporary.write_bytes(figures.png_bytes(figure))
 

@@ -1,9 +1,6 @@
 """Retrieval: search for alerts or objects of the same class by vectors."""
 
 import numpy as np
-from sklearn.metrics import pairwise_distances
-from sklearn.neighbors import NearestNeighbors
-from sklearn.preprocessing import StandardScaler
 
 from ztfrep.evaluation.bootstrap import Bootstrap, Scores
 
@@ -24,6 +21,11 @@ def retrieval(
     Vectors are standardised by the train rows. Train rows `(m, d)` are ranked by their Euclidean
     distance to each query `(n, d)`. A train row is a hit if it has the query's label.
     """
+    # Slow to import.
+    from sklearn.metrics import pairwise_distances
+    from sklearn.neighbors import NearestNeighbors
+    from sklearn.preprocessing import StandardScaler
+
     scaler = StandardScaler().fit(train)
     candidates, queries = scaler.transform(train), scaler.transform(vectors)
     nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(candidates))).fit(candidates)

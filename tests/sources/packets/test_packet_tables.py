@@ -19,6 +19,8 @@ from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.data.splits import SPLITS, Splitting
 from ztfrep.errors import InputError
+from ztfrep.parallel.process_pool import open_processes
+from ztfrep.parallel.workers import ThisProcess
 from ztfrep.sources.packets.archives import make_readers
 from ztfrep.sources.packets.batch_store import TABLE_INFO, fill_batch_store
 from ztfrep.sources.packets.entries import IGNORED_FILE_KINDS, IGNORED_MEMBER_KINDS, IgnoredEntry
@@ -113,7 +115,7 @@ def test_every_table_of_the_batch_store_has_integer_candids(tmp_path):
     fill_batch_store(
         [partial(list, packets(alert(prior=[observation(), observation(candid=CANDID)])))],
         tmp_path,
-        1,
+        ThisProcess(),
     )
     written = {path.name.split("-")[0]: pq.read_schema(path) for path in tmp_path.glob("*.parquet")}
     assert {name for name, schema in written.items() if "candid" in schema.names} == {
@@ -524,8 +526,11 @@ def end():
 
 
 def test_a_killed_process_is_an_error(tmp_path):
-    with pytest.raises(InputError, match=r"a worker process that was killed.*lower threads"):
-        fill_batch_store([end], tmp_path, 2)
+    with (
+        pytest.raises(InputError, match=r"a worker process that was killed.*lower threads"),
+        open_processes(2, "reading packets") as workers,
+    ):
+        fill_batch_store([end], tmp_path, workers)
 
 
 def test_masks_and_missing_features_are_counted(tmp_path):

@@ -178,6 +178,15 @@ def test_a_constant_detection_is_excluded_but_not_its_object(tmp_path):
     assert identity.query("object_id == 'series:2'")["detection"].tolist() == [0, 2]
 
 
+def test_a_detection_that_is_constant_as_float32_is_excluded(tmp_path):
+    arrays = series()
+    arrays.science[2, 1] = 1 + 1e-12 * arrays.science[2, 1]
+    parts = {"train": np.arange(4), "validation": np.array([4, 5]), "test": np.array([6, 7])}
+    counts = write_series(tmp_path / "series.parquet", arrays, parts)
+    assert counts["train"]["excluded_constant"] == 1
+    assert counts["train"]["masked_pixels"] == 0
+
+
 def test_an_alert_of_a_test_series_is_excluded_from_train_alone(tmp_path):
     data, arrays = splits(), series()
     # The same alert, cut to 27 pixels and scaled otherwise.

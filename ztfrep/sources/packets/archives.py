@@ -1,11 +1,13 @@
 """Files and nightly archives of alert packets, read member by member without unpacking to disk."""
 
 import os
+import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from ztfrep.errors import InputError
 from ztfrep.sources.packets.entries import IgnoredEntry, describe_entry, kind_by_name, open_entry
 from ztfrep.sources.packets.packet_reader import Failure, Packet
 from ztfrep.sources.packets.streams import (
@@ -43,7 +45,20 @@ def make_readers(files: Iterable[Path]) -> list[ArchiveReader]:
         single[start : start + _FILES_PER_READER]
         for start in range(0, len(single), _FILES_PER_READER)
     ]
-    return [partial(read_files, group) for group in groups]
+    return [partial(_read_listed, group) for group in groups]
+
+
+def _read_listed(files: Sequence[Path]) -> Iterator[Item]:
+    """Yield the items of files; raises InputError if this machine does not see one of them."""
+    for file in files:
+        if not file.exists():
+            raise InputError(
+                file,
+                found=f"no such file on {socket.gethostname()}",
+                expected="a file that is there to the end, on every machine that reads it",
+                remedy="put it back, or mount its folder at the same path, and run it again",
+            )
+    yield from read_files(files)
 
 
 def read_files(files: Iterable[Path]) -> Iterator[Item]:

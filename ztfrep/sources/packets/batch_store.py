@@ -7,10 +7,14 @@ are the order of reading, which does not depend on the processes.
 """
 
 import glob
+import os
+import socket
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -21,15 +25,18 @@ from tqdm import tqdm
 
 from ztfrep.data.alert_schema import CHANNELS, CLASSES, TableInfo
 from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
+from ztfrep.errors import InputError
+from ztfrep.parallel.workers import Workers
 from ztfrep.sources.packets.archives import ArchiveReader, Item
 from ztfrep.sources.packets.cutouts import STAMP_SIZE
 from ztfrep.sources.packets.entries import IgnoredEntry, printable
 from ztfrep.sources.packets.observations import Observations
 from ztfrep.sources.packets.packet_reader import Failure, Packet, PacketBatch, decode_batches
-from ztfrep.sources.packets.process_pool import run_in_processes
 
 # Limits of a batch, which limit memory.
 MAX_BATCH_PACKETS, _MAX_BATCH_BYTES = 512, 1 << 26
+# NFS lists new files of another machine after up to 60 s.
+_LISTING_SECONDS = 120
 _DATABASE_MEMORY = "512MB"
 TABLE_INFO = TableInfo(STAMP_SIZE, STAMP_SIZE, "counts", PHYSICAL, CLASSES)
 # The reason of an ignored entry is this prefix and its kind.
@@ -57,17 +64,18 @@ TABLES = {
 def fill_batch_store(
     readers: Sequence[ArchiveReader],
     folder: Path,
-    processes: int,
+    workers: Workers,
     max_packets: int = MAX_BATCH_PACKETS,
 ) -> Counter[str]:
-    """Read packets by `processes` into batches in `folder`, at most `max_packets` packets each.
+    """Read packets by workers into batches in `folder`, at most `max_packets` packets each.
 
-    Returns the numbers of `alerts` and of prior `observations`, and the counts of the readers and
-    of `PacketBatch`. The reason of an ignored entry begins with IGNORED_PREFIX.
+    The workers see the folder and the packets at the same paths as this process. Returns the
+    numbers of `alerts` and of prior `observations`, and the counts of the readers and of
+    `PacketBatch`. The reason of an ignored entry begins with IGNORED_PREFIX.
     """
-    # With fewer readers than processes, several processes run the same reader, and each decodes a
-    # share of its batches.
-    shares = -(-processes // len(readers))
+    # With fewer readers than workers, several workers run the same reader, and each decodes a share
+    # of its batches.
+    shares = -(-workers.number // len(readers))
     tasks = [
         (folder, number, reader, share, shares, max_packets)
         for number, reader in enumerate(readers)
@@ -75,10 +83,11 @@ def fill_batch_store(
     ]
     counts: Counter[str] = Counter(alerts=0, observations=0)
     with tqdm(desc="packets", unit=" alerts", disable=None) as bar:
-        for counted in run_in_processes(
-            _store_share, tasks, processes, lambda: _show_progress(bar, folder)
+        for counted, numbers in workers.map(
+            _store_share, tasks, show_progress=lambda: _show_progress(bar, folder)
         ):
             counts.update(counted)
+            _wait_for_batches(folder, numbers)
     return counts
 
 
@@ -109,16 +118,48 @@ def _show_progress(bar: tqdm, folder: Path) -> None:
 
 def _store_share(
     folder: Path, number: int, reader: ArchiveReader, share: int, shares: int, max_packets: int
-) -> Counter[str]:
-    """Store every `shares`-th batch of a reader, from number `share` on."""
+) -> tuple[Counter[str], list[int]]:
+    """Store every `shares`-th batch of a reader, from number `share` on.
+
+    Returns the counts and the numbers of the batches. A share may be stored twice, even at once, if
+    a cluster loses its worker: a file has its name when it is whole, and always the same bytes.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            folder,
+            found=f"no such folder on {socket.gethostname()}",
+            expected="the folder of this run: workers and client share the disk of the tables",
+            remedy="mount it on all machines at the same path",
+        )
     counts: Counter[str] = Counter()
+    numbers = []
     for index, items in enumerate(split_items(reader(), max_packets)):
         if index % shares == share:
             counted, batches = decode_items(items)
             counts.update(counted)
             for part, batch in enumerate(batches):
-                counts.update(write_batch(folder, batch_number(number, index, part), batch))
-    return counts
+                numbers.append(batch_number(number, index, part))
+                with TemporaryDirectory(dir=folder) as temporary:
+                    counts.update(write_batch(Path(temporary), numbers[-1], batch))
+                    for file in Path(temporary).iterdir():
+                        os.replace(file, folder / file.name)
+    return counts, numbers
+
+
+def _wait_for_batches(folder: Path, numbers: list[int]) -> None:
+    """Wait until this machine lists the files of batches; a network file system may lag behind."""
+    names = {f"{table}-{number}.parquet" for table in TABLES for number in numbers}
+    names |= {_pixels_path(folder, number).name for number in numbers}
+    limit = time.monotonic() + _LISTING_SECONDS
+    while missing := names - set(os.listdir(folder)):
+        if time.monotonic() > limit:
+            raise InputError(
+                folder / min(missing),
+                found=f"no such file {_LISTING_SECONDS} s after a worker wrote it",
+                expected="a folder that workers and client share",
+                remedy="see how it is mounted",
+            )
+        time.sleep(1)
 
 
 def batch_number(reader: int, index: int, part: int) -> int:
@@ -173,14 +214,11 @@ def _collect_failures(items: Iterable[Item]) -> tuple[list[Failure], Counter[str
     return failures, counts
 
 
-def write_batch(
-    folder: Path, number: int, batch: PacketBatch, *, pixels: bool = True
-) -> Counter[str]:
-    """Write the tables of a batch and, with `pixels`, its stamps; return the counts of its rows."""
+def write_batch(folder: Path, number: int, batch: PacketBatch) -> Counter[str]:
+    """Write the tables of a batch and its stamps; return the counts of its rows."""
     failures = batch.failures
-    if pixels:
-        # An error of `tofile` names neither the path nor a full disk.
-        _pixels_path(folder, number).write_bytes(np.ascontiguousarray(batch.stamps).data)
+    # An error of `tofile` names neither the path nor a full disk.
+    _pixels_path(folder, number).write_bytes(np.ascontiguousarray(batch.stamps).data)
     object_id = np.array(batch.object_id, dtype=object)
     prior = batch.prior_observations
     detected = prior.candid >= 0
@@ -218,6 +256,14 @@ def _columns(observations: Observations, object_id: np.ndarray, mask: np.ndarray
 
 def _pixels_path(folder: Path, number: int) -> Path:
     return folder / f"pixels-{number}"
+
+
+def take_pixels(folder: Path, number: int) -> np.ndarray:
+    """Return the stamps of a batch, float32 `(n, 3, 63, 63)`, and remove their file."""
+    path = _pixels_path(folder, number)
+    pixels = np.fromfile(path, np.float32).reshape(-1, *_STAMP_SHAPE)
+    path.unlink()
+    return pixels
 
 
 class StoredPixels:

@@ -14,6 +14,7 @@ from ztfrep.data.alerts import Alerts
 from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.data.frames import to_frame
 from ztfrep.errors import InputError
+from ztfrep.parallel.process_pool import open_processes
 from ztfrep.sources.packets.archives import make_readers
 from ztfrep.sources.packets.batch_store import (
     IGNORED_PREFIX,
@@ -87,7 +88,8 @@ def read_packet_contents(
     source = ", ".join(map(str, paths))
     with TemporaryDirectory(prefix="ztfrep-packets-") as name:
         folder = Path(name)
-        fill_batch_store(make_readers(files), folder, threads)
+        with open_processes(threads, "reading packets") as workers:
+            fill_batch_store(make_readers(files), folder, workers)
         with open_batch_store(folder, threads) as database:
             unread = query_unread(database, ignored).df()
             create_observations(database)

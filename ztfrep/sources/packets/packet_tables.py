@@ -20,6 +20,7 @@ from ztfrep.data.alert_schema import ROW_GROUP, UNLABELLED
 from ztfrep.data.alert_writer import AlertWriter
 from ztfrep.data.files import scratch_folder
 from ztfrep.data.splits import SPLITS, Splitting, split_objects
+from ztfrep.parallel.open_workers import open_workers
 from ztfrep.sources.base import Counts
 from ztfrep.sources.packets.archives import ArchiveReader
 from ztfrep.sources.packets.batch_store import (
@@ -75,7 +76,8 @@ def write_packet_tables(
     """
     # As large as the packets. The folders of killed runs are removed first.
     with scratch_folder(stamps_path.with_name("batch_store")) as folder:
-        read = fill_batch_store(readers, folder, threads, max_batch_packets)
+        with open_workers(threads, "reading packets") as workers:
+            read = fill_batch_store(readers, folder, workers, max_batch_packets)
         with open_batch_store(folder, threads) as database:
             unread = list_unread(database, ignored, failures_path)
             unread.validate(

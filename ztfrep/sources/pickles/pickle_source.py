@@ -1,6 +1,7 @@
 """The base class of sources of two published pickles, and the source of the user's own pickles."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ztfrep.data.splits import SPLITS, Splitting, split_objects
@@ -52,10 +53,15 @@ class PickleSource(Source[ConfigT]):
             ) from error
         digests = series_science_digests(series, np.concatenate(rows[1:]))
         objects = dict(zip(SPLITS, rows, strict=True))
-        counts = {
-            "stamps": write_stamps(tables.stamps, stamps, digests, source=str(stamps_path)),
-            "series": write_series(tables.series, series, objects),
-        }
+        # Both at once: a table is compressed in one thread.
+        with ThreadPoolExecutor(min(threads, 2)) as pool:
+            tasks = {
+                "stamps": pool.submit(
+                    write_stamps, tables.stamps, stamps, digests, source=str(stamps_path)
+                ),
+                "series": pool.submit(write_series, tables.series, series, objects),
+            }
+        counts = {name: task.result() for name, task in tasks.items()}
         alerts = AlertTable(tables.stamps)
         warn_of_unscored(*count_tables(alerts, AlertTable(tables.series)))
         if alerts.info.feature_unit != PHYSICAL:

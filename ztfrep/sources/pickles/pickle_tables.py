@@ -11,7 +11,7 @@ from ztfrep.data.alert_writer import AlertWriter
 from ztfrep.data.chunks import chunks
 from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL, ZSCORED_UNKNOWN, is_published_zscore
 from ztfrep.data.splits import SPLITS
-from ztfrep.data.stamps import crop, mask_pixels
+from ztfrep.data.stamps import crop, is_usable, mask_pixels
 from ztfrep.errors import InputError
 from ztfrep.sources.base import Counts
 from ztfrep.sources.pickles.published_pickles import SeriesArrays, StampSplit
@@ -45,8 +45,7 @@ def _write_series_split(
     }
     for chunk in chunks(len(objects), f"series {split}"):
         rows = objects[chunk]
-        stamps, masked = _mask(_stack_series_stamps(arrays, rows))
-        valid = ~duplicates.is_constant(stamps)
+        stamps, masked, valid = _mask(_stack_series_stamps(arrays, rows))
         object_row = np.repeat(rows, detections)[valid]
         count["excluded_constant"] += int((~valid).sum())
         count["written_objects"] += len(np.unique(object_row))
@@ -59,7 +58,9 @@ def _write_series_split(
                 "split": [split] * len(object_row),
                 "label": arrays.labels[object_row],
                 "n_copies": np.ones(len(object_row), dtype=np.int32),
-                "stamps": stamps[valid],
+                # A stamp that is not constant has pixels.
+                "has_stamps": np.ones(len(object_row), dtype=bool),
+                "stamps": stamps if valid.all() else stamps[valid],
             }
         )
     return count
@@ -131,14 +132,18 @@ def _write_stamp_split(
         "masked_pixels": 0,
     }
     impossible = 0
+    # `np.isin` would sort all of them for every chunk.
+    series_keys = set(series_digests.tolist())
     candidates = ~contradictory & ~in_later_split
     first, copies = first[candidates], copies[candidates]
     for chunk in chunks(len(first), f"stamps {name}"):
         rows, n_copies = first[chunk], copies[chunk]
-        images, masked = _mask(np.moveaxis(split.images[rows], -1, 1))
-        constant = duplicates.is_constant(images)
+        # A copy in the order of the table: reductions over strided pixels take ten times as long.
+        channels_first = np.moveaxis(split.images[rows], -1, 1)
+        images, masked, varies = _mask(np.ascontiguousarray(channels_first))
+        constant = ~varies
         science = duplicates.canonical_digests(crop(images[:, 0]))
-        in_series = np.isin(science, series_digests) & ~constant
+        in_series = np.array([key in series_keys for key in science.tolist()], bool) & ~constant
         valid = ~constant & ~in_series
         count["excluded_constant"] += int(n_copies[constant].sum())
         count["excluded_in_test_series"] += int(n_copies[in_series].sum())
@@ -159,7 +164,9 @@ def _write_stamp_split(
                 "split": [name] * len(rows),
                 "label": split.labels[rows],
                 "n_copies": n_copies[valid],
-                "stamps": np.ascontiguousarray(images[valid]),
+                # A stamp that is not constant has pixels.
+                "has_stamps": np.ones(len(rows), dtype=bool),
+                "stamps": images if valid.all() else images[valid],
                 **dict(zip(ALERCE_FEATURES.names, possible.T, strict=True)),
             }
         )
@@ -180,7 +187,20 @@ def _stack_series_stamps(arrays: SeriesArrays, objects: np.ndarray) -> np.ndarra
     return stamps.reshape(-1, *stamps.shape[2:])
 
 
-def _mask(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mask unusable pixels; return the stamps and the number of masked pixels of each row."""
+def _mask(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mask unusable pixels of stamps `(n, 3, H, W)`.
+
+    Returns the stamps as float32, the number of masked pixels of each row, and True for rows
+    without a constant channel.
+    """
+    flat = stamps.reshape(*stamps.shape[:2], -1)
+    # Both are NaN for a stamp with a NaN.
+    highest, lowest = flat.max(axis=2), flat.min(axis=2)
+    if is_usable(highest).all() and is_usable(lowest).all():
+        masked = stamps.astype(np.float32, copy=False)
+        if masked is not stamps:
+            # Different numbers may be the same float32.
+            return masked, np.zeros(len(stamps), int), ~duplicates.is_constant(masked)
+        return masked, np.zeros(len(stamps), int), (highest > lowest).all(axis=1)
     masked = mask_pixels(stamps)
-    return masked, np.isnan(masked).sum(axis=(1, 2, 3))
+    return masked, np.isnan(masked).sum(axis=(1, 2, 3)), ~duplicates.is_constant(masked)

@@ -1,17 +1,23 @@
 """A writer of the simulated survey as the two published pickles, with their duplicates."""
 
-import pickle
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from loky import cpu_count
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.data.files import replacing
 from ztfrep.errors import InputError
 from ztfrep.sources.simulation import scene, scene_sampler
+from ztfrep.sources.simulation.array_pickle import ArrayPickle, LargeArray
 from ztfrep.sources.simulation.exposures import expose
 from ztfrep.sources.simulation.metadata import physical_features
 
@@ -22,6 +28,7 @@ _TEST_PER_CLASS = 100
 _SERIES = {scene.AGN: 26_190, scene.SN: 1_502, scene.VS: 49_454}
 _DETECTIONS = 3
 _CHUNK = 250
+_MAX_THREADS = 8  # A chunk takes some 100 MB.
 
 
 def train_counts(scale: float) -> np.ndarray:
@@ -38,12 +45,14 @@ def series_counts(scale: float) -> dict[int, int]:
 
 
 def write_survey(
-    folder: Path, *, scale: float, seed: int, progress: bool = True
+    folder: Path, *, scale: float, seed: int, progress: bool = True, threads: int | None = None
 ) -> tuple[Path, Path]:
     """Simulate the survey and write its two pickles; both appear, or neither.
 
-    `scale` 1.0 is the published size (7 GB of memory while it is written); it shrinks Train alone.
-    The same scale and seed write the same bytes. Raises InputError for a scale outside (0, 1].
+    `scale` 1.0 is the published size; it shrinks Train alone. Stamps are written as they are
+    simulated, so that memory does not grow with the scale, but for the features. The same scale and
+    seed write the same bytes with any number of `threads`; None is one per core, at most 8. Raises
+    InputError for a scale outside (0, 1].
     """
     if not 0 < scale <= 1:
         raise InputError(
@@ -52,54 +61,106 @@ def write_survey(
         )  # fmt: skip
     folder = Path(folder)
     paths = folder / STAMPS, folder / SERIES
+    simulator = _Simulator(seed, threads or min(cpu_count(), _MAX_THREADS), progress)
     with ExitStack() as stack:
+        # Sums of matrix products may be rounded in another way by several threads.
+        stack.enter_context(threadpool_limits(limits=1))
         files = [stack.enter_context(replacing(path)) for path in paths]
-        for file, content in zip(
-            files,
-            (
-                _simulate_first_alerts(scale, seed, progress),
-                _simulate_series(scale, seed, progress),
-            ),
-            strict=True,
-        ):
+        for file, write in zip(files, (_write_first_alerts, _write_series), strict=True):
             with file.open("wb") as opened:
-                pickle.dump(content, opened, protocol=4)
-            del content
+                write(ArrayPickle(opened), scale, simulator)
     return paths
 
 
-def _simulate_first_alerts(
-    scale: float, seed: int, progress: bool
-) -> dict[str, dict[str, np.ndarray]]:
-    """Simulate the first data set: Train balanced by duplication, Validation in class order."""
-    rng = np.random.default_rng([seed, 0])
+class _Simulator(NamedTuple):
+    """Simulates alerts, several chunks at once, whose results do not depend on the number."""
+
+    seed: int
+    threads: int
+    progress: bool
+
+    def simulate(
+        self,
+        labels: np.ndarray,
+        exposures: int,
+        size: int,
+        stream: Sequence[int],
+        name: str,
+        composition: scene.Composition,
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Simulate alerts of classes `(n,)`, of random numbers of their own for every `stream`.
+
+        Yields the first row of a chunk of m rows, its stamps `(m, exposures, 3, size, size)` and
+        its features, in the order of rows.
+        """
+
+        def simulate_chunk(chunk: int) -> tuple[int, np.ndarray, np.ndarray]:
+            # Each chunk has its own random numbers, and does not depend on the others.
+            rng = np.random.default_rng([self.seed, *stream, chunk])
+            start = chunk * _CHUNK
+            scenes = scene_sampler.draw(labels[start : start + _CHUNK], exposures, rng, composition)
+            science, template, difference, sign = expose(scenes, size, rng)
+            templates = np.broadcast_to(template[:, None], science.shape)
+            stamps = np.stack([science, templates, difference], axis=2)
+            return start, _min_max(stamps), physical_features(scenes, sign[:, 0], rng)
+
+        disable = None if self.progress else True
+        with (
+            tqdm(total=len(labels), desc=f"simulate {name}", unit=" rows", disable=disable) as bar,
+            ThreadPoolExecutor(self.threads) as pool,
+        ):
+            waiting: deque[Future[tuple[int, np.ndarray, np.ndarray]]] = deque()
+            chunks = iter(range(-(-len(labels) // _CHUNK)))
+            try:
+                for chunk in islice(chunks, self.threads + 1):
+                    waiting.append(pool.submit(simulate_chunk, chunk))
+                while waiting:
+                    result = waiting.popleft().result()
+                    # Before the result is used: no thread waits for that.
+                    for chunk in islice(chunks, 1):
+                        waiting.append(pool.submit(simulate_chunk, chunk))
+                    yield result
+                    bar.update(len(result[1]))
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+
+def _write_first_alerts(file: ArrayPickle, scale: float, simulator: _Simulator) -> None:
+    """Write the first data set: Train balanced by duplication, Validation in class order."""
+    rng = np.random.default_rng([simulator.seed, 0])
     counts = train_counts(scale)
     distinct = rng.permutation(np.repeat(np.arange(len(counts)), counts))
-    classes = np.arange(len(counts))
-    test = np.repeat(classes, _TEST_PER_CLASS)
-    splits = {}
-    for index, (name, labels) in enumerate(
-        (("Train", distinct), ("Validation", test), ("Test", rng.permutation(test)))
-    ):
-        rows = _balance(labels, rng) if name == "Train" else np.arange(len(labels))
-        images = np.empty((len(rows), 63, 63, 3), np.float32)
-        scores = np.empty((len(rows), len(ALERCE_FEATURES)))
-        done = 0
-        chunks = _simulate(labels, 1, 63, [seed, 1, index], name, progress, scene.FIRST_ALERTS)
-        for stamps, metadata in chunks:
-            # Stacked (n, 1, 3, H, W) to the published channels-last order.
-            images[done : done + len(stamps)] = np.moveaxis(stamps[:, 0], 1, -1)
-            scores[done : done + len(stamps)] = ALERCE_FEATURES.zscore(metadata)
-            done += len(stamps)
-        # The distinct stamps are the first rows, and copies follow. Then all rows are shuffled.
-        images[done:], scores[done:] = images[rows[done:]], scores[rows[done:]]
-        order = rng.permutation(len(rows)) if name == "Train" else rows
-        splits[name] = {
-            "images": _reorder(images, order),
-            "labels": labels[rows][order].astype(np.int64),
-            "features": scores[order].astype(object),
+    test = np.repeat(np.arange(len(counts)), _TEST_PER_CLASS)
+    labels = {"Train": distinct, "Validation": test, "Test": rng.permutation(test)}
+    # The row of the distinct stamp in every row of the file.
+    rows = {name: np.arange(len(values)) for name, values in labels.items()}
+    rows["Train"] = rng.permutation(_balance(distinct, rng))
+    content: dict[str, dict[str, Any]] = {
+        name: {
+            "images": LargeArray((len(rows[name]), 63, 63, 3), np.float32),
+            "labels": labels[name][rows[name]].astype(np.int64),
+            "features": np.zeros((len(rows[name]), len(ALERCE_FEATURES))).astype(object),
         }
-    return splits
+        for name in labels
+    }
+    file.write_content(content)
+    for index, (name, arrays) in enumerate(content.items()):
+        scores = np.empty((len(labels[name]), len(ALERCE_FEATURES)))
+        by_stamp = np.argsort(rows[name], kind="stable")
+        ends = np.cumsum(np.bincount(rows[name]))
+        copies = np.split(by_stamp, ends[:-1])
+        for start, stamps, metadata in simulator.simulate(
+            labels[name], 1, 63, [1, index], name, scene.FIRST_ALERTS
+        ):
+            scores[start : start + len(stamps)] = ALERCE_FEATURES.zscore(metadata)
+            # Stacked (n, 1, 3, H, W) to the published channels-last order.
+            images = np.ascontiguousarray(np.moveaxis(stamps[:, 0], 1, -1))
+            for row in range(len(images)):
+                for copy in copies[start + row]:
+                    file.write_rows(arrays["images"], copy, images[row : row + 1])
+        arrays["features"] = scores[rows[name]].astype(object)
+    file.write_content(content)
 
 
 def _balance(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -113,68 +174,28 @@ def _balance(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([np.arange(len(labels)), *copies])
 
 
-def _reorder(images: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Reorder in place, one cycle of the permutation after the other, to save memory."""
-    pending = np.ones(len(order), bool)
-    for start in range(len(order)):
-        if not pending[start]:
-            continue
-        first, row = images[start].copy(), start
-        while order[row] != start:
-            images[row] = images[order[row]]
-            pending[row] = False
-            row = order[row]
-        images[row] = first
-        pending[row] = False
-    return images
-
-
-def _simulate_series(scale: float, seed: int, progress: bool) -> dict[str, np.ndarray]:
-    """Simulate the second data set: three detections of an object, no split, no metadata."""
-    rng = np.random.default_rng([seed, 2])
+def _write_series(file: ArrayPickle, scale: float, simulator: _Simulator) -> None:
+    """Write the second data set: three detections of an object, no split, no metadata."""
+    rng = np.random.default_rng([simulator.seed, 2])
     counts = series_counts(scale)
     labels = rng.permutation(np.repeat(list(counts), list(counts.values())))
     n, shape = len(labels), (27, 27)
-    template = np.empty((n, *shape), np.float32)
-    science = np.empty((n, _DETECTIONS, *shape), np.float32)
-    difference = np.empty_like(science)
-    done = 0
-    chunks = _simulate(labels, _DETECTIONS, 27, [seed, 3], "series", progress, scene.SERIES)
-    for stamps, _ in chunks:
-        rows = slice(done, done + len(stamps))
-        science[rows], difference[rows] = stamps[:, :, 0], stamps[:, :, 2]
-        template[rows] = stamps[:, 0, 1]
-        done = rows.stop
-    return {
-        "template": template,
-        "science": science,
-        "difference": difference,
-        "labels": labels.astype(np.float64),
-    }
-
-
-def _simulate(
-    labels: np.ndarray,
-    exposures: int,
-    size: int,
-    seed: list[int],
-    name: str,
-    progress: bool,
-    composition: scene.Composition,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Simulate alerts of classes `(n,)`: stamps `(m, exposures, 3, size, size)` and features."""
-    with tqdm(
-        total=len(labels), desc=f"simulate {name}", unit=" rows", disable=None if progress else True
-    ) as bar:
-        for chunk, start in enumerate(range(0, len(labels), _CHUNK)):
-            # Each chunk has its own random numbers, and does not depend on the others.
-            rng = np.random.default_rng([*seed, chunk])
-            scenes = scene_sampler.draw(labels[start : start + _CHUNK], exposures, rng, composition)
-            science, template, difference, sign = expose(scenes, size, rng)
-            templates = np.broadcast_to(template[:, None], science.shape)
-            stamps = np.stack([science, templates, difference], axis=2)
-            yield _min_max(stamps), physical_features(scenes, sign[:, 0], rng)
-            bar.update(len(scenes))
+    template = LargeArray((n, *shape), np.float32)
+    science, difference = (LargeArray((n, _DETECTIONS, *shape), np.float32) for _ in range(2))
+    file.write_content(
+        {
+            "template": template,
+            "science": science,
+            "difference": difference,
+            "labels": labels.astype(np.float64),
+        }
+    )
+    for start, stamps, _ in simulator.simulate(
+        labels, _DETECTIONS, 27, [3], "series", scene.SERIES
+    ):
+        file.write_rows(template, start, stamps[:, 0, 1])
+        file.write_rows(science, start, stamps[:, :, 0])
+        file.write_rows(difference, start, stamps[:, :, 2])
 
 
 def _min_max(stamps: np.ndarray) -> np.ndarray:
