@@ -9,9 +9,11 @@ packets.
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import duckdb
 import numpy as np
@@ -123,19 +125,45 @@ class CatalogueStore:
         numbers, starts = np.unique(unique["batch"], return_index=True)
         parts = np.split(unique["row"].to_numpy(), starts[1:]) if len(numbers) else []
         rows = dict(zip(map(int, numbers), parts, strict=True))
+        # The catalogue of alerts is mostly compression, which a thread does beside the objects.
+        stopped = Event()
+        with ThreadPoolExecutor(1) as pool:
+            written = pool.submit(self._write_alerts, alerts, rows, first_reader, stopped)
+            try:
+                n_objects = self._write_objects(objects, rows, database, first_reader)
+            except BaseException:
+                stopped.set()
+                raise
+            return written.result(), n_objects
+
+    def _write_alerts(
+        self, path: Path, rows: Mapping[int, np.ndarray], first_reader: int, stopped: Event
+    ) -> int:
         info = alert_info(self._encoder, STAMP_SIZE if self._previews else None)
-        written = (
-            self._read_rows(number, rows[number]) for number in rows if number >> 32 >= first_reader
-        )
-        with replacing(alerts) as temporary:
-            n_alerts = write_catalogue(temporary, info, written)
+
+        def tables() -> Iterator[pa.Table]:
+            for number in rows:
+                if stopped.is_set():
+                    raise InterruptedError("the catalogue of objects was not written")
+                if number >> 32 >= first_reader:
+                    yield self._read_rows(number, rows[number])
+
+        with replacing(path) as temporary:
+            return write_catalogue(temporary, info, tables())
+
+    def _write_objects(
+        self,
+        path: Path,
+        rows: Mapping[int, np.ndarray],
+        database: duckdb.DuckDBPyConnection,
+        first_reader: int,
+    ) -> int | None:
         if self._encoder.object_network is None:
-            return n_alerts, None
+            return None
         frames = _split_by_object(query_observations(database, first_reader))
         tables = object_rows(self._encoder, frames, self._collect_vectors(rows))
-        with replacing(objects) as temporary:
-            n_objects = write_catalogue(temporary, object_info(self._encoder), tables)
-        return n_alerts, n_objects
+        with replacing(path) as temporary:
+            return write_catalogue(temporary, object_info(self._encoder), tables)
 
     def remove_previews(self) -> None:
         """Remove the previews, which are the majority of the bytes, once they are written."""
