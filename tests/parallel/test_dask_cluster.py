@@ -96,6 +96,27 @@ def test_an_encoding_has_the_same_bytes_after_a_worker_was_killed(cluster, runs,
         assert ours.orientations.tobytes() == other.orientations.tobytes()
 
 
+def test_a_conversion_has_the_same_bytes_after_a_worker_was_killed(
+    cluster, runs, monkeypatch, tmp_path
+):
+    for name in ("alone", "killed"):
+        (tmp_path / name).mkdir()
+    runs.convert(tmp_path / "alone")
+    killed = []
+
+    def kill_once(folder, numbers):
+        if not killed:
+            killed.append(numbers)
+            kill_a_worker(cluster)
+
+    monkeypatch.setattr("ztfrep.sources.packets.batch_store._wait_for_batches", kill_once)
+    monkeypatch.setenv("ZTFREP_CLUSTER", cluster.scheduler_address)
+    runs.convert(tmp_path / "killed")
+    assert killed
+    for path in (tmp_path / "alone").iterdir():
+        assert (tmp_path / "killed" / path.name).read_bytes() == path.read_bytes()
+
+
 def test_a_task_that_ends_its_workers_is_an_error(cluster, workers, monkeypatch):
     monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
     with pytest.raises(InputError, match=r"found a task whose worker ended 1 times; .*memory"):
