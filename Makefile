@@ -16,11 +16,14 @@ repro: $(INSTALLED)
 	@echo "These are smoke figures of a small simulated sample. The pictures are in:"
 	@echo "  $(CURDIR)/data/figures/stamps  $(CURDIR)/data/figures/series"
 
+# Two processes, each with whole files of tests, whose fixtures are shared. Threads that wait do not
+# take the cores of those that compute.
+test: export OMP_WAIT_POLICY = PASSIVE
 test: $(INSTALLED)
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest
+	pytest -n 2 --dist loadfile
 
 # The encoder that the package ships: an hour on two cores. STAMPS and SERIES are tables of real
 # alerts for the figures of its model card; see benchmarks/released_encoder.py.

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 from ztfrep.data.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
+# A process that was started less than so many seconds ago may still have its parent's memory, which
+# would count twice: until its own program is loaded.
+_YOUNG = 0.2
 
 
 class Measured(NamedTuple):
@@ -45,7 +48,19 @@ def _anonymous_kib(pid: int) -> int:
     except OSError:  # It has ended.
         return 0
     own = next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
-    return own + sum(_anonymous_kib(int(child)) for text in threads for child in text.split())
+    children = (int(child) for text in threads for child in text.split())
+    return own + sum(_anonymous_kib(child) for child in children if _age(child) > _YOUNG)
+
+
+def _age(pid: int) -> float:
+    """Return the seconds since a process was started; 0 for one that has ended."""
+    try:
+        # The name of the program, in parentheses, may have blanks.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    return uptime - int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def child_seconds() -> float:

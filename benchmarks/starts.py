@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.measuring import child_seconds, save
@@ -20,6 +20,8 @@ from benchmarks.measuring import child_seconds, save
 ROOT = Path(__file__).parents[1]
 UP_TO_DATE = "Data and pipelines are up to date"
 _TORCH, _REPRO, _VERSION = "import torch", "dvc repro", "dvc --version"
+# Stages that import no torch.
+_WITHOUT_NETWORK = ("stages.check_params", "stages.fetch", "stages.convert")
 # What the installed command runs.
 _HELP = "import sys; from ztfrep.cli import main; sys.argv[1:] = ['--help']; main()"
 
@@ -47,19 +49,23 @@ def main() -> None:
     least = {
         name: [round(min(part), 2) for part in zip(*x, strict=True)] for name, x in runs.items()
     }
-    floor = least[_TORCH][0]
+    networks = [f"import {name}" for name in imports if name not in _WITHOUT_NETWORK]
+    seconds, processor = (
+        {name: pair[column] for name, pair in least.items()} for column in range(2)
+    )
     save(
         "starts",
         {
-            "seconds": {name: seconds for name, (seconds, _) in least.items()},
-            "processor_seconds": {name: seconds for name, (_, seconds) in least.items()},
-            "seconds_beyond_torch": {
-                f"import {name}": round(least[f"import {name}"][0] - floor, 2)
-                for name in imports
-                if least[f"import {name}"][0] > floor
-            },
+            "seconds": seconds,
+            "processor_seconds": processor,
+            "seconds_beyond_torch": _beyond(seconds, networks),
+            "processor_seconds_beyond_torch": _beyond(processor, networks),
         },
     )
+
+
+def _beyond(seconds: Mapping[str, float], networks: Sequence[str]) -> dict[str, float]:
+    return {name: round(seconds[name] - seconds[_TORCH], 2) for name in networks}
 
 
 def _time(command: Sequence[str], folder: Path) -> tuple[float, float]:

@@ -260,14 +260,17 @@ def test_the_package_declares_what_it_imports_and_dvc_is_an_extra():
     assert "dvc" in extra - base
 
 
-# Makes the packages of the extras impossible to import.
+# Makes the packages of the extras impossible to find, as where they are not installed. Some
+# packages look for others without importing them.
 BLOCK = """
 import sys
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {extras!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Missing())
+from importlib.machinery import PathFinder
+class Installed(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        missing = name.split(".")[0] in {extras!r}
+        return None if missing else PathFinder.find_spec(name, path, target)
+sys.meta_path = [Installed if finder is PathFinder else finder for finder in sys.meta_path]
 """
 USER_PROGRAM = """
 import json, sys, ztfrep

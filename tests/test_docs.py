@@ -495,5 +495,6 @@ def test_the_hooks_are_the_checks_of_make_test_in_the_environment():
     checks = re.search(r"^test: .*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     commands = [line.strip().removesuffix(" .") for line in checks[1].splitlines()]
     entries = [hook["entry"].removesuffix(" --force-exclude") for hook in hooks.values()]
-    assert [*entries, "pytest"] == commands
+    assert entries == commands[:-1]
+    assert commands[-1].startswith("pytest")
     assert hooks["mypy"]["pass_filenames"] is False

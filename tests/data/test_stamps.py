@@ -1,12 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.models.alert import numpy_preprocessing
-from ztfrep.data.stamps import CROP, crop, mask_pixels, scale
-
-
-def stamps(n=4, size=63, seed=0):
-    return np.random.default_rng(seed).normal(size=(n, 3, size, size)).astype(np.float32)
+from ztfrep.data.stamps import CROP, crop, mask_pixels
 
 
 def test_pixels_with_the_value_for_no_data_are_masked():
@@ -27,23 +22,3 @@ def test_a_crop_is_the_centre(size):
 def test_a_stamp_too_small_to_crop_is_refused():
     with pytest.raises(ValueError, match="20 x 63"):
         crop(np.zeros((1, 3, 20, 63)))
-
-
-@pytest.mark.parametrize("size", [21, 63])
-def test_scaled_stamps_are_arcsinh_of_the_deviations_from_the_median(size):
-    images = stamps(size=size)
-    images[0, 0] = 7
-    images[0, 1, 3:9] = np.nan
-    images[0, 2, 0, 0] = np.nan
-    images[1] = np.nan
-    images[2, 0, 1:] = 0
-    pixels, observed = scale(images, "asinh")
-    expected, mask = numpy_preprocessing.scale(images, "asinh")
-    assert pixels.dtype == np.float32
-    np.testing.assert_allclose(pixels, expected, rtol=1e-6, atol=1e-7)
-    np.testing.assert_array_equal(observed, mask)
-
-
-def test_scaling_to_an_unknown_method_is_refused():
-    with pytest.raises(ValueError, match="Unknown scaling 'log'. Must be one of: asinh"):
-        scale(stamps(), "log")

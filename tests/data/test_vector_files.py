@@ -66,6 +66,23 @@ def test_valid_files_are_read_as_numpy_reads_them(tmp_path, shape, dtype, label_
     assert read_lengths(path) == LENGTHS
 
 
+def test_what_is_changed_in_the_arrays_does_not_change_the_file(tmp_path):
+    path = written(tmp_path / "base.npy", arrays())
+    before = path.read_bytes()
+    for vectors, labels in read_vectors(path).values():
+        vectors += 1
+        labels += 1
+    assert path.read_bytes() == before
+
+
+def test_arrays_that_are_in_use_remain_if_the_file_is_replaced(tmp_path):
+    path = written(tmp_path / "base.npy", arrays())
+    vectors = read_vectors(path)["test"].vectors
+    expected = vectors.copy()
+    written(tmp_path / "new.npy", [part * 0 for part in arrays()]).replace(path)
+    np.testing.assert_array_equal(vectors, expected)
+
+
 def test_an_empty_split_and_unlabelled_rows_are_read(tmp_path):
     parts = arrays()
     parts[2:4] = np.empty((0, 6), "<f4"), np.empty(0, "<i8")

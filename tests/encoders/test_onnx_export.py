@@ -68,9 +68,12 @@ def exported(tmp_path_factory):
 def fast(exported, monkeypatch):
     """Make the export write the files of `exported`, which have the same weights."""
 
+    names = {AlertGraph: "alert-published", ObjectGraph: "object-temporal-gru"}
+    # Exported before the export is replaced.
+    files = {graph: exported(name)[2].path for graph, name in names.items()}
+
     def write(graph, path):
-        name = {AlertGraph: "alert-published", ObjectGraph: "object-temporal-gru"}[type(graph)]
-        path.write_bytes(exported(name)[2].path.read_bytes())
+        path.write_bytes(files[type(graph)].read_bytes())
 
     monkeypatch.setattr(onnx_export, "_write", write)
 
@@ -324,7 +327,7 @@ def test_a_file_that_differs_from_torch_is_refused_and_the_old_one_stays(
 def test_a_network_for_a_fixed_number_of_alerts_is_refused(alone, tmp_path, monkeypatch):
     def fixed(graph, stamps, metadata):
         vectors = graph.network.encode(AlertInput(*graph.network.preprocessing(stamps, metadata)))
-        return vectors + torch.zeros(len(stamps.tolist()), 1), vectors
+        return vectors + torch.zeros(int(stamps.shape[0]), 1), vectors
 
     monkeypatch.setattr(AlertGraph, "forward", fixed)
     with pytest.raises(InputError, match="found a network that torch cannot export") as error:

@@ -13,8 +13,8 @@ from tests.isolation import restored_torch_settings
 from tests.parallel.clusters import Runs, free_port, scheduler, worker
 from tests.parallel.small_tasks import add, end, fail, slow_square, square
 from ztfrep.data.alert_table import AlertTable
+from ztfrep.encoders.encoded_tables import encode_table
 from ztfrep.encoders.model_folder import load_alert_network
-from ztfrep.encoders.table_encoding import encode_table
 from ztfrep.errors import InputError
 from ztfrep.parallel import dask_cluster
 from ztfrep.parallel.dask_cluster import open_cluster
@@ -85,7 +85,7 @@ def test_an_encoding_has_the_same_bytes_after_a_worker_was_killed(cluster, runs,
     options = (AlertTable(runs.table), 3, "float32", 1)
     expected = list(encode_table(network, *options))
     monkeypatch.setenv("ZTFREP_CLUSTER", cluster.scheduler_address)
-    monkeypatch.setattr("ztfrep.encoders.table_encoding._BATCHES_PER_TASK", 1)
+    monkeypatch.setattr("ztfrep.encoders.encoded_tables._BATCHES_PER_TASK", 1)
     batches = encode_table(network, *options)
     encoded = [next(batches)]
     kill_a_worker(cluster)
@@ -94,6 +94,27 @@ def test_an_encoding_has_the_same_bytes_after_a_worker_was_killed(cluster, runs,
     for ours, other in zip(encoded, expected, strict=True):
         assert ours.vectors.tobytes() == other.vectors.tobytes()
         assert ours.orientations.tobytes() == other.orientations.tobytes()
+
+
+def test_a_conversion_has_the_same_bytes_after_a_worker_was_killed(
+    cluster, runs, monkeypatch, tmp_path
+):
+    for name in ("alone", "killed"):
+        (tmp_path / name).mkdir()
+    runs.convert(tmp_path / "alone")
+    killed = []
+
+    def kill_once(folder, numbers):
+        if not killed:
+            killed.append(numbers)
+            kill_a_worker(cluster)
+
+    monkeypatch.setattr("ztfrep.sources.packets.batch_store._wait_for_batches", kill_once)
+    monkeypatch.setenv("ZTFREP_CLUSTER", cluster.scheduler_address)
+    runs.convert(tmp_path / "killed")
+    assert killed
+    for path in (tmp_path / "alone").iterdir():
+        assert (tmp_path / "killed" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_a_task_that_ends_its_workers_is_an_error(cluster, workers, monkeypatch):

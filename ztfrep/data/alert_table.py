@@ -1,6 +1,6 @@
 """An alert table on disk: checked when it is opened, then read on demand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,14 +53,16 @@ class AlertTable:
         present: np.ndarray = self._read(["has_stamps"]).column(0).to_numpy()
         return present
 
-    def features(self) -> np.ndarray:
-        """Read the metadata features, float64 `(n, k)` in the order of `ALERCE_FEATURES`.
+    def features(self, names: Sequence[str] = ALERCE_FEATURES.names) -> np.ndarray:
+        """Read metadata features, float64 `(n, k)` in the order of their names; by default all.
 
         NaN where null. See `clipped_features`.
         """
-        names = ALERCE_FEATURES.names
         table = self._read(list(names))
-        return np.stack([table.column(n).to_numpy().astype(np.float64) for n in names], axis=1)
+        values = np.empty((table.num_rows, len(names)))
+        for column, name in enumerate(names):
+            values[:, column] = table.column(name).to_numpy()
+        return values
 
     def clipped_features(self) -> np.ndarray:
         """Read the features `(n, k)`, clipped if they are in physical units."""
@@ -74,6 +76,11 @@ class AlertTable:
         and less if a batch would have more than 48 MiB. Raises InputError if they are in another
         table.
         """
+        for batch in self._read_batches(["stamps"], rows_per_batch):
+            yield stamps_to_numpy(batch.column("stamps"), self.info)
+
+    def _read_batches(self, columns: list[str], maximum: int) -> Iterator[pa.RecordBatch]:
+        """Stream columns of which one is the stamps; see `stamps`."""
         if self.info.stamp_location != "inline":
             raise InputError(
                 self.path,
@@ -82,9 +89,7 @@ class AlertTable:
                 remedy="open both: read_table('stamps.parquet', series='series.parquet')",
             )
         with open_parquet(self.path) as file:
-            rows = self.rows_per_batch(rows_per_batch)
-            for batch in iterate_batches(self.path, file, ["stamps"], rows):
-                yield stamps_to_numpy(batch.column(0), self.info)
+            yield from iterate_batches(self.path, file, columns, self.rows_per_batch(maximum))
 
     def rows_per_batch(self, rows: int) -> int:
         """Return the number of rows of a batch of at most `rows`, see `stamps`."""
@@ -105,12 +110,14 @@ class AlertTable:
 
         Raises InputError if the stamps are in another table.
         """
-        metadata = self.features()[self.has_stamps()]
-        start = 0
-        for stamps in self.stamps(rows):
-            if len(stamps):
-                yield AlertBatch(stamps, metadata[start : start + len(stamps)])
-                start += len(stamps)
+        names = ALERCE_FEATURES.names
+        for batch in self._read_batches(["stamps", "has_stamps", *names], rows):
+            has_stamps = batch.column("has_stamps").to_numpy(zero_copy_only=False)
+            if has_stamps.any():
+                columns = (batch.column(name).to_numpy(zero_copy_only=False) for name in names)
+                metadata = np.stack([column[has_stamps] for column in columns], axis=1)
+                stamps = stamps_to_numpy(batch.column("stamps"), self.info)
+                yield AlertBatch(stamps, metadata.astype(np.float64))
 
     def observations(self) -> pd.DataFrame:
         """Return every observation of the alerts' objects; see `ztfrep.data.alerts.Alerts`.
@@ -122,10 +129,9 @@ class AlertTable:
         return self._observations()
 
     def _observations(self) -> pd.DataFrame:
-        identity, values = self.identity(), self.features()
+        identity, values = self.identity(), self.features(PHOTOMETRY)
         alert = np.where(identity["has_stamps"], identity["has_stamps"].cumsum() - 1, -1)
-        columns = {name: values[:, ALERCE_FEATURES.index(name)] for name in PHOTOMETRY}
-        return identity.assign(**columns, alert=alert)
+        return identity.assign(**dict(zip(PHOTOMETRY, values.T, strict=True)), alert=alert)
 
     def _observations_of(self, series: "AlertTable") -> pd.DataFrame:
         """Return the observations of a series table, whose alerts have their stamps here."""

@@ -1,4 +1,4 @@
-"""Stamps as arrays: the crop around the alert, masks, and scaling for a person."""
+"""Stamps as arrays: the crop around the alert, and masks."""
 
 import numpy as np
 
@@ -33,39 +33,3 @@ def crop(stamps: np.ndarray, size: int = CROP) -> np.ndarray:
         raise ValueError(f"stamps of {height} x {width} pixels cannot be cropped to {size}")
     top, left = (height - size) // 2, (width - size) // 2
     return stamps[..., top : top + size, left : left + size]
-
-
-def scale(stamps: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """Scale every channel of every stamp by its own pixels.
-
-    `stamps` is float32 `(n, c, H, W)`, NaN where not observed. The method `asinh` is
-    arcsinh((pixel - median) / MAD), which preserves faint structure and does not change under an
-    affine scaling of the input.
-
-    Returns float32 pixels, 0 where not observed, and a bool mask, True where observed. A channel
-    without two different observed pixels becomes 0. Raises ValueError for an unknown method.
-    """
-    if method != "asinh":
-        raise ValueError(f"Unknown scaling {method!r}. Must be one of: asinh")
-    observed = np.isfinite(stamps)
-    flat = stamps.reshape(*stamps.shape[:2], -1)
-    deviations = flat - _median(flat)
-    mad = _median(np.abs(deviations))
-    # If more than half of the pixels are equal, the MAD is 0. The largest deviation is used then:
-    # it scales with the counts too.
-    largest = np.fmax.reduce(np.abs(deviations), axis=2)[..., None]
-    width = np.where(mad > 0, mad, np.where(largest > 0, largest, 1))
-    scaled = np.arcsinh(deviations / width)
-    pixels = np.where(observed, scaled.reshape(stamps.shape), 0).astype(np.float32, copy=False)
-    return pixels, observed
-
-
-def _median(values: np.ndarray) -> np.ndarray:
-    """Return the medians of `(n, c, pixels)` over the pixels that are not NaN, 0 if all are."""
-    complete = np.isfinite(values).all(axis=2)
-    median = np.empty(values.shape[:2], values.dtype)
-    median[complete] = np.median(values[complete], axis=1)
-    # Masked arrays take several times as long.
-    masked = np.ma.masked_invalid(values[~complete])
-    median[~complete] = np.ma.filled(np.ma.median(masked, axis=1), 0)
-    return median[..., None]

@@ -49,8 +49,8 @@ def read_vectors(
 
     Vectors are finite float32 or float64 `(n, d)` or `(n, steps, d)`, of one shape but for `n`, and
     of `dims` dimensions unless that is None. Labels are whole numbers `(n,)`, integers or floats,
-    from -1 to below `classes`. Raises InputError for anything else, before it takes more memory
-    than the file has bytes.
+    from -1 to below `classes`. Raises InputError for anything else. The arrays are mapped from the
+    file, and what is changed in them does not change it.
     """
     splits = {}
     with _open(path) as file:
@@ -173,8 +173,10 @@ def _dtype_name(dtype: np.dtype) -> str:
 
 
 def _read_array(file: BinaryIO, array: _Array) -> np.ndarray:
-    file.seek(array.offset)
-    return np.fromfile(file, array.dtype, math.prod(array.shape)).reshape(array.shape)
+    # An empty range of a file cannot be mapped.
+    if 0 in array.shape:
+        return np.empty(array.shape, array.dtype)
+    return np.asarray(np.memmap(file, array.dtype, "c", array.offset, array.shape))
 
 
 def _check_finite(path: str | Path, name: str, vectors: np.ndarray) -> None:

@@ -1,6 +1,6 @@
 """Files of vectors of whole tables: of single alerts, of series and of objects."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,15 @@ from tqdm import tqdm
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.alerts import PHOTOMETRY
 from ztfrep.data.chunks import chunks
-from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.data.frames import look_up, read_frame, write_frame
 from ztfrep.data.row_index import read_row_index, row_index_path, write_row_index
+from ztfrep.data.splits import SPLITS
 from ztfrep.data.vector_files import read_vectors
 from ztfrep.data.vector_writer import assign_vectors, open_vectors_for_writing
 from ztfrep.encoders.alert_batches import EncodedBatch, encode
 from ztfrep.encoders.devices import choose_device, make_deterministic
+from ztfrep.encoders.encoded_tables import encode_table
 from ztfrep.encoders.model_folder import load_alert_network, load_object_network
-from ztfrep.encoders.table_encoding import encode_table
 from ztfrep.errors import InputError
 from ztfrep.models.object.base import ObjectInput, ObjectNetwork
 from ztfrep.models.object.observation_input import object_input
@@ -123,18 +123,19 @@ def encode_object_series(
 
 
 def read_object_inputs(
-    series: Path, observations: Path, network: ObjectNetwork
+    series: Path, observations: Path, network: ObjectNetwork, splits: Sequence[str] = SPLITS
 ) -> dict[str, ObjectInput]:
     """Read the input of a network of objects by split: series and their observations."""
     table = read_frame(observations)
+    parts = read_vectors(series)
     return {
         split: object_input(
             table[table["split"] == split],
-            part.vectors,
+            parts[split].vectors,
             max_observations=network.config.max_observations,
             all_observations=network.reads_all_observations,
         )
-        for split, part in read_vectors(series).items()
+        for split in splits
     }
 
 
@@ -193,7 +194,6 @@ def _write_observations(
     table["row"] = row_of_object.loc[rows["object_id"]].to_numpy()
     step = rows.groupby("object_id")["has_stamps"].cumsum() - 1
     table["step"] = np.where(rows["has_stamps"], step, -1)
-    values = series.features()
-    for name in PHOTOMETRY:
-        table[name] = values[:, ALERCE_FEATURES.index(name)]
+    for name, values in zip(PHOTOMETRY, series.features(PHOTOMETRY).T, strict=True):
+        table[name] = values
     write_frame(path, table)

@@ -122,31 +122,36 @@ def evaluate_objects(
                 expected=f"those of the series: {', '.join(classes)}",
                 remedy="train it on these series: dvc repro",
             )
-        inputs = read_object_inputs(series, observations, network)
-        objects = read_vectors(vectors)
+        inputs = read_object_inputs(series, observations, network, ("validation", "test"))
+        parts, objects = read_vectors(series), read_vectors(vectors)
+        sample = stratified_sample(parts["train"].labels, protocol.max_train_rows, seed)
         by_split = {
             split: _object_rows(
                 part,
                 index.loc[index["split"] == split, "length"].to_numpy(),
+                sample if split == "train" else slice(None),
                 objects[split].vectors,
-                inputs[split],
+                inputs.get(split),
             )
-            for split, part in read_vectors(series).items()
+            for split, part in parts.items()
         }
     else:
         classes = list(SERIES_CLASSES)
+        parts = read_published(published, "base_recurrente")
+        sample = stratified_sample(parts["train"].labels, protocol.max_train_rows, seed)
         by_split = {
-            split: _object_rows(part, np.full(len(part.labels), part.vectors.shape[1]))
-            for split, part in read_published(published, "base_recurrente").items()
+            split: _object_rows(
+                part,
+                np.full(len(part.labels), part.vectors.shape[1]),
+                sample if split == "train" else slice(None),
+            )
+            for split, part in parts.items()
         }
     train = by_split["train"]
-    sample = stratified_sample(train.labels, protocol.max_train_rows, seed)
-    labels = train.labels[sample]
-    values = {name: array[sample] for name, array in train.values.items()}
     baselines = ObjectBaselines(
-        labels,
-        train.vectors[sample],
-        fit_probes(PROBES, values, labels, protocol, seed=seed, threads=threads),
+        train.labels,
+        train.vectors,
+        fit_probes(PROBES, train.values, train.labels, protocol, seed=seed, threads=threads),
     )
     reference = read_model_reference(model, card)
     test = by_split["test"]
@@ -217,12 +222,17 @@ def evaluate_object_split(
 def _object_rows(
     series: SplitVectors,
     lengths: np.ndarray,
+    rows: np.ndarray | slice,
     vectors: np.ndarray | None = None,
     objects: ObjectInput | None = None,
 ) -> ObjectRows:
-    """Return the rows of objects from their zero-padded series and, if there are, vectors."""
-    values = {} if vectors is None else {OBJECTS: vectors}
+    """Return rows of objects from their zero-padded series and, if there are, vectors.
+
+    `objects` are of all rows.
+    """
+    values = {} if vectors is None else {OBJECTS: vectors[rows]}
+    padded, lengths = series.vectors[rows], lengths[rows]
     # The zeros of the padding do not change the sum.
-    values[MEAN_ALERT] = series.vectors.sum(axis=1) / lengths[:, None]
-    values[LAST_ALERT] = series.vectors[np.arange(len(lengths)), lengths - 1]
-    return ObjectRows(series.labels.astype(np.int64), values, objects)
+    values[MEAN_ALERT] = padded.sum(axis=1) / lengths[:, None]
+    values[LAST_ALERT] = padded[np.arange(len(lengths)), lengths - 1]
+    return ObjectRows(series.labels[rows].astype(np.int64), values, objects)

@@ -18,6 +18,11 @@ from ztfrep.parallel.workers import ExecutorWorkers, Result, Workers
 
 # Limits of the wait for a scheduler, and for a worker.
 CONNECT_SECONDS, WORKER_SECONDS = 15.0, 60.0
+# Dask's default returns the memory of every array to the system, and half of the time of encoding
+# goes into getting it again.
+_KEEP_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
+# Ctrl-C reaches the processes of `local` too: this one ends them.
+_IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 _COMMANDS = "see docs/performance.md for the commands"
 
 
@@ -33,6 +38,7 @@ def open_cluster(address: str, *, threads: int) -> Iterator[Workers]:
         # What goes wrong is one line of this program.
         stack.enter_context(_quiet())
         if address == LOCAL:
+            stack.enter_context(import_module("dask.config").set(_KEEP_MEMORY))
             cluster = stack.enter_context(
                 distributed.LocalCluster(
                     n_workers=max(1, import_module("dask.system").CPU_COUNT // threads),
@@ -40,6 +46,7 @@ def open_cluster(address: str, *, threads: int) -> Iterator[Workers]:
                     # Any free port: a second run may be on this machine.
                     dashboard_address="127.0.0.1:0",
                     silence_logs=logging.CRITICAL,
+                    preload=_IGNORE_INTERRUPTS,
                 )
             )
             client = stack.enter_context(distributed.Client(cluster))

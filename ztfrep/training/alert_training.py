@@ -22,6 +22,7 @@ from ztfrep.models.alert.preprocessing import FeatureScaling
 from ztfrep.models.loss_terms import LossTerms
 from ztfrep.training.augmentation import augment
 from ztfrep.training.fit import Dataset
+from ztfrep.training.process_group import joined_processes
 from ztfrep.training.sampling import oversampling_counts
 from ztfrep.training.training_run import RunSettings, train_and_save
 
@@ -30,6 +31,7 @@ _N_INPUTS = len(AlertInput._fields)
 _TARGET_ROWS = 4096
 
 
+@joined_processes()
 def train_autoencoder(
     table: Path,
     architecture: str,
@@ -83,6 +85,7 @@ def train_autoencoder(
         inputs=[table],
         model=model,
         metrics=metrics,
+        row_wise=network.row_wise(),
     )
 
 

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ztfrep.models.recipe import Recipe
+from ztfrep.training.process_group import from_first, is_first, n_processes
 from ztfrep.training.resumption import Progress, Record, load_progress, save_progress
+from ztfrep.training.shared_rows import averaging_gradients
 from ztfrep.training.steps import Dataset, Loss, Steps, make_optimizer, set_learning_rate
 
 # Larger batches do not fit in the cache of a processor and take longer per row.
@@ -46,19 +48,31 @@ def fit(
     called with the record of each epoch. `compiled` is whether the loss is compiled by
     `torch.compile`; by default it is on a GPU in long trainings. Raises FloatingPointError if a
     loss is not finite, before the epoch is logged or saved.
+
+    With several processes, every one takes the same steps and has the same weights; the first one
+    alone reads and writes the checkpoint.
     """
     device = train_rows.device
     optimizer = make_optimizer(recipe, model.parameters(), device)
     progress = Progress()
-    if checkpoint is not None:
+    if checkpoint is not None and is_first():
         progress = load_progress(checkpoint, model, optimizer, epochs)
+    if n_processes() > 1:
+        progress, state = from_first((progress, optimizer.state_dict()))
+        optimizer.load_state_dict(state)
     for record in progress.history:
         on_epoch(record)
     validation_rows = torch.arange(len(validation[0]), device=device)
+    # Steps that wait for other processes are neither compiled nor captured.
+    capture = None if n_processes() == 1 else False
     if compiled is None:
-        compiled = device.type == "cuda" and epochs * len(train_rows) >= _COMPILED_ROWS
-    training = Steps(model, train, loss, precision, optimizer, compiled=compiled)
-    evaluation = Steps(model, validation, loss, precision)
+        long = epochs * len(train_rows) >= _COMPILED_ROWS
+        compiled = device.type == "cuda" and long and n_processes() == 1
+    step_loss = averaging_gradients(model, loss)
+    training = Steps(
+        model, train, step_loss, precision, optimizer, capture=capture, compiled=compiled
+    )
+    evaluation = Steps(model, validation, loss, precision, capture=capture)
 
     for epoch in range(len(progress.history), epochs + 1):
         # Stop early. This is tested first, because a run may be resumed after its last epoch.
@@ -78,6 +92,8 @@ def fit(
         # Evaluate.
         means = evaluation.run(validation_rows, _VALIDATION_BATCH_SIZE)
         record |= {f"validation_{name}": value for name, value in means.items()}
+        # Rounding on another machine must not decide otherwise there.
+        record = from_first(record)
 
         diverged = [name for name, value in record.items() if not math.isfinite(value)]
         if diverged:
@@ -88,7 +104,7 @@ def fit(
         if epoch == 0 or record["validation_loss"] < progress.best["validation_loss"]:
             progress.best_epoch = epoch
             progress.best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
-        if checkpoint is not None:
+        if checkpoint is not None and is_first():
             save_progress(checkpoint, model, optimizer, progress)
         on_epoch(record)
 

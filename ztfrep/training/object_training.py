@@ -18,10 +18,12 @@ from ztfrep.models.loss_terms import LossTerms
 from ztfrep.models.object import get_object_network
 from ztfrep.models.object.base import ObjectConfig, ObjectInput, ObjectNetwork
 from ztfrep.training.fit import Dataset
+from ztfrep.training.process_group import joined_processes
 from ztfrep.training.sampling import oversampling_counts, undersample
 from ztfrep.training.training_run import RunSettings, train_and_save
 
 
+@joined_processes()
 def train_recurrent(
     series: Path,
     observations: Path,
@@ -93,6 +95,7 @@ def train_recurrent(
         inputs=[series, row_index_path(series), observations],
         model=model,
         metrics=metrics,
+        row_wise=network.row_wise(),
     )
 
 

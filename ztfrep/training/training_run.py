@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ from ztfrep.fields import NO_FILE
 from ztfrep.models.recipe import Recipe
 from ztfrep.training.curves import logged_curves
 from ztfrep.training.fit import Dataset, Loss, fit
+from ztfrep.training.process_group import check_equal, is_first, own_device
+from ztfrep.training.resumption import Record
 from ztfrep.training.sampling import stratified_sample
+from ztfrep.training.shared_rows import sharing_rows
 
 _PACKAGE = Path(ztfrep.__file__).parent
 _ROWS_PER_BATCH = 512
@@ -59,7 +63,7 @@ class RunSettings:
         """Seed torch, make it deterministic, and return the device to train on."""
         make_deterministic(self.threads)
         torch.manual_seed(self.seed)
-        return choose_device()
+        return own_device(choose_device())
 
 
 def train_and_save(
@@ -77,8 +81,11 @@ def train_and_save(
     inputs: Sequence[Path],
     model: Path,
     metrics: Path,
+    row_wise: Sequence[nn.Module] = (),
 ) -> None:
     """Train a network, and write its weights, card, reference, metrics and curves.
+
+    With several processes the first one alone writes; see `joined_processes`.
 
     Parameters
     ----------
@@ -99,6 +106,8 @@ def train_and_save(
         The folder of weights, card and reference.
     metrics : path
         The folder of the curves and of `metrics.json`, which has the metrics of the best epoch.
+    row_wise : modules
+        Modules of the network whose rows several processes share; see `sharing_rows`.
 
     Raises
     ------
@@ -109,9 +118,10 @@ def train_and_save(
         load_weights(network, settings.start_weights)
         inputs = [*inputs, settings.start_weights]
     checkpoint = _checkpoint(name, recipe, settings, inputs)
+    check_equal(checkpoint.name, "inputs, parameters or code")
     device = next(network.parameters()).device
     try:
-        with logged_curves(metrics, name, settings.epochs) as log:
+        with _curves(metrics, name, settings.epochs) as log, sharing_rows(row_wise):
             progress = fit(
                 network,
                 tuple(part.to(device) for part in train),
@@ -132,6 +142,8 @@ def train_and_save(
             expected="a finite loss",
             remedy=f"lower the learning_rate of {name}",
         ) from error
+    if not is_first():
+        return
     best = {metric: value for metric, value in progress.best.items() if metric != "epoch"}
     epochs = {"best_epoch": progress.best_epoch, "epochs": len(progress.history) - 1}
     write_metrics(metrics / "metrics.json", {**epochs, **best})
@@ -151,6 +163,13 @@ def train_and_save(
     )
     save_model(model, network, card, _fit_reference(network, outputs, train, validation, settings))
     checkpoint.unlink(missing_ok=True)
+
+
+def _curves(
+    metrics: Path, name: str, epochs: int
+) -> AbstractContextManager[Callable[[Record], None]]:
+    """Return the context of `logged_curves`, or of a function that does nothing."""
+    return logged_curves(metrics, name, epochs) if is_first() else nullcontext(lambda record: None)
 
 
 def _fit_reference(

@@ -5,6 +5,7 @@ An architecture is one module with a subclass of `AlertNetwork`, a line in the r
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -156,6 +157,14 @@ class AlertNetwork(nn.Module, ABC):
 
     def fit_statistics(self, train: AlertInput) -> None:
         """Compute statistics of the train rows before training; does nothing by default."""
+
+    def row_wise(self) -> Sequence[nn.Module]:
+        """Return the modules with most of the work, whose rows several processes may share.
+
+        They compute the output of a row from that row alone, but for batch norm, and draw no random
+        numbers. None by default: every process computes everything.
+        """
+        return ()
 
     @abstractmethod
     def encode(self, alerts: AlertInput) -> Tensor:

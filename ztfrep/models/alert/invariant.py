@@ -8,6 +8,7 @@ and makes the variances of the numbers of a vector similar.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -198,6 +199,10 @@ class InvariantAutoencoder(AlertNetwork):
             self.components.copy_(directions.flip(1)[:, : len(self.components)].T)
             largest = variances[-1].clamp(min=_MIN_STD).sqrt()
             self.semantic_scale.copy_(_SEMANTIC_SCALE * largest)
+
+    def row_wise(self) -> Sequence[nn.Module]:
+        """Return the stamp encoder."""
+        return (self.stamp_encoder,)
 
     def forward(self, alerts: AlertInput) -> AlertOutput:
         """Encode, reconstruct and classify alerts, and predict metadata and morphology."""

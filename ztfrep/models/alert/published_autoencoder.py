@@ -4,6 +4,7 @@ The names of its parameters in checkpoints have the index of a layer in `encoder
 `classifier`.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import model_validator
@@ -108,6 +109,10 @@ class PublishedAutoencoder(AlertNetwork):
             nn.Linear(64, classes),
             nn.Softmax(dim=1),
         )
+
+    def row_wise(self) -> Sequence[nn.Module]:
+        """Return the encoder and the decoder."""
+        return self.encoder, self.decoder
 
     def encode(self, alerts: AlertInput) -> Tensor:
         """Return vectors `(n, latent_dim)`."""

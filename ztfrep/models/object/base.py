@@ -5,6 +5,7 @@ An architecture is one module with a subclass of `ObjectNetwork`, a line in the 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
@@ -86,6 +87,14 @@ class ObjectNetwork(nn.Module, ABC):
 
     def fit_statistics(self, train: ObjectInput) -> None:
         """Compute statistics of the train rows before training; does nothing by default."""
+
+    def row_wise(self) -> Sequence[nn.Module]:
+        """Return the modules with most of the work, whose rows several processes may share.
+
+        They compute the output of a row from that row alone, but for batch norm, and draw no random
+        numbers. None by default: every process computes everything.
+        """
+        return ()
 
     @abstractmethod
     def encode(self, objects: ObjectInput) -> Tensor:

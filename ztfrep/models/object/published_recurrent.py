@@ -4,6 +4,7 @@ A stacked GRU or LSTM whose last step is classified. The names of its parameters
 begin with `rnn` and `fc`.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
@@ -47,6 +48,10 @@ class PublishedRecurrent(ObjectNetwork):
             nn.ReLU(),
             nn.Linear(16, classes),
         )
+
+    def row_wise(self) -> Sequence[nn.Module]:
+        """Return the recurrent cell."""
+        return (self.rnn,)
 
     def encode(self, objects: ObjectInput) -> Tensor:
         """Return vectors `(n, hidden)`: the state after the last observation."""

@@ -3,6 +3,7 @@
 It runs only forward in time: later observations do not change an earlier state.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -87,6 +88,10 @@ class TemporalRecurrent(ObjectNetwork):
         if len(vectors) > 1:
             self.vector_mean.copy_(vectors.mean(dim=0))
             self.vector_std.copy_(vectors.std(dim=0).clamp(min=_MIN_STD))
+
+    def row_wise(self) -> Sequence[nn.Module]:
+        """Return the recurrent cell; no module with attention, whose cell has dropout."""
+        return () if self.config.cell == "attention" else (self.cell,)
 
     def encode(self, objects: ObjectInput) -> Tensor:
         """Return vectors `(n, hidden)`: the state after the last observation."""
