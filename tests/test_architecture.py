@@ -34,7 +34,16 @@ ALLOWED = {
     "encoders": {"models", "parallel", "data", *BASE},
     "training": {"encoders", "models", "data", *BASE},
     "evaluation": {"training", "encoders", "models", "data", *BASE},
-    "catalogues": {"evaluation", "training", "encoders", "sources", "models", "data", *BASE},
+    "catalogues": {
+        "evaluation",
+        "training",
+        "encoders",
+        "sources",
+        "parallel",
+        "models",
+        "data",
+        *BASE,
+    },
     "streams": {"catalogues", "encoders", "sources", "models", "data", *BASE},
     "params": {"data", "evaluation", "sources", "models", "schema_errors", *BASE},
 }

@@ -24,7 +24,7 @@ class InputError(Exception):
 
     def with_remedy(self, remedy: str) -> "InputError":
         """Return the same error with the remedy that a caller knows."""
-        return InputError(**self._parts, remedy=remedy)
+        return type(self)(**self._parts, remedy=remedy)
 
 
 def quote(text: str | bytes, maximum: int = 40) -> str:

@@ -1,6 +1,7 @@
 """Packets encoded into catalogues: each alert once, counted, resumed after an interruption."""
 
 import io
+import os
 import subprocess
 import sys
 
@@ -15,10 +16,12 @@ from tests.model_folders import save
 from ztfrep.catalogues import catalogue_store
 from ztfrep.catalogues.catalogue import read_catalogue
 from ztfrep.catalogues.encoding import encode_paths
+from ztfrep.catalogues.packet_decoding import decode_group
 from ztfrep.catalogues.packet_encoding import encode_packets, encode_pipe, objects_path
 from ztfrep.data.stamp_previews import make_previews
 from ztfrep.encoders.encoder import load
 from ztfrep.errors import InputError
+from ztfrep.parallel.process_pool import LostProcessError
 from ztfrep.sources.packets import batch_store
 
 
@@ -135,9 +138,9 @@ def interrupted(encoder, tmp_path, monkeypatch):
 
         monkeypatch.setattr(catalogue_store.CatalogueStore, "_encode", count)
         if after is None:
-            return encode_packets(model, paths, out), len(batches)
+            return encode_packets(model, paths, out, processes=1), len(batches)
         with pytest.raises(Killed):
-            encode_packets(model, paths, out)
+            encode_packets(model, paths, out, processes=1)
         return None, len(batches)
 
     return run
@@ -182,6 +185,41 @@ def test_two_runs_of_one_output_at_once_are_refused(encoder, night, tmp_path, mo
     monkeypatch.setattr(catalogue_store.CatalogueStore, "_encode", encode_again)
     with pytest.raises(Killed):
         encode_packets(encoder, path, out)
+
+
+def test_catalogues_do_not_depend_on_the_processes(encoder, night, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch_store.split_items, "__defaults__", (2,))
+    # A repeated alert, and a packet that cannot be read.
+    paths = [night("a.tar.gz", range(7), {"broken.avro": b"Obj"}), night("b.tar", range(5, 12))]
+    for processes in (1, 2):
+        out = tmp_path / f"{processes}.parquet"
+        counts, _ = encoded(encoder, paths, out, processes=processes)
+        assert (counts.read, counts.alerts, counts.duplicates, counts.bad) == (15, 12, 2, 1)
+    for suffix in (".parquet", ".objects.parquet", ".unread.csv"):
+        one, two = (tmp_path / f"{processes}{suffix}" for processes in (1, 2))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_killed_process_costs_only_what_was_not_encoded(
+    encoder, night, tmp_path, monkeypatch, interrupted
+):
+    path, out = night(), tmp_path / "v.parquet"
+    interrupted(path, tmp_path / "whole.parquet")
+    decode = catalogue_store.decode_group
+    monkeypatch.setattr(catalogue_store, "decode_group", end_in_third_group)
+    # A process that ends is no error of the packets: the next run goes on.
+    with pytest.raises(LostProcessError, match="killed"):
+        encode_packets(encoder, path, out, processes=2)
+    assert (tmp_path / "v.parquet.partial").exists()
+    monkeypatch.setattr(catalogue_store, "decode_group", decode)
+    interrupted(path, out)
+    assert out.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+def end_in_third_group(folder, reader, group, items, *, previews):
+    if group == 3:
+        os._exit(9)
+    return decode_group(folder, reader, group, items, previews=previews)
 
 
 def test_packets_of_a_pipe_are_those_of_an_archive(encoder, night, tmp_path):

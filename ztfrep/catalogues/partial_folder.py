@@ -10,6 +10,7 @@ from typing import Any
 
 from ztfrep.data.files import write_json
 from ztfrep.errors import InputError
+from ztfrep.parallel.process_pool import LostProcessError
 
 _IDENTITY = "encoding.json"
 
@@ -42,7 +43,7 @@ def partial_folder(out: Path, identity: dict[str, Any]) -> Iterator[Path]:
     """Yield the folder `OUT.partial`, with what an interrupted run of the same identity left in it.
 
     `identity` is what determines the result, as JSON. The folder is removed at the end, unless the
-    block is interrupted: an InputError is not an interruption.
+    block is interrupted: the loss of a process is an interruption, another InputError is not.
     """
     folder = out.with_name(f"{out.name}.partial")
     with locked_folder(folder):
@@ -55,6 +56,8 @@ def partial_folder(out: Path, identity: dict[str, Any]) -> Iterator[Path]:
             write_json(record, identity)
         try:
             yield folder
+        except LostProcessError as error:
+            raise error.with_remedy("free some, then run it again: it goes on") from error
         except InputError:
             shutil.rmtree(folder)
             raise
