@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from tests.evaluation.blobs import blobs
-from ztfrep.evaluation.anomaly_detection import anomaly_detection, top_share
+from ztfrep.evaluation.anomaly_detection import anomaly_detection, auroc, top_share
 from ztfrep.evaluation.bootstrap import Bootstrap
 
 CLASSES = ("a", "b", "c")
@@ -42,3 +43,12 @@ def test_one_class_alone_is_no_anomaly():
     vectors, labels = np.ones((4, 2)), np.zeros(4, int)
     bootstrap = Bootstrap.within_classes(labels, seed=0, repeats=3)
     assert anomaly_detection(vectors, labels, vectors, labels, CLASSES, bootstrap) == {}
+
+
+@pytest.mark.parametrize("values", [3, 1000], ids=["equal scores", "different scores"])
+def test_the_auroc_of_each_column_is_that_of_scikit_learn(values):
+    generator = np.random.default_rng(0)
+    is_anomaly = generator.random((60, 4)) < 0.3
+    scores = generator.integers(values, size=(60, 4)) + is_anomaly
+    expected = [roc_auc_score(*columns) for columns in zip(is_anomaly.T, scores.T, strict=True)]
+    np.testing.assert_allclose(auroc(is_anomaly, scores), expected, rtol=1e-12)

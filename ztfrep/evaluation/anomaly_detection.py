@@ -26,8 +26,6 @@ def anomaly_detection(
     `top_100_CLASS` are the shares of the class among the rows with the highest scores, without
     intervals. The result is empty if no class can be excluded.
     """
-    from sklearn.metrics import roc_auc_score  # Slow to import.
-
     anomalous = [
         label
         for label in np.unique(labels)
@@ -40,9 +38,8 @@ def anomaly_detection(
     )
 
     def compute_aurocs(truth: np.ndarray, distances: np.ndarray) -> list[float]:
-        columns = zip(anomalous, distances.T, strict=True)
-        aurocs = [float(roc_auc_score(truth == label, column)) for label, column in columns]
-        return [float(np.mean(aurocs)), *aurocs]
+        aurocs = auroc(truth[:, None] == np.array(anomalous), distances)
+        return [float(aurocs.mean()), *aurocs.tolist()]
 
     names = ["auroc_mean", *(f"auroc_{classes[int(label)]}" for label in anomalous)]
     scores = bootstrap.scores(names, compute_aurocs, labels, distances)
@@ -51,6 +48,23 @@ def anomaly_detection(
             name = f"top_{top}_{classes[int(label)]}"
             scores[name] = top_share(labels == label, column, top)
     return scores
+
+
+def auroc(is_anomaly: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the AUROC of each column of scores `(n, k)`: float64 `(k,)`.
+
+    It is the Mann-Whitney U statistic (Hanley & McNeil 1982), with mean ranks of equal scores:
+    `roc_auc_score` of scikit-learn takes a hundred times as long for a few hundred rows.
+    `is_anomaly` is bool `(n, k)`; every column has True and False.
+    """
+    from scipy.stats import rankdata  # Slow to import.
+
+    positive = is_anomaly.sum(axis=0)
+    ranks = (rankdata(scores, axis=0) * is_anomaly).sum(axis=0)
+    area: np.ndarray = (ranks - positive * (positive + 1) / 2) / (
+        positive * (len(scores) - positive)
+    )
+    return area
 
 
 def top_share(is_anomaly: np.ndarray, scores: np.ndarray, top: int) -> float:
