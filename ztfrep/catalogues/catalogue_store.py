@@ -68,7 +68,8 @@ class CatalogueStore:
         """
         decode = partial(decode_group, previews=self._previews)
         tasks = self._groups(readers, first_reader, bar)
-        ahead = self._processes + 1
+        # One group for each process, one that waits for it, one that is read, one that is encoded.
+        ahead = 2 * self._processes + 2
         with closing(map_ahead(decode, tasks, self._processes, ahead, "reading packets")) as groups:
             for decoded in groups:
                 for number, batch in decoded.batches.items():
