@@ -43,7 +43,7 @@ DRIVE = "<!DOCTYPE html><html><head><title>Google Drive - {}</title>"
     ("data", "expected"),
     [
         (b"", "an empty file"),
-        (gzip.compress(b"x"), "a gzip file"),
+        (gzip.compress(b"x", mtime=0), "a gzip file"),
         (bz2.compress(b"x"), "a bzip2 file"),
         (lzma.compress(b"x"), "an xz file"),
         (made(zipped), "a zip archive"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ztfrep.data.stamp_previews import make_previews
-from ztfrep.data.stamps import scale
+from tests.models.alert.numpy_preprocessing import scale
 
 
 def exact_previews(stamps):
