@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ztfrep.data.stamp_previews import make_previews
 from tests.models.alert.numpy_preprocessing import scale
+from ztfrep.data.stamp_previews import make_previews
 
 
 def exact_previews(stamps):
