@@ -9,12 +9,21 @@ from ztfrep.data.stamp_previews import make_previews
 
 def exact_previews(stamps):
     """Return previews by the definition, with an exact arcsinh of every pixel."""
-    pixels, observed = scale(stamps, "asinh")
-    low = np.where(observed, pixels, np.inf).min(axis=(2, 3), keepdims=True)
-    high = np.where(observed, pixels, -np.inf).max(axis=(2, 3), keepdims=True)
-    span = np.where(high > low, high - low, 1.0)
-    levels = 1 + np.rint(254 * np.where(observed, (pixels - low) / span, 0))
-    return np.where(observed, levels, 0).astype(np.uint8)
+    previews = np.zeros(stamps.shape, np.uint8)
+    for stamp, preview in zip(
+        stamps.reshape(-1, *stamps.shape[2:]),
+        previews.reshape(-1, *stamps.shape[2:]),
+        strict=True,
+    ):
+        observed = np.isfinite(stamp)
+        if not observed.any():
+            continue
+        deviations = stamp[observed] - np.median(stamp[observed])
+        mad, largest = np.median(np.abs(deviations)), np.abs(deviations).max()
+        values = np.arcsinh(deviations / (mad or largest or np.float32(1)))
+        span = np.ptp(values) or np.float32(1)
+        preview[observed] = 1 + np.rint(254 * ((values - values.min()) / span))
+    return previews
 
 
 # Stamps with an odd and with an even number of pixels: their medians differ.
@@ -22,8 +31,8 @@ def exact_previews(stamps):
 @pytest.mark.parametrize("masked", [0, 0.2])
 def test_levels_are_those_of_the_exact_arcsinh(width, masked):
     rng = np.random.default_rng(width)
-    scales = 10 ** rng.uniform(-3, 28, (50, 3, 1, 1))
-    stamps = (rng.standard_normal((50, 3, 21, width)) ** 3 * scales).astype(np.float32)
+    scales = 10 ** rng.uniform(-3, 28, (1000, 3, 1, 1))
+    stamps = (rng.standard_normal((1000, 3, 21, width)) ** 3 * scales).astype(np.float32)
     stamps[rng.random(stamps.shape) < masked] = np.nan
     np.testing.assert_array_equal(make_previews(stamps), exact_previews(stamps))
 
