@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from tests.models.alert.numpy_preprocessing import scale
 from ztfrep.data.stamp_previews import make_previews
 
 

@@ -113,20 +113,16 @@ def test_only_the_canonical_orientation_and_its_opposite_are_read(invariant):
     assert torch.equal(images, torch.cat([canonical, canonical.flip((2, 3))]))
 
 
-def test_each_alert_is_read_in_a_random_orientation_and_its_opposite_in_training():
+def test_each_alert_is_read_in_one_random_orientation_in_training():
     network, alerts, read = alert_network("invariant").train(), random_alerts(200), []
-    network.stamp_encoder.register_forward_pre_hook(
-        lambda module, inputs: read.append(inputs[0].unflatten(0, (2, -1)))
-    )
+    network.stamp_encoder.register_forward_pre_hook(lambda module, inputs: read.append(inputs[0]))
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
         network.encode(alerts)
     assert torch.equal(read[0], read[1])
     assert not torch.equal(read[0], read[2])
-    images, opposite = read[0]
-    assert torch.equal(opposite, images.flip((2, 3)))
     reoriented = torch.stack([reorient(alerts.crop_and_context, k) for k in range(N_ORIENTATIONS)])
-    matches = (reoriented == images).flatten(2).all(dim=2)
+    matches = (reoriented == read[0]).flatten(2).all(dim=2)
     # One orientation for each alert, and all eight about equally often.
     assert (matches.sum(dim=0) == 1).all()
     assert matches.sum(dim=1).min() > 10
