@@ -22,11 +22,11 @@ from benchmarks.repeated_packets import repeat_packets
 
 OURS = "import sys; from ztfrep.cli import main; sys.argv[0] = 'ztfrep'; main()"
 USUAL = """
-import gzip, io, sys, tarfile
+import sys
 from pathlib import Path
-import fastavro, numpy as np, pyarrow as pa, pyarrow.parquet as pq
-from astropy.io import fits
+import numpy as np, pyarrow as pa, pyarrow.parquet as pq
 import ztfrep
+from benchmarks.usual_packets import read_usually
 from ztfrep.data.features import ALERCE_FEATURES
 encoder = ztfrep.load()
 candids, vectors = [], []
@@ -43,21 +43,12 @@ def encode(alerts):
     candids.extend(alert["candid"] for alert, _ in alerts)
 
 waiting = []
-for path in sorted(Path(sys.argv[1]).iterdir()):
-    with tarfile.open(path) as archive:
-        for member in archive:
-            for alert in fastavro.reader(io.BytesIO(archive.extractfile(member).read())):
-                stamps = []
-                for name in ("Science", "Template", "Difference"):
-                    packed = alert["cutout" + name]["stampData"]
-                    with gzip.open(io.BytesIO(packed)) as unpacked:
-                        with fits.open(io.BytesIO(unpacked.read())) as units:
-                            stamps.append(np.array(units[0].data, dtype=np.float32))
-                if all(stamp.shape == (63, 63) for stamp in stamps):
-                    waiting.append((alert, np.stack(stamps)))
-                if len(waiting) == 128:
-                    encode(waiting)
-                    waiting = []
+for alert, stamps in read_usually(Path(sys.argv[1])):
+    if all(stamp.shape == (63, 63) for stamp in stamps):
+        waiting.append((alert, np.stack(stamps)))
+    if len(waiting) == 128:
+        encode(waiting)
+        waiting = []
 if waiting:
     encode(waiting)
 flat = pa.array(np.concatenate(vectors).ravel())

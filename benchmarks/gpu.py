@@ -185,9 +185,9 @@ def _training_rates(
         rates[f"{variant}, start in s"] = round(time.perf_counter() - start, 2)
         rates[variant] = _rate(partial(steps.run, order, size), len(order), options.seconds)
     start = time.perf_counter()
-    few = tuple(part[: 16 * size] for part in alerts)
-    usual_epoch(network_of(name, config).to(device), few, size, str(device))
-    rates["usual loop"] = round(len(few[0]) / (time.perf_counter() - start))
+    subset = tuple(part[: 16 * size] for part in alerts)
+    usual_epoch(network_of(name, config).to(device), subset, size, str(device))
+    rates["usual loop"] = round(len(subset[0]) / (time.perf_counter() - start))
     return rates
 
 

@@ -101,10 +101,10 @@ class _Reading(InvariantAutoencoder):
 
     def _encode_stamps(self, crop_and_context: Tensor, orientation: Tensor) -> Tensor:
         images = self.orientations.apply_to(crop_and_context, orientation)
-        turned = [images, images.flip((2, 3))]
-        turned += [torch.rot90(part, 1, (2, 3)) for part in turned]
-        turned += [part.flip(3) for part in turned]
-        encoded = [self.stamp_encoder(part) for part in turned[: self.n_read]]
+        oriented = [images, images.flip((2, 3))]
+        oriented += [torch.rot90(part, 1, (2, 3)) for part in oriented]
+        oriented += [part.flip(3) for part in oriented]
+        encoded = [self.stamp_encoder(part) for part in oriented[: self.n_read]]
         return torch.stack(encoded).mean(dim=0)
 
 

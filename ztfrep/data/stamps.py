@@ -1,5 +1,7 @@
 """Stamps as arrays: the crop around the alert, and masks."""
 
+from typing import Any
+
 import numpy as np
 
 # Height and width in pixels of the crop of a stamp, the input of a network.
@@ -23,8 +25,8 @@ def mask_pixels(stamps: np.ndarray) -> np.ndarray:
     return np.where(is_usable(stamps), stamps, np.nan).astype(np.float32, copy=False)
 
 
-def crop(stamps: np.ndarray, size: int = CROP) -> np.ndarray:
-    """Return the central `size` x `size` pixels of `(..., H, W)`, a view.
+def crop(stamps: Any, size: int = CROP) -> Any:
+    """Return the central `size` x `size` pixels of an array or a tensor `(..., H, W)`, a view.
 
     Raises ValueError if the stamps are smaller.
     """

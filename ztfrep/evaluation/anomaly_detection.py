@@ -54,7 +54,7 @@ def auroc(is_anomaly: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return the AUROC of each column of scores `(n, k)`: float64 `(k,)`.
 
     It is the Mann-Whitney U statistic (Hanley & McNeil 1982), with mean ranks of equal scores:
-    `roc_auc_score` of scikit-learn takes a hundred times as long for a few hundred rows.
+    `roc_auc_score` of scikit-learn takes fifty times as long for 500 rows.
     `is_anomaly` is bool `(n, k)`; every column has True and False.
     """
     from scipy.stats import rankdata  # Slow to import.

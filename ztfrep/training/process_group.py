@@ -99,10 +99,10 @@ def from_first(value: Value) -> Value:
     return received
 
 
-def check_equal(value: str, meaning: str) -> None:
+def check_equal(value: str, name: str) -> None:
     """Raise InputError in every process if the processes have different values.
 
-    `meaning` says in the message what the values stand for.
+    `name` is what the values describe, for the message.
     """
     values: list[Any] = [None] * n_processes()
     if n_processes() > 1:
@@ -110,7 +110,7 @@ def check_equal(value: str, meaning: str) -> None:
         if len(set(values)) > 1:
             raise InputError(
                 "torchrun",
-                found=f"processes with different {meaning}",
+                found=f"processes with different {name}",
                 expected="the same in all",
                 remedy="copy the repository and its data to every machine, or use a shared folder",
             )

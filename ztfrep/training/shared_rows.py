@@ -1,7 +1,7 @@
 """Work on the rows of a batch that several processes share.
 
 Every process has the whole batch and draws the same random numbers, so that most of a network and
-its loss is computed in each of them, with the same result. The modules with most of the work are
+its loss is computed in each of them, with the same result. The slowest modules are
 shared: a process passes its part of the rows through them, and receives the outputs of the other
 rows from the other processes. So the loss is that of one process, whatever it is computed of.
 

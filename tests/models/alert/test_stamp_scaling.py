@@ -18,7 +18,6 @@ from ztfrep.models.alert.base import AlertInput
 from ztfrep.models.alert.preprocessing import AlertPreprocessing, FeatureScaling
 from ztfrep.models.alert.stamp_scaling import (
     _arcsinh,
-    crop,
     crop_and_context,
     crop_and_scale,
     mask_stamps,
@@ -104,21 +103,6 @@ def test_pixels_that_are_no_counts_are_masked_and_0():
     pixels, observed = mask_stamps(values)
     assert observed.tolist() == [True, False, False, False, True, True]
     assert torch.equal(pixels, torch.where(observed, values, 0.0))
-
-
-@pytest.mark.parametrize("size", [21, 27, 63])
-def test_a_crop_is_the_centre(size):
-    images = torch.zeros(2, 3, size, size)
-    images[..., size // 2, size // 2] = 1
-    cropped = crop(images)
-    assert cropped.shape == (2, 3, CROP, CROP)
-    assert (cropped[..., 10, 10] == 1).all()
-    assert cropped.sum() == 6
-
-
-def test_a_stamp_too_small_to_crop_is_refused():
-    with pytest.raises(ValueError, match="20 x 63"):
-        crop(torch.zeros(1, 3, 20, 63))
 
 
 @given(st.floats(0.01, 1e4), st.floats(-1e4, 1e4), st.sampled_from(["minmax", "asinh"]))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ztfrep.data.stamps import CROP, MAX_PIXEL, SCALING_METHODS
+from ztfrep.data.stamps import CROP, MAX_PIXEL, SCALING_METHODS, crop
 
 
 def mask_stamps(stamps: Tensor) -> tuple[Tensor, Tensor]:
@@ -21,18 +21,6 @@ def mask_stamps(stamps: Tensor) -> tuple[Tensor, Tensor]:
     # The comparison is False for NaN.
     observed = stamps.abs() < MAX_PIXEL
     return torch.where(observed, stamps, 0.0), observed
-
-
-def crop(images: Tensor, size: int = CROP) -> Tensor:
-    """Return the central `size` x `size` pixels of `(..., H, W)`, a view.
-
-    Raises ValueError if the images are smaller.
-    """
-    height, width = images.shape[-2:]
-    if min(height, width) < size:
-        raise ValueError(f"stamps of {height} x {width} pixels cannot be cropped to {size}")
-    top, left = (height - size) // 2, (width - size) // 2
-    return images[..., top : top + size, left : left + size]
 
 
 def crop_and_scale(stamps: Tensor, observed: Tensor, method: str) -> tuple[Tensor, Tensor]:
@@ -134,7 +122,7 @@ def _sort(values: Tensor) -> Tensor:
 
 
 def _arcsinh(values: Tensor) -> Tensor:
-    """Return arcsinh to float32's precision, in a fifth of the time of torch on a CPU."""
+    """Return arcsinh to float32's precision, in a third of the time of torch on a CPU."""
     size = values.abs()
     # Up to 1e18 the square is finite.
     small = size.clamp(max=1e18)

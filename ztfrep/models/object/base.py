@@ -89,7 +89,7 @@ class ObjectNetwork(nn.Module, ABC):
         """Compute statistics of the train rows before training; does nothing by default."""
 
     def row_wise(self) -> Sequence[nn.Module]:
-        """Return the modules with most of the work, whose rows several processes may share.
+        """Return the slowest modules, whose rows several processes may share.
 
         They compute the output of a row from that row alone, but for batch norm, and draw no random
         numbers. None by default: every process computes everything.

@@ -7,21 +7,22 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-# Pickle writes smaller contents together with others, without an own call of `write`.
+# Pickle writes smaller contents together with others.
 _MIN_BYTES = 1 << 16
 
 
 class LargeArray:
-    """A place for an array of `shape` and `dtype` in the content of an `ArrayPickle`.
+    """An array of `shape` and `dtype` in the content of an `ArrayPickle`.
 
-    Raises ValueError for an array of less than 64 KiB.
+    Its rows are not in memory, but for an array of less than 64 KiB, which pickle does not write
+    with a call of `write` of its own.
     """
 
     def __init__(self, shape: Sequence[int], dtype: Any) -> None:
         self.shape, self.dtype = tuple(map(int, shape)), np.dtype(dtype)
         self.bytes_per_row = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
-        if self.size < _MIN_BYTES:
-            raise ValueError(f"an array of {self.size} bytes is not large: pickle it as it is")
+        small = self.size < _MIN_BYTES
+        self.values = np.zeros(self.shape, self.dtype) if small else None
 
     @property
     def size(self) -> int:
@@ -36,12 +37,13 @@ class ArrayPickle:
     """A pickle of protocol 4 in a file open for writing, as `pickle.dump` writes it.
 
     Large arrays are `LargeArray`s in the content; their rows, zeros at first, are written with
-    `write_rows`, and all else with `write_content`.
+    `write_rows`, and all else with `write_content`. At the end `finish` is called.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._offsets: dict[LargeArray, int] = {}
+        self._content: object = None
 
     def write_content(self, content: object) -> None:
         """Write all but the rows of the large arrays.
@@ -50,6 +52,7 @@ class ArrayPickle:
         place of floats, or an array in place of one of the same shape and dtype. Raises ValueError
         if a large array would move.
         """
+        self._content = content
         self._file.seek(0)
         target = _Around(self._file)
         _Pickler(target).dump(content)
@@ -67,8 +70,15 @@ class ArrayPickle:
             raise ValueError(f"rows {rows.shape} {rows.dtype} of {array.shape} {array.dtype}")
         if not 0 <= start <= start + len(rows) <= len(array):
             raise ValueError(f"rows {start} to {start + len(rows)} of {len(array)}")
+        if array.values is not None:
+            array.values[start : start + len(rows)] = rows
+            return
         self._file.seek(self._offsets[array] + start * array.bytes_per_row)
         self._file.write(np.ascontiguousarray(rows).data)
+
+    def finish(self) -> None:
+        """Write the rows that are in memory."""
+        self.write_content(self._content)
 
 
 class _Around:
@@ -104,6 +114,8 @@ class _Pickler(pickle.Pickler):
         """Return how numpy pickles the array, with a content that nothing reads."""
         if not isinstance(value, LargeArray):
             return NotImplemented
+        if value.values is not None:
+            return value.values.__reduce__()
         reduced: Any = np.empty(0, value.dtype).__reduce__()
         make, arguments, (version, _, dtype, is_fortran, _) = reduced
         # The system gives no memory to zeros that are never read.

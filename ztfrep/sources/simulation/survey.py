@@ -68,7 +68,9 @@ def write_survey(
         files = [stack.enter_context(replacing(path)) for path in paths]
         for file, write in zip(files, (_write_first_alerts, _write_series), strict=True):
             with file.open("wb") as opened:
-                write(ArrayPickle(opened), scale, simulator)
+                pickle = ArrayPickle(opened)
+                write(pickle, scale, simulator)
+                pickle.finish()
     return paths
 
 
@@ -159,8 +161,8 @@ def _write_first_alerts(file: ArrayPickle, scale: float, simulator: _Simulator) 
             for row in range(len(images)):
                 for copy in copies[start + row]:
                     file.write_rows(arrays["images"], copy, images[row : row + 1])
+        # Written with the rest at the end.
         arrays["features"] = scores[rows[name]].astype(object)
-    file.write_content(content)
 
 
 def _balance(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
