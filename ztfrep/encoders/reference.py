@@ -7,14 +7,11 @@ prediction sets of a stated coverage, and anomaly scores with the terms that exp
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ztfrep.encoders.class_probabilities import calibrated, fit_temperature, prediction_sets
-
-if TYPE_CHECKING:
-    from sklearn.neighbors import NearestNeighbors
+from ztfrep.encoders.neighbour_distance import neighbour_distance
 
 NEIGHBOUR_DISTANCE = "neighbour_distance"
 RECONSTRUCTION_ERROR = "reconstruction_error"
@@ -24,8 +21,6 @@ ANOMALY_TERMS = (NEIGHBOUR_DISTANCE, RECONSTRUCTION_ERROR, CLASS_ENTROPY)
 # The terms in the anomaly score. The reconstruction error is not: it is large where noise is, and
 # with it fewer alerts of a class without train rows are at the top; see docs/search.md.
 _SCORE_TERMS = (NEIGHBOUR_DISTANCE, CLASS_ENTROPY)
-# Neighbours whose mean distance is the first term.
-_NEIGHBOURS = 10
 # Train vectors that are saved: all classes alike, 1 MB at a length of 128.
 MAX_REFERENCE_ROWS = 2000
 N_QUANTILES = 101
@@ -157,11 +152,10 @@ class Reference:
         return prediction_sets(probabilities, self.true_probabilities, self.true_labels, coverage)
 
     def _neighbour_distance(self, vectors: np.ndarray) -> np.ndarray:
-        if not len(vectors):
-            return np.empty(0, np.float32)
-        distances, _ = self._nearest.kneighbors(self._standardise(vectors))
-        nearest: np.ndarray = distances.mean(axis=1).astype(np.float32)
-        return nearest
+        distance = neighbour_distance(
+            self._standardise(self.vectors), self._standardise(np.asarray(vectors))
+        )
+        return distance.astype(np.float32)
 
     def _standardise(self, vectors: np.ndarray) -> np.ndarray:
         mean, std = self._statistics
@@ -173,10 +167,3 @@ class Reference:
         vectors = self.vectors.astype(np.float64)
         std = vectors.std(axis=0)
         return vectors.mean(axis=0), np.where(std > _MIN_SPREAD, std, 1.0)
-
-    @cached_property
-    def _nearest(self) -> "NearestNeighbors":
-        from sklearn.neighbors import NearestNeighbors  # Slow to import.
-
-        nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(self.vectors)))
-        return nearest.fit(self._standardise(self.vectors))

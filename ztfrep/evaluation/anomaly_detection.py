@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ztfrep.encoders.neighbour_distance import neighbour_distance
 from ztfrep.evaluation.bootstrap import Bootstrap, Scores
 
-_NEIGHBOURS = 10
 # Numbers of rows at the top of a ranking in which the share of a class is counted.
 TOP = (10, 50, 100)
 
@@ -78,12 +78,7 @@ def top_share(is_anomaly: np.ndarray, scores: np.ndarray, top: int) -> float:
 
 def _neighbour_distance(normal: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Return the mean distance of each vector to its ten nearest normal vectors: float64 `(n,)`."""
-    # Slow to import.
-    from sklearn.neighbors import NearestNeighbors
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.preprocessing import StandardScaler  # Slow to import.
 
     scaler = StandardScaler().fit(normal)
-    nearest = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(normal)))
-    nearest.fit(scaler.transform(normal))
-    distance: np.ndarray = nearest.kneighbors(scaler.transform(vectors))[0].mean(axis=1)
-    return distance
+    return neighbour_distance(scaler.transform(normal), scaler.transform(vectors))

@@ -25,7 +25,9 @@ def png_bytes(figure: Figure) -> bytes:
     The layout of the figure is fixed afterwards.
     """
     # Else each drawing would change the layout, which is computed from the previous one.
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
     figure.set_layout_engine("none")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
