@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED := .venv/installed
 
-.PHONY: repro test release clean
+.PHONY: repro test release benchmarks clean
 
 repro: $(INSTALLED)
 # Before DVC, which expands the aliases of a hostile params.yaml. Its first stage checks the tables of
@@ -31,6 +31,26 @@ SCALE ?= 1.0
 release: $(INSTALLED)
 	dvc exp run --name release --set-param source=sample --set-param sources.sample.scale=$(SCALE)
 	python -m benchmarks.release $(if $(STAMPS),--stamps $(STAMPS) --series $(SERIES))
+
+# The speed of everything; results are in benchmarks/results. An hour and more on two cores, which have
+# nothing else to do, and 20 GB. FOLDER gets the inputs; ARCHIVES is a folder of archives of packets.
+FOLDER ?= $(CURDIR)/.cache/benchmarks
+ARCHIVES ?= $(FOLDER)/packets
+benchmarks: repro
+	test -e $(FOLDER)/pickles || ztfrep sample $(FOLDER)/pickles --scale 1.0
+	test -e $(ARCHIVES) || ztfrep sample $(ARCHIVES) --packets --scale 0.1
+	python -m benchmarks.starts
+	python -m benchmarks.training
+	python -m benchmarks.onnx_encoding data/models
+	python -m benchmarks.convert $(FOLDER)/pickles
+	python -m benchmarks.survey --scale 1.0 --folder $(FOLDER)
+	python -m benchmarks.packets $(ARCHIVES)
+	python -m benchmarks.encode_packets $(ARCHIVES)
+	python -m benchmarks.cluster $(ARCHIVES)
+	python -m benchmarks.survey_years
+	python -m benchmarks.time_to_accuracy
+	python -m benchmarks.growth $(FOLDER)
+	if nvidia-smi --list-gpus; then python -m benchmarks.gpu --pipeline; fi
 
 $(INSTALLED): requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed; run: make PYTHON=python3.11")'
