@@ -31,6 +31,7 @@ PLOT = ROOT / "docs/images/growth.svg"
 SIZES = (1_000, 10_000, 100_000)
 # Alerts of the run whose time is the fixed part of every other.
 _BASE = 600
+_LEAST = 5_000  # Alerts, from which on times per alert are known
 # The alerts of an object; the file of first alerts has the same size in every run.
 _DETECTIONS = 3
 _SIMULATED_SCALE = 0.02
@@ -122,7 +123,8 @@ def measure_sizes(folder: Path, sizes: list[int], stages: list[str]) -> list[dic
     simulated = simulate(folder)
     rows = []
     base: dict[str, dict[str, float]] = {}
-    for alerts in [_BASE, *sizes]:
+    # The first run of all reads programs from the disk, and is not measured.
+    for alerts in [_BASE, _BASE, *sizes]:
         inputs = folder / str(alerts)
         begin = time.perf_counter()
         write_pickles(inputs, simulated, alerts)
@@ -132,7 +134,8 @@ def measure_sizes(folder: Path, sizes: list[int], stages: list[str]) -> list[dic
             measured = run(stage, inputs)
             if stage == "convert":
                 (inputs / "series.pkl").unlink()
-            base.setdefault(stage, measured)
+            if alerts == _BASE:
+                base[stage] = measured
             if stage in stages and alerts != _BASE:
                 rows.append(describe(stage, alerts, measured, base[stage]))
                 print(rows[-1], flush=True)
@@ -143,9 +146,14 @@ def measure_sizes(folder: Path, sizes: list[int], stages: list[str]) -> list[dic
 def describe(
     stage: str, alerts: int, measured: Mapping[str, float], base: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Return a record: the measurement, and both times per alert beyond the fixed part."""
+    """Return a record: the measurement, and both times per alert beyond the fixed part.
+
+    These are None for few alerts, whose times differ less than those of two runs.
+    """
     beyond = {
         f"{name}_per_alert": round(1e6 * (measured[key] - base[key]) / (alerts - _BASE), 2)
+        if alerts >= _LEAST
+        else None
         for name, key in (("microseconds", "seconds"), ("cpu_microseconds", "cpu_seconds"))
     }
     return {"stage": stage, "alerts": alerts, **measured, **beyond}
@@ -229,11 +237,15 @@ def markdown_table(rows: list[dict[str, Any]]) -> str:
     ]
     lines += [
         f"| `{row['stage']}` | {row['alerts']:,} | {row['seconds']:,} | {row['cpu_seconds']:,} "
-        f"| {row['microseconds_per_alert']:,} | {row['cpu_microseconds_per_alert']:,} "
+        f"| {_cell(row['microseconds_per_alert'])} | {_cell(row['cpu_microseconds_per_alert'])} "
         f"| {row['peak_mib']:,} |"
         for row in sorted(rows, key=lambda row: (list(_CALLS).index(row["stage"]), row["alerts"]))
     ]
     return "\n".join(lines)
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:,}"
 
 
 def draw(rows: list[dict[str, Any]]) -> None:
@@ -248,7 +260,11 @@ def draw(rows: list[dict[str, Any]]) -> None:
     )
     for axes, (key, name) in zip(figure.subplots(1, 2), panels, strict=True):
         for stage in dict.fromkeys(row["stage"] for row in rows):
-            points = [(row["alerts"], row[key]) for row in rows if row["stage"] == stage]
+            points = [
+                (row["alerts"], row[key])
+                for row in rows
+                if row["stage"] == stage and row[key] is not None
+            ]
             axes.loglog(*zip(*points, strict=True), "o-", label=stage)
         axes.set_xlabel("alerts")
         axes.set_ylabel(name)

@@ -84,6 +84,8 @@ def _measure(
             )
         )
     best = {name: min(times) / options.stamps for name, times in seconds.items()}
+    # Encoding has left the network in evaluation, where it reads more orientations.
+    trained.train()
     step_flop = _flop(lambda: steps.take(rows[: options.batch])) / options.batch
     encode_flop = _flop(lambda: trained.eval().encode(inputs.rows(rows[:64]))) / 64
     return {
