@@ -10,6 +10,7 @@ from pathlib import Path
 import filelock
 import pytest
 
+from ztfrep.data import files
 from ztfrep.data.files import replacing, replacing_folder, scratch_folder, write_json
 from ztfrep.errors import InputError
 
@@ -71,6 +72,23 @@ def test_names_are_not_predictable(tmp_path):
         assert str(os.getpid()) not in one.parent.name
         one.write_text("1")
         other.write_text("2")
+
+
+def test_a_folder_that_another_run_removes_before_it_is_locked_is_not_used(tmp_path, monkeypatch):
+    path, lock, removed = tmp_path / "base.npy", files._folder_lock, []
+
+    def remove_first(folder, target):
+        if not removed:
+            removed.append(folder)
+            # In the same place, as filelock makes it again.
+            folder.rename(tmp_path / "removed")
+        return lock(folder, target)
+
+    monkeypatch.setattr(files, "_folder_lock", remove_first)
+    with scratch_folder(path) as folder:
+        assert folder != removed[0]
+        assert folder.stat().st_mode & 0o077 == 0
+        assert {entry.name for entry in tmp_path.iterdir()} == {folder.name, "removed"}
 
 
 KILLED = f"""
@@ -197,6 +215,7 @@ def test_a_limit_of_file_size_names_the_path(tmp_path):
 import resource, sys
 sys.path.insert(0, {str(ROOT)!r})
 from ztfrep.process import exiting_in_one_line
+from ztfrep.data import files
 from ztfrep.data.files import replacing
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 with exiting_in_one_line(), replacing("a.bin") as temporary:
@@ -243,6 +262,7 @@ def test_concurrent_runs_of_an_output_leave_a_complete_file(tmp_path):
     program = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
+from ztfrep.data import files
 from ztfrep.data.files import replacing
 for number in range(30):
     with replacing("a") as temporary:

@@ -93,6 +93,11 @@ def _make_folder(path: Path) -> tuple[Path, "BaseFileLock"]:
         lock = _folder_lock(folder, path)
         try:
             lock.acquire(timeout=0)
+            if not _is_private(folder.lstat()):
+                # Another run removed it, and filelock made it again, readable to others.
+                shutil.rmtree(folder, ignore_errors=True)
+                lock.release()
+                continue
         except (Timeout, FileNotFoundError, FileExistsError):
             # Another run of the same output saw it before it was locked, and removes it; filelock
             # raises FileExistsError if the folder disappears while it makes sure that it exists.
@@ -116,11 +121,15 @@ def _remove_leftovers(path: Path) -> None:
                 continue
             # Another process may remove it, or use it.
             with suppress(OSError, Timeout, NotImplementedError):
-                status = entry.stat(follow_symlinks=False)
-                if status.st_uid != os.getuid() or status.st_mode & 0o077:
+                if not _is_private(entry.stat(follow_symlinks=False)):
                     continue
                 with _folder_lock(Path(entry.path), path).acquire(timeout=0):
                     shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _is_private(status: os.stat_result) -> bool:
+    """Return True for what belongs to this user and is open to nobody else."""
+    return status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
 def _folder_lock(folder: Path, path: Path) -> "BaseFileLock":
