@@ -152,9 +152,7 @@ class Reference:
         return prediction_sets(probabilities, self.true_probabilities, self.true_labels, coverage)
 
     def _neighbour_distance(self, vectors: np.ndarray) -> np.ndarray:
-        distance = neighbour_distance(
-            self._standardise(self.vectors), self._standardise(np.asarray(vectors))
-        )
+        distance = neighbour_distance(self._standardised, self._standardise(np.asarray(vectors)))
         return distance.astype(np.float32)
 
     def _standardise(self, vectors: np.ndarray) -> np.ndarray:
@@ -167,3 +165,7 @@ class Reference:
         vectors = self.vectors.astype(np.float64)
         std = vectors.std(axis=0)
         return vectors.mean(axis=0), np.where(std > _MIN_SPREAD, std, 1.0)
+
+    @cached_property
+    def _standardised(self) -> np.ndarray:
+        return self._standardise(self.vectors)

@@ -1,10 +1,10 @@
 """Clustering: the agreement of clusters of vectors with the classes."""
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
 
 from ztfrep.evaluation.bootstrap import Bootstrap, Scores, with_interval
+from ztfrep.evaluation.classifier_scores import resampled_confusions
+from ztfrep.evaluation.metrics import confusion
 
 _MIN_CLUSTER_SIZE = 15
 
@@ -27,16 +27,22 @@ def clustering(
         "kmeans": KMeans(n_classes, n_init=10, random_state=seed).fit_predict(scaled),
         "hdbscan": HDBSCAN(min_cluster_size=min_size, copy=True).fit_predict(scaled),
     }
+    classes = np.unique(labels, return_inverse=True)[1]
+    # As tables of one shape: classes and clusters without rows change no agreement.
+    assigned = np.stack([np.unique(part, return_inverse=True)[1] for part in clusters.values()])
+    size = int(max(classes.max(), assigned.max())) + 1
+    samples = resampled_confusions(classes, assigned, size, bootstrap)
     scores: Scores = {}
-    for method, assigned in clusters.items():
-        shape, cells = _cells(labels, assigned)
-
-        def count(rows: np.ndarray, shape: tuple[int, int] = shape) -> np.ndarray:
-            return np.bincount(rows, minlength=shape[0] * shape[1]).reshape(shape)
-
-        counts, samples = count(cells), bootstrap.distribution(count, cells)
-        for name, metric in AGREEMENTS.items():
-            scores |= with_interval(f"{method}_{name}", float(metric(counts)), metric(samples))
+    for column, method in enumerate(clusters):
+        counts, drawn = confusion(classes, assigned[column], size), samples[:, column]
+        scores |= with_interval(
+            f"{method}_nmi",
+            float(normalised_mutual_information(counts)),
+            normalised_mutual_information(drawn),
+        )
+        scores |= with_interval(
+            f"{method}_ari", float(adjusted_rand_index(counts)), adjusted_rand_index(drawn)
+        )
     return scores
 
 
@@ -66,19 +72,6 @@ def adjusted_rand_index(counts: np.ndarray) -> np.ndarray:
     expected = classes * clusters / np.maximum(_pairs(counts.sum(axis=(-2, -1))), 1)
     spread = (classes + clusters) / 2 - expected
     return np.where(spread > 0, (together - expected) / np.where(spread > 0, spread, 1), 1.0)
-
-
-AGREEMENTS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "nmi": normalised_mutual_information,
-    "ari": adjusted_rand_index,
-}
-
-
-def _cells(labels: np.ndarray, clusters: np.ndarray) -> tuple[tuple[int, int], np.ndarray]:
-    """Return the shape of the contingency table, and the index of each row's cell in it."""
-    names, rows = np.unique(labels, return_inverse=True)
-    assigned, columns = np.unique(clusters, return_inverse=True)
-    return (len(names), len(assigned)), rows * len(assigned) + columns
 
 
 def _entropy(shares: np.ndarray) -> np.ndarray:
