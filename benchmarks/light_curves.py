@@ -29,6 +29,7 @@ _QUARTILES = (0.25, 0.5, 0.75)
 _SHARES = {
     "alerts with an earlier detection",
     "negative subtractions",
+    "light curves of both signs",
     "earlier observations that detect",
 }
 _MIN_VALUES = 5  # Of which quartiles are shown
@@ -108,7 +109,11 @@ def light_curve_statistics(observations: pd.DataFrame) -> Statistics:
     for bright in (16, 17, 18, 19):
         chosen = detected & (magnitude >= bright) & (magnitude < bright + 1)
         statistics[f"sigmapsf at {bright} to {bright + 1} mag"] = error[chosen]
-    columns = owner[detected], day[detected], fid[detected], magnitude[detected], negative[detected]
+    # Of an object, what its last packet has: real objects have only few.
+    last = np.full(owner.max(initial=-1) + 1, -np.inf)
+    np.maximum.at(last, owner[alert], day[alert])
+    recent = detected & (day <= last[owner]) & (day >= last[owner] - WINDOW)
+    columns = owner[recent], day[recent], fid[recent], magnitude[recent], negative[recent]
     return statistics | _variation(*columns)
 
 
@@ -123,6 +128,9 @@ def _variation(
     light = pd.DataFrame({"owner": owner, "fid": fid, "negative": negative, "magnitude": magnitude})
     groups = light.groupby(["owner", "fid", "negative"])["magnitude"].agg(["std", "count"])
     statistics = {"scatter of 3 or more detections": groups["std"][groups["count"] >= 3].to_numpy()}
+    signs = light.groupby(["owner", "fid"])["negative"].agg(["mean", "count"])
+    mixed = (signs["mean"] > 0) & (signs["mean"] < 1)
+    statistics["light curves of both signs"] = mixed[signs["count"] >= 4].to_numpy()
     order = np.lexsort((day, negative, fid, owner))
     same = (np.diff(owner[order]) == 0) & (np.diff(fid[order]) == 0)
     same &= np.diff(negative[order].astype(int)) == 0

@@ -1,10 +1,10 @@
 """Colours of the classes: what a source has in the green filter, compared with the red one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ztfrep.sources.simulation.scene import AGN, ASTEROID, SN, VS, Scenes, Visits
+from ztfrep.sources.simulation.scene import AGN, ASTEROID, GIANTS, SN, VS, Scenes, Visits
 from ztfrep.sources.simulation.schedule import GREEN
 
 _STARS, _GALAXIES = 40, 5  # Of a scene
@@ -18,25 +18,34 @@ class Colours:
     galaxy: np.ndarray  # (n, 5)
     source: np.ndarray  # (n,) the peak's for a supernova
     amplitude: np.ndarray  # (n,) of a variable in green, relative to red, in magnitudes
+    is_giant: np.ndarray  # (n,) True for a red giant among the variable stars
 
-    def visits(self, labels: np.ndarray, days: np.ndarray, fid: np.ndarray) -> Visits:
-        """Return the visits on `days` `(n, k)` in the filters `fid` `(n, k)`."""
+    def visits(
+        self, labels: np.ndarray, days: np.ndarray, fid: np.ndarray, phase: np.ndarray
+    ) -> Visits:
+        """Return the visits on `days` `(n, k)` in the filters `fid` `(n, k)`.
+
+        `phase` `(n,)` is that of supernovae on day 0, in days.
+        """
         colour = np.repeat(self.source[:, None], days.shape[1], axis=1)
         # A supernova reddens by about a magnitude in the month after its peak, which is some ten
-        # days after its first detection.
-        reddening = 1.1 / (1 + np.exp(-(days - 28) / 7))
+        # days after phase 0.
+        reddening = 1.0 / (1 + np.exp(-(days + phase[:, None] - 27) / 8))
         colour += np.where((labels == SN)[:, None], reddening, 0)
         is_green = fid == GREEN
         return Visits(
             days,
             np.where(is_green, self.amplitude[:, None], 1.0),
             np.where(is_green, 10 ** (-0.4 * colour), 1.0),
+            is_green,
+            phase,
+            self.is_giant,
             all_detect=False,
         )
 
     def take(self, rows: np.ndarray) -> "Colours":
         """Return the colours of the objects in `rows`."""
-        return Colours(self.star[rows], self.galaxy[rows], self.source[rows], self.amplitude[rows])
+        return Colours(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def draw_colours(labels: np.ndarray, rng: np.random.Generator) -> Colours:
@@ -45,14 +54,14 @@ def draw_colours(labels: np.ndarray, rng: np.random.Generator) -> Colours:
     star = np.clip(rng.normal(0.8, 0.4, (n, _STARS)), -0.3, 1.8)
     galaxy = np.clip(rng.normal(0.75, 0.2, (n, _GALAXIES)), 0.1, 1.4)
     # Pulsating and eclipsing stars are bluer than the red giants, which vary slowly.
-    giant = rng.random(n) < 0.35
-    stellar = np.where(giant, rng.normal(1.35, 0.25, n), rng.normal(0.35, 0.25, n))
+    is_giant = rng.random(n) < GIANTS
+    stellar = np.where(is_giant, rng.normal(1.85, 0.5, n), rng.normal(0.5, 0.3, n))
     choices = [labels == AGN, labels == SN, labels == VS, labels == ASTEROID]
     source = np.select(
         choices,
         [
-            rng.normal(0.25, 0.15, n),
-            rng.normal(-0.1, 0.12, n),
+            rng.normal(0.55, 0.25, n),
+            rng.normal(0.05, 0.18, n),
             stellar,
             rng.normal(0.55, 0.1, n),  # reflected sunlight
         ],
@@ -64,7 +73,7 @@ def draw_colours(labels: np.ndarray, rng: np.random.Generator) -> Colours:
     # Pulsating stars vary more in blue light; an eclipse has no colour.
     pulsating = np.where(rng.random(n) < 0.7, rng.normal(1.35, 0.1, n), 1.0)
     amplitude = np.select([labels == AGN, labels == VS], [1.136, pulsating], 1.0)
-    return Colours(star, galaxy, source, np.asarray(amplitude, float))
+    return Colours(star, galaxy, source, np.asarray(amplitude, float), is_giant)
 
 
 def in_filter(scenes: Scenes, colours: Colours, fid: np.ndarray) -> Scenes:

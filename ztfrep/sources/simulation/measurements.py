@@ -28,8 +28,12 @@ from ztfrep.sources.simulation.survey_objects import SurveyObjects
 # pointing, and the pixels that no detection is nearer to. Of real stamps, 1.2 % are cut, to 42 to
 # 62 pixels.
 _MARGIN, _DITHER, _NEAREST = 21, 12.0, 10
-# Besides the photon noise, an error of about 0.07 mag remains for the brightest detections.
-_ERROR_FLOOR, _ERROR_SPREAD = 0.07, 0.5
+# The survey's errors: besides the noise of the sky, one that grows with the square root of the
+# flux, 0.065 mag at 18.5 mag, and 0.038 mag that remains for the brightest detections. Those of
+# artefacts, which are no point sources, are nearly those of the faintest detections.
+_SKY_ERROR, _SOURCE_ERROR, _SOURCE_MAGNITUDE = 1.0, 0.065, 18.5
+_ERROR_FLOOR, _ERROR_SPREAD = 0.038, 0.55
+_BOGUS_ERROR, _BOGUS_MAGNITUDE, _LARGEST_ERROR = 0.195, 17.3, 0.217
 _ASTROMETRY = 0.1 / 3600  # deg
 _KNOWN_ASTEROIDS = 0.9
 _CHUNK = 1000
@@ -98,7 +102,8 @@ def _draw_chunk(
     )
     scenes = in_filter(scenes, objects.colours.take(owner), fid)
     columns = _describe_exposures(objects, schedule, owner, exposure)
-    columns |= _measure_brightness(np.abs(table.measured[rows]), noise, columns, rng)
+    is_bogus = scenes.label == BOGUS
+    columns |= _measure_brightness(np.abs(table.measured[rows]), noise, is_bogus, columns, rng)
     columns["sign"] = np.where(table.measured[rows] < 0, -1, 1)
     columns |= _measure_place(objects, scenes, owner, rng)
     columns |= _measure_shape(scenes, columns, rng)
@@ -122,12 +127,33 @@ def _describe_exposures(
     }  # fmt: skip
 
 
+def _magnitude_errors(
+    magnitude: np.ndarray,
+    signal_to_noise: np.ndarray,
+    is_bogus: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw sigmapsf `(n,)` of detections."""
+    n = len(magnitude)
+    floor = _ERROR_FLOOR * np.exp(rng.normal(0, _ERROR_SPREAD, n))
+    source = _SOURCE_ERROR * 10 ** (0.2 * (magnitude - _SOURCE_MAGNITUDE))
+    error = np.hypot(np.hypot(_SKY_ERROR * 1.0857 / signal_to_noise, source), floor)
+    error *= np.exp(rng.normal(0, 0.2, n))
+    bogus = _BOGUS_ERROR * 10 ** (0.2 * np.minimum(magnitude - _BOGUS_MAGNITUDE, 0))
+    bogus = np.minimum(bogus * np.exp(rng.normal(0, 0.2, n)), _LARGEST_ERROR)
+    return np.where(is_bogus, bogus, error)
+
+
 def _measure_brightness(
-    flux: np.ndarray, noise: np.ndarray, columns: Columns, rng: np.random.Generator
+    flux: np.ndarray,
+    noise: np.ndarray,
+    is_bogus: np.ndarray,
+    columns: Columns,
+    rng: np.random.Generator,
 ) -> Columns:
     n = len(flux)
-    floor = _ERROR_FLOOR * np.exp(rng.normal(0, _ERROR_SPREAD, n))
-    magnitude, error = optics.magnitude(flux), np.hypot(1.0857 * noise / flux, floor)
+    magnitude = optics.magnitude(flux)
+    error = _magnitude_errors(magnitude, flux / noise, is_bogus, rng)
     aperture = magnitude + rng.normal(0, 0.5, n) * error
     big = magnitude + rng.normal(0, 0.9, n) * error
     return {

@@ -72,7 +72,7 @@ def write_night_archives(
     return NightArchives(
         [folder / name for name in names],
         folder / LABELS,
-        len(measured.observation),
+        int(objects.observations.has_packet.sum()),
         len(objects.scenes),
     )
 
@@ -100,6 +100,7 @@ def _simulate(
     packets = Packets(objects, schedule, measured)
     # Candids of a night grow with time, but for the signs of those of one image.
     order = np.lexsort((measured.columns["jd"], measured.columns["nid"]))
+    order = order[objects.observations.has_packet[measured.observation[order]]]
     labels = objects.scenes.label[objects.observations.object[measured.observation]]
     with tqdm(
         total=len(order),

@@ -48,6 +48,7 @@ class Packets:
 
     def __init__(self, objects: SurveyObjects, schedule: Schedule, measured: Measurements) -> None:
         self._objects, self._schedule, self._measured = objects, schedule, measured
+        self._sign = measured.columns["sign"].copy()
         self._jd = schedule.jd[objects.observations.exposure]
 
     def object_ids(self, detections: np.ndarray) -> list[str]:
@@ -65,7 +66,12 @@ class Packets:
         return [int(value) for value in candid]
 
     def records(self, detections: np.ndarray, stamps: Stamps) -> Iterator[dict[str, Any]]:
-        """Yield the record of each detection `(n,)`, as the schema of packets has it."""
+        """Yield the record of each detection `(n,)`, as the schema of packets has it.
+
+        Detections come in the order of time, so that the signs of an artefact's earlier stamps,
+        which are known only when they are rendered, are those in the records of later ones.
+        """
+        self._sign[detections] = stamps.sign
         candids = self.candids(detections, stamps.sign)
         candidates = _to_records(
             self._columns(detections, stamps.sign), CANDIDATE_FIELDS, _CONSTANTS
@@ -130,8 +136,7 @@ class Packets:
         ]
         detection = self._measured.detection[observations]
         detected = np.flatnonzero(detection >= 0)
-        # Artefacts, whose signs are not measured here, have one detection.
-        sign = self._measured.columns["sign"][detection[detected]]
+        sign = self._sign[detection[detected]]
         measured = _to_records(
             self._columns(detection[detected], sign), PRIOR_FIELDS, _CONSTANTS | _NULL_BEFORE
         )

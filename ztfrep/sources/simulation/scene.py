@@ -13,6 +13,8 @@ AGN, SN, VS, ASTEROID, BOGUS = range(len(CLASSES))
 # Kinds of artefacts of bogus alerts; REAL is none.
 REAL, COSMIC_RAY, BAD_COLUMN, SATURATED, MISALIGNED, NOISE_PEAK = range(6)
 
+GIANTS = 0.58  # Fraction of the variable stars, by the colours of real ones
+
 
 @dataclass(frozen=True)
 class Composition:
@@ -45,14 +47,16 @@ class Visits:
     # in magnitudes, and the flux of the alert's source.
     amplitude: np.ndarray
     light: np.ndarray
+    is_green: np.ndarray  # (n, k)
+    phase: np.ndarray  # (n,) of a supernova on day 0, in days
+    is_giant: np.ndarray  # (n,) of a variable star
     # True: every exposure detects the source. False: the one of the largest change does.
     all_detect: bool
 
     def rows(self, rows: np.ndarray) -> "Visits":
         """Return the visits of the objects in `rows`."""
-        return replace(
-            self, days=self.days[rows], amplitude=self.amplitude[rows], light=self.light[rows]
-        )
+        names = [field.name for field in fields(self) if field.name != "all_detect"]
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ztfrep.sources.simulation import lightcurves, optics
+from ztfrep.sources.simulation.lightcurves import Curve
 from ztfrep.sources.simulation.scene import (
     AGN,
     ASTEROID,
@@ -16,13 +17,19 @@ from ztfrep.sources.simulation.scene import (
     Visits,
 )
 
+# Shape and scale by class of the gamma distribution of magnitudes above the limit. Those of the
+# survey give detections the magnitudes of real ones.
+_FAINTEST = np.full(5, 2.0), np.array([0.45, 0.8, 1.4, 0.5, 1.2])
+_BRIGHTEST = np.array([2.0, 2.0, 2.0, 2.0, 1.2]), np.array([0.75, 0.65, 1.95, 0.25, 1.6])
+
 
 def add_alert(
     scenes: Scenes, composition: Composition, visits: Visits, rng: np.random.Generator
 ) -> None:
     """Add the alert's own star or host to the scenes, and its change in flux at each exposure."""
-    # Magnitudes of an object's faintest detection above the limit.
-    margin = 0.5 + rng.gamma(2.0, np.array([0.45, 0.8, 1.4, 0.5, 1.2])[scenes.label])
+    # Magnitudes of an object's faintest detection above the limit, or else of its brightest.
+    shape, scale = _FAINTEST if visits.all_detect else _BRIGHTEST
+    margin = 0.5 + rng.gamma(shape[scenes.label], scale[scenes.label])
     faintest = optics.counts(scenes.limit - np.minimum(margin, 5.5)[:, None])
     _add_agn(
         scenes, np.flatnonzero(scenes.label == AGN), visits, faintest, composition.quasars, rng
@@ -36,7 +43,8 @@ def add_alert(
     _add_asteroids(
         scenes, np.flatnonzero(scenes.label == ASTEROID), faintest, composition.crossing, rng
     )
-    _add_bogus(scenes, np.flatnonzero(scenes.label == BOGUS), faintest, rng)
+    bogus = np.flatnonzero(scenes.label == BOGUS)
+    _add_bogus(scenes, bogus, faintest, rng, all_detect=visits.all_detect)
 
 
 def _scale_to_detections(
@@ -57,8 +65,15 @@ def _scale_to_detections(
     return relative * (faintest / np.abs(relative)).max(axis=1, keepdims=True)
 
 
-def _relative_change(magnitudes: np.ndarray) -> np.ndarray:
-    return 10 ** (-0.4 * magnitudes) - 1
+def _relative_change(curve: Curve, visited: Visits) -> np.ndarray:
+    """Return the flux `(m, k)` that the templates lack, in units of the mean of the red filter."""
+    template = np.where(visited.is_green, curve.template[:, 1:], curve.template[:, :1])
+    flux = [10 ** (-0.4 * visited.amplitude * part) for part in (curve.magnitudes, template)]
+    return visited.light * (flux[0] - flux[1])
+
+
+def _template_flux(curve: Curve) -> np.ndarray:
+    return 10 ** (-0.4 * curve.template[:, 0])
 
 
 def _add_agn(
@@ -70,11 +85,12 @@ def _add_agn(
     rng: np.random.Generator,
 ) -> None:
     visited = visits.rows(rows)
-    walk = visited.amplitude * lightcurves.damped_random_walk(visited.days, rng)
-    relative = visited.light * _relative_change(walk)
+    curve = lightcurves.active_nucleus(visited.days, rng)
+    relative = _relative_change(curve, visited)
     change = _scale_to_detections(relative, faintest[rows], all_detect=visited.all_detect)
     scenes.change[rows] = change
     nucleus = (np.abs(change) / np.maximum(np.abs(relative), 0.15)).max(axis=1)
+    nucleus *= _template_flux(curve)
     scenes.star_flux[rows, 0] = np.clip(nucleus, *optics.counts(np.array([21.0, 14.5])))
     _centre_star(scenes, rows)
     # Quasars are brighter than their hosts; Seyferts are fainter.
@@ -97,7 +113,7 @@ def _add_supernovae(
     rng: np.random.Generator,
 ) -> None:
     visited = visits.rows(rows)
-    flux = visited.light * lightcurves.supernova(visited.days, rng)
+    flux = visited.light * lightcurves.supernova(visited.days + visited.phase[:, None], rng)
     scenes.change[rows] = _scale_to_detections(flux, faintest[rows], all_detect=visited.all_detect)
     host = np.clip(rng.normal(17.5, 1.5, len(rows)), 14.0, 21.5)
     dwarf = rng.random(len(rows)) < hostless
@@ -119,11 +135,12 @@ def _add_variable_stars(
     rng: np.random.Generator,
 ) -> None:
     visited = visits.rows(rows)
-    curve = visited.amplitude * lightcurves.variable_star(visited.days, rng)
-    relative = visited.light * _relative_change(curve)
+    curve = lightcurves.variable_star(visited.days, visited.is_giant, rng)
+    relative = _relative_change(curve, visited)
     change = _scale_to_detections(relative, faintest[rows], all_detect=visited.all_detect)
     scenes.change[rows] = change
     star = (np.abs(change) / np.maximum(np.abs(relative), 0.03)).max(axis=1)
+    star *= _template_flux(curve)
     # A star cannot fade by more than its flux.
     star = np.maximum(star, -1.05 * change.min(axis=1))
     scenes.star_flux[rows, 0] = np.clip(star, *optics.counts(np.array([21.8, 12.8])))
@@ -149,10 +166,20 @@ def _add_asteroids(
 
 
 def _add_bogus(
-    scenes: Scenes, rows: np.ndarray, faintest: np.ndarray, rng: np.random.Generator
+    scenes: Scenes,
+    rows: np.ndarray,
+    faintest: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    all_detect: bool,
 ) -> None:
     kind = scenes.artefact[rows]
-    scenes.change[rows] = faintest[rows]
+    flux = faintest[rows]
+    if not all_detect:
+        # At its place of the sky, an artefact has about the same flux whatever the limit is.
+        typical = np.median(flux, axis=1, keepdims=True)
+        flux = typical * np.exp(rng.normal(0, 0.2, flux.shape))
+    scenes.change[rows] = flux
     bright = np.where(kind == SATURATED, rng.uniform(11.0, 14.0, len(rows)), 0)
     bright = np.where(kind == MISALIGNED, rng.uniform(14.2, 18.0, len(rows)), bright)
     stars = rows[bright > 0]

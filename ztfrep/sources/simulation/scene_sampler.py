@@ -9,6 +9,7 @@ from ztfrep.sources.simulation.scene import (
     BOGUS,
     COSMIC_RAY,
     FIRST_ALERTS,
+    GIANTS,
     MISALIGNED,
     NOISE_PEAK,
     REAL,
@@ -42,7 +43,16 @@ def draw(
     scenes = _draw_without_alert(labels, position, limit, seeing, rng, composition)
     days = lightcurves.observation_times(n, exposures, rng)
     same = np.ones_like(days)
-    add_alert(scenes, composition, Visits(days, same, same, all_detect=True), rng)
+    visits = Visits(
+        days,
+        amplitude=same,
+        light=same,
+        is_green=np.zeros(days.shape, bool),
+        phase=lightcurves.first_phases(n, rng),
+        is_giant=rng.random(n) < GIANTS,
+        all_detect=True,
+    )
+    add_alert(scenes, composition, visits, rng)
     return scenes
 
 

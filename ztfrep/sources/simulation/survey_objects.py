@@ -5,20 +5,42 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from ztfrep.sources.simulation import colours, optics, scene, scene_sampler, sky
-from ztfrep.sources.simulation.scene import AGN, ASTEROID, BOGUS, SN, VS, Scenes
+from ztfrep.sources.simulation import colours, lightcurves, optics, scene, scene_sampler, sky
+from ztfrep.sources.simulation.scene import (
+    AGN,
+    ASTEROID,
+    BAD_COLUMN,
+    BOGUS,
+    MISALIGNED,
+    SATURATED,
+    SN,
+    VS,
+    Scenes,
+)
 from ztfrep.sources.simulation.schedule import Schedule, fields_of
 
 # Numbers of objects at scale 1.0, which have about as many alerts as the published Train has
-# rows, 72,710. Asteroids and bogus are as many as the distinct ones there, and supernovae as many
-# as in the published series.
-_OBJECTS = {AGN: 1_800, SN: 1_502, VS: 2_000, ASTEROID: 9_599, BOGUS: 10_528}
+# rows, 72,710. Alerts of supernovae, variable stars, asteroids and bogus have the proportions of
+# the real ones with these weak classes, 139 : 326 : 156 : 165. Few AGN have a weak class: they are
+# to the variable stars as in the published series, 26,190 : 49,454.
+_OBJECTS = {AGN: 1_250, SN: 1_070, VS: 2_350, ASTEROID: 12_200, BOGUS: 11_000}
 # Of a class, so that each split of a small survey has 20 of each.
 _MIN_OBJECTS = 60
-# Detections of an object: between 1 and 30, log-normal with a median of 8. The real alerts of AGN,
-# SN and VS have medians of 7, 14 and 8 detections in the 30 days before them.
-_MAX_DETECTIONS, _MEDIAN_DETECTIONS, _SPREAD = 30, 8.0, 0.9
+# Alerts of an object: between 1 and 30, log-normal with a median of 8. Before its first one, it
+# has detections of earlier nights, without packets of their own, as most real objects do.
+_MAX_ALERTS, _MEDIAN_ALERTS, _SPREAD = 30, 8.0, 0.9
+# Fraction of the exposures, by class, without an alert of a source that is far above the limit:
+# those between two detections within four days, of real objects of AGN, SN and VS.
+_MISSED = np.array([0.08, 0.05, 0.11, 0.0, 0.0])
+# Fraction of the supernovae that are detected before their first alert, up to so many days after
+# phase 0: of real alerts of supernovae, 98 % have an earlier detection.
+_KNOWN, _LATEST_PHASE = 0.6, 45.0
+# Of the artefacts that are at one place of the sky, the fraction that recurs, and the mean
+# probability of that in an exposure: 18 % of real bogus alerts have 1 to 5 detections in the 30
+# days before them. Of the asteroids, the fraction that stays for a night: one of 155.
+_RECURRING, _RECURRENCE, _SLOW = 0.22, 0.08, 0.01
 _THRESHOLD = 5.0  # Signal to noise of a detection
+_CALIBRATION = 0.04  # Relative error of the flux, by which bright detections of a night differ
 HISTORY = 30.0  # days before an alert that its packet has observations of
 _EXPOSURES = 128  # Maximum of an object
 _CHUNK = 250
@@ -33,6 +55,7 @@ class Observations:
     # (m,) True for a detection, and then the alert's flux without noise, its measured flux, and
     # the noise of that, counts.
     detected: np.ndarray
+    has_packet: np.ndarray  # (m,) True for a detection that is an alert
     change: np.ndarray
     measured: np.ndarray
     noise: np.ndarray
@@ -61,7 +84,7 @@ def object_counts(scale: float) -> dict[int, int]:
 def draw_objects(
     schedule: Schedule, *, scale: float, seed: int, progress: bool = True
 ) -> SurveyObjects:
-    """Draw all objects of the survey and their observations; each is detected at least once."""
+    """Draw all objects of the survey and their observations; each has at least one alert."""
     counts = object_counts(scale)
     rng = np.random.default_rng([seed, 5])
     labels = rng.permutation(np.repeat(list(counts), list(counts.values())))
@@ -83,39 +106,41 @@ def draw_objects(
 def _draw_chunk(labels: np.ndarray, schedule: Schedule, rng: np.random.Generator) -> SurveyObjects:
     ra, dec = sky.positions(labels, rng)
     field, x, y = fields_of(ra, dec)
-    anchor, exposure, is_observed = _choose_exposures(labels, field, schedule, rng)
-    days = schedule.jd[exposure] - np.take_along_axis(schedule.jd[exposure], anchor[:, None], 1)
+    first, exposure, is_observed = _choose_exposures(labels, field, schedule, rng)
+    days = schedule.jd[exposure] - np.take_along_axis(schedule.jd[exposure], first[:, None], 1)
     light = colours.draw_colours(labels, rng)
+    phase = _draw_phases(len(labels), rng)
     scenes = scene_sampler.draw_visited(
         labels,
         (ra, dec),
         schedule.limit[exposure],
         schedule.seeing[exposure],
-        light.visits(labels, days, schedule.fid[exposure]),
+        light.visits(labels, days, schedule.fid[exposure], phase),
         rng,
         scene.FIRST_ALERTS,
     )
     noise = optics.counts(scenes.limit) / 5
-    measured = scenes.change + rng.normal(0, 1, noise.shape) * noise
-    # An asteroid or an artefact is there once.
-    once = np.isin(labels, (ASTEROID, BOGUS))[:, None]
-    k = np.arange(exposure.shape[1])
-    possible = is_observed & (~once | (k == anchor[:, None]))
-    signal = np.where(possible, np.abs(measured) / noise, 0)
-    certain = k == signal.argmax(axis=1)[:, None]
+    calibration = 1 + rng.normal(0, _CALIBRATION, noise.shape)
+    measured = scenes.change * calibration + rng.normal(0, 1, noise.shape) * noise
+    possible = is_observed & _is_present(scenes, days, rng)
+    is_new = days >= 0
+    signal = np.where(possible & is_new, np.abs(measured) / noise, 0)
+    certain = np.arange(exposure.shape[1]) == signal.argmax(axis=1)[:, None]
     least = np.where(certain, 1.01 * _THRESHOLD, 0) * noise
     measured = np.where(measured < 0, -1, 1) * np.maximum(np.abs(measured), least)
     detected = possible & (np.abs(measured) > _THRESHOLD * noise)
-    most = np.exp(rng.normal(np.log(_MEDIAN_DETECTIONS), _SPREAD, len(labels)))
-    most = np.clip(np.rint(most), 1, _MAX_DETECTIONS)[:, None]
-    # The survey of an object ends with its last detection: upper limits after it are in no packet.
-    before = np.cumsum(detected, axis=1) - detected
-    last = np.minimum(detected.sum(axis=1, keepdims=True), most)
+    alerts = detected & is_new
+    most = np.exp(rng.normal(np.log(_MEDIAN_ALERTS), _SPREAD, len(labels)))
+    most = np.clip(np.rint(most), 1, _MAX_ALERTS)[:, None]
+    # The survey of an object ends with its last alert: upper limits after it are in no packet.
+    before = np.cumsum(alerts, axis=1) - alerts
+    last = np.minimum(alerts.sum(axis=1, keepdims=True), most)
     rows, columns = np.nonzero(is_observed & (before < last))
     observations = Observations(
         object=rows,
         exposure=exposure[rows, columns],
         detected=detected[rows, columns],
+        has_packet=alerts[rows, columns],
         change=scenes.change[rows, columns],
         measured=measured[rows, columns],
         noise=noise[rows, columns],
@@ -125,10 +150,36 @@ def _draw_chunk(labels: np.ndarray, schedule: Schedule, rng: np.random.Generator
     return SurveyObjects(scenes.objects(), light, observations, field, place)
 
 
+def _draw_phases(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw the phases `(n,)` of supernovae when they may have their first alert."""
+    late = rng.uniform(0, _LATEST_PHASE, n)
+    return np.where(rng.random(n) < _KNOWN, late, lightcurves.first_phases(n, rng))
+
+
+def _is_present(scenes: Scenes, days: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return True for the exposures `(n, k)` in which an object can be detected.
+
+    Asteroids are on day 0 alone, and artefacts too, but for those that recur.
+    """
+    n = len(scenes)
+    is_first = days == 0
+    missed = rng.random(days.shape) < _MISSED[scenes.label][:, None]
+    recurs = np.isin(scenes.artefact, (SATURATED, MISALIGNED, BAD_COLUMN))
+    recurs &= rng.random(n) < _RECURRING
+    probability = np.where(recurs, np.minimum(rng.gamma(2.0, _RECURRENCE / 2, n), 1), 0)
+    again = rng.random(days.shape) < probability[:, None]
+    stays = (rng.random(n) < _SLOW)[:, None] & (np.abs(days) < 0.5)
+    return np.select(
+        [(scenes.label == BOGUS)[:, None], (scenes.label == ASTEROID)[:, None]],
+        [is_first | again, is_first | stays],
+        ~missed,
+    )
+
+
 def _choose_exposures(
     labels: np.ndarray, field: np.ndarray, schedule: Schedule, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Choose when an object appears: an exposure of its field, `(n,)` index in its exposures.
+    """Choose from when on an object has alerts: an exposure of its field, `(n,)` index in its.
 
     Returns also its exposures `(n, k)`, from 30 days before that on, and which of them are
     observed: the others fill the array.
