@@ -345,10 +345,32 @@ def test_a_supernova_rises_and_falls_and_peaks_at_one():
 
 def test_a_damped_random_walk_loses_its_correlation():
     rng = np.random.default_rng(0)
+    tau, long_term = np.full(4000, 400.0), np.full(4000, 0.4)
 
     def deviation(gap):
-        walk = lightcurves.damped_random_walk(np.tile([0.0, gap], (4000, 1)), rng)
+        days = np.tile([0.0, gap], (4000, 1))
+        walk = lightcurves.damped_random_walk(days, tau, long_term, rng)
         return np.std(walk[:, 1] - walk[:, 0])
 
     assert deviation(1.0) < 0.3 * deviation(100.0)
     assert deviation(5000.0) == pytest.approx(deviation(20000.0), rel=0.1)
+    assert deviation(400.0) == pytest.approx(0.4 * np.sqrt(2 * (1 - np.exp(-1))), rel=0.1)
+
+
+def test_red_giants_are_slow_and_other_variable_stars_are_not():
+    rng = np.random.default_rng(0)
+    days = np.tile([0.0, 1.0, 200.0], (2000, 1))
+    is_giant = np.arange(2000) < 1000
+    magnitudes, template = lightcurves.variable_star(days, is_giant, rng)
+    night = np.abs(magnitudes[:, 1] - magnitudes[:, 0])
+    assert np.median(night[is_giant]) < 0.05 * np.median(np.ptp(magnitudes[is_giant], axis=1))
+    assert np.median(night[~is_giant]) > 3 * np.median(night[is_giant])
+    # A template is a mean of exposures, whose phases a giant's period is too long to mix.
+    spread = np.abs(template).mean(axis=1) / np.maximum(np.ptp(magnitudes, axis=1), 0.05)
+    assert np.median(spread[is_giant]) > np.median(spread[~is_giant])
+
+
+def test_the_template_of_a_nucleus_is_of_one_time_in_both_filters():
+    curve = lightcurves.active_nucleus(np.zeros((500, 1)), np.random.default_rng(0))
+    assert np.corrcoef(curve.template.T)[0, 1] > 0.95
+    assert curve.template.std() > 0.1

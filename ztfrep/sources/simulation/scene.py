@@ -13,7 +13,7 @@ AGN, SN, VS, ASTEROID, BOGUS = range(len(CLASSES))
 # Kinds of artefacts of bogus alerts; REAL is none.
 REAL, COSMIC_RAY, BAD_COLUMN, SATURATED, MISALIGNED, NOISE_PEAK = range(6)
 
-GIANTS = 0.58  # Fraction of the variable stars, by the colours of real ones
+GIANTS = 0.5  # Fraction of the variable stars, by the colours of real ones
 
 
 @dataclass(frozen=True)
