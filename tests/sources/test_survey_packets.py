@@ -24,6 +24,7 @@ from ztfrep.sources.conversion import convert
 from ztfrep.sources.packets.cutouts import cutout_slices
 from ztfrep.sources.packets.label_reader import read_labels
 from ztfrep.sources.simulation import (
+    colours,
     measurements,
     night_archives,
     packet_stamps,
@@ -38,12 +39,18 @@ SEED, SCALE, OBJECTS = 5, 0.0001, 7
 CHANNELS = ("Science", "Template", "Difference")
 
 
+def make_small(patch):
+    """Draw a tiny survey, in which every artefact at one place of the sky recurs."""
+    patch.setattr(survey_objects, "_MIN_OBJECTS", OBJECTS)
+    patch.setattr(survey_objects, "_RECURRING", 1.0)
+
+
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory):
     """A tiny survey: seven objects of each class."""
     folder = tmp_path_factory.mktemp("survey") / "nights"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(survey_objects, "_MIN_OBJECTS", OBJECTS)
+        make_small(patch)
         return write_night_archives(folder, scale=SCALE, seed=SEED, progress=False)
 
 
@@ -70,7 +77,7 @@ def labels(nights):
 def drawn():
     """The same survey, drawn again: objects, schedule, measurements, in the order of packets."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(survey_objects, "_MIN_OBJECTS", OBJECTS)
+        make_small(patch)
         schedule = draw_schedule(np.random.default_rng([SEED, 4]))
         objects = survey_objects.draw_objects(schedule, scale=SCALE, seed=SEED, progress=False)
     return objects, schedule, measurements.draw_measurements(objects, schedule, seed=SEED)
@@ -329,10 +336,58 @@ def test_only_the_same_seed_writes_the_same_bytes(tmp_path, smallest):
     assert not set(first.values()) & set(other.values())
 
 
-def test_the_numbers_of_objects_at_full_scale_have_the_published_proportions():
-    counts = survey_objects.object_counts(1.0)
-    assert (counts[1], counts[3], counts[4]) == (1_502, 9_599, 10_528)
-    assert survey_objects.object_counts(0.01) == {0: 60, 1: 60, 2: 60, 3: 96, 4: 105}
+@pytest.fixture(scope="module")
+def large():
+    """Objects and observations of a larger survey, without its packets."""
+    schedule = draw_schedule(np.random.default_rng([3, 4]))
+    objects = survey_objects.draw_objects(schedule, scale=0.1, seed=3, progress=False)
+    return objects, schedule
+
+
+def test_the_classes_have_the_proportions_of_real_alerts(large):
+    objects, _ = large
+    table = objects.observations
+    alerts = np.bincount(objects.scenes.label[table.object[table.has_packet]])
+    real = np.array([139, 326, 156, 165])
+    np.testing.assert_allclose(alerts[1:] / alerts[1:].sum(), real / real.sum(), atol=0.05)
+    agn, stars = (survey_objects.object_counts(1.0)[label] for label in (0, 2))
+    assert agn / stars == pytest.approx(26_190 / 49_454, abs=0.01)
+    assert set(survey_objects.object_counts(0.001).values()) == {60}
+
+
+def test_the_month_before_an_alert_is_that_of_real_ones(large):
+    """Medians and shares of real alerts: `benchmarks/results/light_curves.json`."""
+    objects, schedule = large
+    table, label = objects.observations, objects.scenes.label
+    jd = schedule.jd[table.exposure]
+    alert = np.flatnonzero(table.has_packet)
+    key = table.object * 1e5 + (jd - jd.min())
+    start = np.searchsorted(key, np.maximum(key[alert] - 30, table.object[alert] * 1e5))
+    count = np.concatenate([[0], np.cumsum(table.detected)])
+    detections = count[alert] - count[start]
+    limits = alert - start - detections
+    of_class = label[table.object[alert]]
+    for number, (seen, missed) in enumerate(((9, 4), (14, 7), (9, 6), (0, 14), (0, 14))):
+        own = of_class == number
+        assert np.median(detections[own]) == pytest.approx(seen, abs=5)
+        assert np.median(limits[own]) == pytest.approx(missed, abs=5)
+    earlier = [(detections[of_class == number] > 0).mean() for number in range(5)]
+    np.testing.assert_allclose(earlier, [0.97, 0.98, 0.98, 0.01, 0.18], atol=0.07)
+
+
+def test_faint_errors_are_larger_and_those_of_artefacts_the_largest(drawn):
+    objects, _, measured = drawn
+    label = objects.scenes.label[objects.observations.object[measured.observation]]
+    magnitude, error = measured.columns["magpsf"], measured.columns["sigmapsf"]
+    is_bogus = label == 4
+    median = [
+        np.median(error[~is_bogus & (magnitude >= low) & (magnitude < low + 1)])
+        for low in (16, 17, 18, 19)
+    ]
+    # Of real detections.
+    np.testing.assert_allclose(median, [0.047, 0.066, 0.1, 0.15], rtol=0.2)
+    faint = is_bogus & (magnitude > 17.5)
+    assert np.median(error[faint]) == pytest.approx(0.19, abs=0.03)
 
 
 @pytest.mark.parametrize("scale", [0, -1, 1.5, float("nan")])
@@ -439,22 +494,16 @@ def test_every_position_is_in_a_field():
 
 
 def test_a_supernova_reddens_with_its_age():
-    schedule = draw_schedule(np.random.default_rng([3, 4]))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(survey_objects, "_MIN_OBJECTS", 150)
-        objects = survey_objects.draw_objects(schedule, scale=0.001, seed=3, progress=False)
-    table, label = objects.observations, objects.scenes.label
-    green = schedule.fid[table.exposure] == 1
-    # A supernova in its second month is redder than in its first days.
-    own = np.flatnonzero(table.detected & (label[table.object] == 1))
-    jd = schedule.jd[table.exposure]
-    first = np.searchsorted(table.object[own], table.object[own])
-    age = jd[own] - jd[own][first]
-    ratio = {}
-    for name, mask in (("young", age < 8), ("old", age > 30)):
-        g, r = own[mask & green[own]], own[mask & ~green[own]]
-        ratio[name] = len(g) / max(1, len(r))
-    assert ratio["old"] < 0.7 * ratio["young"]
+    labels = np.full(50, 1)
+    light = colours.draw_colours(labels, np.random.default_rng(0))
+    fid = np.tile([1, 2], (50, 1))
+
+    def colour(phase):
+        flux = light.visits(labels, np.zeros((50, 2)), fid, np.full(50, phase)).light
+        return -2.5 * np.log10(flux[:, 0] / flux[:, 1])
+
+    np.testing.assert_allclose(colour(0.0), light.source, atol=0.05)
+    assert (colour(50.0) - colour(10.0)).min() > 0.7
 
 
 def test_the_survey_is_a_source_with_every_class_in_every_split(tmp_path, monkeypatch):

@@ -109,7 +109,5 @@ def variable_star(days: np.ndarray, is_giant: np.ndarray, rng: np.random.Generat
     slow = is_giant | (kind == 4)
     # Of a detached binary, the template has no eclipse.
     scale = np.select([slow, kind == 2], [1.0, 0.05], 0.25)
-    template = scale[:, None] * (
-        0.45 * rng.normal(0, 1, (n, 1)) + 0.25 * rng.normal(0, 1, (n, 2))
-    )
+    template = scale[:, None] * (0.45 * rng.normal(0, 1, (n, 1)) + 0.25 * rng.normal(0, 1, (n, 2)))
     return Curve(amplitude[:, None] * shape, amplitude[:, None] * template)

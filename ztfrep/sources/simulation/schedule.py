@@ -20,11 +20,12 @@ _SUN_DISTANCE = 60.0  # deg, of the nearest fields that are observed
 # Probability that the dome stays closed for a night after an open, and after a closed one.
 _CLOSING, _STAYING_CLOSED = 0.2, 0.5
 # Nights between two visits of a field, and their probabilities: of fields that are visited often,
-# and of the others. Of all gaps between nights, 53 % are 1, 14 % 2, 22 % 3 and 11 % more.
+# and of the others. Of all gaps between nights, 53 % are 1, 14 % 2, 22 % 3 and 11 % more; a third of
+# the alerts are of few nights of few fields that were visited every night, so that this is less.
 _GAPS = np.array([1, 2, 3, 4, 5, 6, 8, 11])
 _OFTEN = np.array([0.9, 0.06, 0.04, 0, 0, 0, 0, 0])
 _SELDOM = np.array([0.1, 0.2, 0.42, 0.07, 0.06, 0.05, 0.05, 0.05])
-_OFTEN_FRACTION = 0.4
+_OFTEN_FRACTION = 0.25
 # Probability of 1 to 4 exposures on a night: 46 % of the gaps are within a night.
 _EXPOSURES = np.array([0.35, 0.5, 0.11, 0.04])
 _GAP_IN_NIGHT, _SHORTEST_GAP = 54 / 60, 0.25  # hours; the former is the median
