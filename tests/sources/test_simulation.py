@@ -16,6 +16,7 @@ from ztfrep.sources.simulation.survey import write_survey
 SCALE = 0.002
 SHARES = {
     "quasars": 0.25, "outbursts": 0.0, "hostless": 0.0, "crossing": 0.0, "noise_peaks": 0.0,
+    "clouded": 0.0,
 }  # fmt: skip
 
 
@@ -189,13 +190,33 @@ def test_the_classes_have_the_fractions_of_the_composition():
     without_host = drawn_with(scene.SN, hostless=0.5).galaxy["flux"][:, 0] < optics.counts(21.9)
     assert without_host.mean() == pytest.approx(0.5, abs=0.1)
     assert (drawn_with(scene.SN).galaxy["flux"][:, 0] > optics.counts(21.9)).all()
-    assert (drawn_with(scene.ASTEROID, crossing=0.5).star_flux[:, 0] > 0).mean() == pytest.approx(
-        0.5, abs=0.1
-    )
+    passing = drawn_with(scene.ASTEROID, crossing=0.5)
+    star, galaxy = passing.star_flux[:, 0] > 0, passing.galaxy["flux"][:, 0] > 0
+    assert not (star & galaxy).any()
+    assert (star | galaxy).mean() == pytest.approx(0.5, abs=0.1)
+    assert star.sum() > galaxy.sum() > 20
     assert (drawn_with(scene.ASTEROID).star_flux[:, 0] == 0).all()
+    clouded = drawn_with(scene.BOGUS, clouded=0.3).artefact == scene.CLOUDED
+    assert clouded.mean() == pytest.approx(0.3, abs=0.1)
+    assert not (drawn_with(scene.BOGUS).artefact == scene.CLOUDED).any()
     peaks = drawn_with(scene.BOGUS, noise_peaks=0.3).artefact == scene.NOISE_PEAK
     assert peaks.mean() == pytest.approx(0.3, abs=0.1)
     assert not (drawn_with(scene.BOGUS).artefact == scene.NOISE_PEAK).any()
+
+
+def test_an_exposure_through_clouds_shows_bright_stars_alone_and_they_stay_in_the_difference():
+    scenes = scene_sampler.draw(
+        np.full(60, scene.BOGUS),
+        1,
+        np.random.default_rng(0),
+        scene.Composition(**SHARES | {"clouded": 1.0}),
+    )
+    science, template, difference, _ = expose(scenes, 27, np.random.default_rng(1))
+    noise = [np.median(np.abs(np.diff(image, axis=-1))) for image in (science, template)]
+    assert noise[0] > 3 * noise[1]
+    aperture = np.s_[..., 9:18, 9:18]
+    ratio = difference[:, 0][aperture].sum(axis=(1, 2)) / scenes.change[:, 0]
+    assert 0.5 < np.median(ratio) < 1.5
 
 
 def test_every_detection_is_brighter_than_the_limit():

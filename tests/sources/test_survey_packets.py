@@ -27,7 +27,9 @@ from ztfrep.sources.simulation import (
     colours,
     measurements,
     night_archives,
+    optics,
     packet_stamps,
+    scene_sampler,
     survey_objects,
 )
 from ztfrep.sources.simulation.night_archives import write_night_archives
@@ -286,7 +288,7 @@ def test_packets_have_the_traps_of_real_ones(packets, labels):
     assert all(min(shape[1:]) >= 41 and max(shape[1:]) == 63 for shape in odd)
     pixels = [images(record) for _, record in packets]
     masked = [np.isnan(image).any() for image in pixels]
-    assert 0.05 < np.mean(masked) < 0.3
+    assert 0.02 < np.mean(masked) < 0.3
     # All three stamps lack the same pixels, and the centre is never among them.
     for image in pixels:
         missing = ~np.isfinite(image) | (image < -1e30)
@@ -300,6 +302,27 @@ def test_packets_have_the_traps_of_real_ones(packets, labels):
     assert {record["candidate"]["fid"] for _, record in packets} == {1, 2}
     assert {record["candidate"]["isdiffpos"] for _, record in packets} == {"t", "f"}
     assert any(record["prv_candidates"] is None for _, record in packets)
+
+
+def test_bright_stars_have_squares_without_data_and_alerts_are_not_in_them():
+    scenes = scene_sampler.draw(np.full(40, 3), 1, np.random.default_rng(0))
+    scenes.star_flux[:] = 0
+    scenes.star_flux[:20, 0] = optics.counts(12.0)
+    scenes.star_x[:, 0], scenes.star_y[:, 0] = 15.0, -12.0
+    scenes.star_x[:2, 0], scenes.star_y[:2, 0] = 1.0, 0.0
+    stamps = np.zeros((40, 3, 63, 63), np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packet_stamps, "_STRIPS", 0.0)
+        patch.setattr(packet_stamps, "_LOWEST_IN_TEMPLATE", 0.0)
+        packet_stamps._mask(stamps, scenes, np.random.default_rng(0))
+    missing = np.isnan(stamps)
+    assert (missing == missing[:, :1]).all()
+    assert not missing[:2].any()
+    assert not missing[20:].any()
+    rows, columns = np.nonzero(missing[5, 0])
+    assert (columns.mean(), rows.mean()) == pytest.approx((31 + 15, 31 - 12), abs=0.6)
+    assert 7 <= np.ptp(rows) + 1 == np.ptp(columns) + 1 <= 26
+    assert len(rows) == (np.ptp(rows) + 1) ** 2
 
 
 def test_the_stamps_of_an_object_in_one_filter_have_the_same_template(packets):

@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 from ztfrep.sources.simulation import optics
 from ztfrep.sources.simulation.scene import (
     BAD_COLUMN,
+    CLOUDED,
     COSMIC_RAY,
     MISALIGNED,
     NOISE_PEAK,
@@ -102,7 +103,9 @@ def _render_alert(scenes: Scenes, exposure: int, size: int) -> np.ndarray:
     along = np.linspace(-0.5, 0.5, _TRAIL_POINTS) * scenes.trail[:, None]
     x = scenes.x[:, None] + along * np.cos(scenes.trail_angle)[:, None]
     y = scenes.y[:, None] + along * np.sin(scenes.trail_angle)[:, None]
-    is_instrumental = np.isin(scenes.artefact, (COSMIC_RAY, BAD_COLUMN, SATURATED, MISALIGNED))
+    is_instrumental = np.isin(
+        scenes.artefact, (COSMIC_RAY, BAD_COLUMN, SATURATED, MISALIGNED, CLOUDED)
+    )
     flux = np.where(is_instrumental, 0, scenes.change[:, exposure])
     flux = np.where(scenes.artefact == NOISE_PEAK, 0.45 * flux, flux)
     shared = np.repeat(flux[:, None] / _TRAIL_POINTS, _TRAIL_POINTS, axis=1)
@@ -125,7 +128,11 @@ def _render_matched_template(
     x, y, flux = stars
     width = scenes.seeing[:, exposure] * (1 + rng.normal(0, 0.03, n))
     elongation = scenes.elongation[:, exposure] + rng.normal(0, 0.02, (n, 2))
-    scale = (1 + rng.normal(0, 0.008, n))[:, None]
+    scale = 1 + rng.normal(0, 0.008, n)
+    # The template of a science exposure through clouds is scaled wrongly, as its star shows.
+    clouded = np.flatnonzero(scenes.artefact == CLOUDED)
+    scale[clouded] -= scenes.change[clouded, exposure] / scenes.star_flux[clouded, 0]
+    scale = scale[:, None]
     moved = x + (shift * np.cos(angle))[:, None], y + (shift * np.sin(angle))[:, None]
     image = optics.render_point_sources(*moved, flux * scale, width, size)
     image += optics.blur(galaxies, width) * scale[..., None].astype(np.float32)

@@ -8,6 +8,7 @@ from ztfrep.sources.simulation.scene import (
     AGN,
     BAD_COLUMN,
     BOGUS,
+    CLOUDED,
     COSMIC_RAY,
     MISALIGNED,
     REAL,
@@ -153,7 +154,7 @@ def draw_history(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarr
     # not.
     probability = np.array([0.030, 0.024, 0.060, 0.0003, 0.004])[scenes.label]
     probability = np.where(
-        np.isin(scenes.artefact, (BAD_COLUMN, SATURATED, MISALIGNED)), 0.02, probability
+        np.isin(scenes.artefact, (BAD_COLUMN, SATURATED, MISALIGNED, CLOUDED)), 0.02, probability
     )
     repeats = rng.poisson(exposures * probability * rng.gamma(0.9, 1.1, n))
     # A supernova is visible for some weeks, whatever the number of earlier exposures.

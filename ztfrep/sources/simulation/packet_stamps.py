@@ -18,14 +18,17 @@ from ztfrep.sources.simulation.exposures import (
     render_template,
     scale_template_noise,
 )
-from ztfrep.sources.simulation.scene import BOGUS
+from ztfrep.sources.simulation.scene import BOGUS, Scenes
 from ztfrep.sources.simulation.schedule import Schedule
 from ztfrep.sources.simulation.survey_objects import SurveyObjects
 
-# Fraction of the stamps with pixels without data, which are NaN in all three stamps; and of those,
-# the fraction whose template has the lowest number instead. The median of such pixels is 224, a
-# tenth of the stamps has more than 1,135.
-_MASKED, _LOWEST_IN_TEMPLATE = 0.14, 0.05
+# Fraction of the stamps that lack a strip of pixels at a side, which are NaN in all three stamps;
+# and the fraction of stamps without some pixels whose template has the lowest number instead. The
+# median of such pixels is 224, a tenth of the stamps has more than 1,135.
+_STRIPS, _LOWEST_IN_TEMPLATE = 0.04, 0.05
+# A bright star has a square without data: 10.6 % of the stamps, which have squares of 7 to 24
+# pixels with a median of 12. No alert is in one.
+_SQUARE_MAGNITUDE, _SQUARE, _SQUARE_GROWTH, _LARGEST_SQUARE = 14.0, 7.0, 0.12, 26.0
 _MASKED_PIXELS, _SPREAD, _MOST_PIXELS = 224.0, 1.25, 1500.0
 _LOWEST = np.float32(-3.4e38)
 _TEMPLATE_SKY, _SKY_SPREAD = 119.0, 0.5  # counts, the median of the templates' medians
@@ -83,7 +86,7 @@ def render_stamps(
     template += noise + sky.astype(np.float32)[:, None, None]
     difference *= sign[:, None, None].astype(np.float32)
     stamps = np.stack([science, template, difference], axis=1)
-    _mask(stamps, rng)
+    _mask(stamps, scenes, rng)
     return Stamps([_cut(image, *at) for image, at in zip(stamps, pixel, strict=True)], sign)
 
 
@@ -105,18 +108,30 @@ def to_fits(image: np.ndarray) -> bytes:
     return gzip.compress(header + data + bytes(-len(data) % BLOCK), compresslevel=1, mtime=0)
 
 
-def _mask(stamps: np.ndarray, rng: np.random.Generator) -> None:
-    """Remove the pixels of a strip at one side of some stamps, where exposures do not overlap."""
+def _mask(stamps: np.ndarray, scenes: Scenes, rng: np.random.Generator) -> None:
+    """Remove pixels of stamps `(n, 3, m, m)`: squares at bright stars, and strips at sides."""
     position = np.arange(STAMP_SIZE) - _HALF
-    for stamp in np.flatnonzero(rng.random(len(stamps)) < _MASKED):
+    magnitude = optics.magnitude(np.maximum(scenes.star_flux, 1e-9))
+    masked = np.zeros((len(stamps), STAMP_SIZE, STAMP_SIZE), bool)
+    for stamp, star in zip(*np.nonzero(magnitude < _SQUARE_MAGNITUDE), strict=True):
+        growth = 10 ** (_SQUARE_GROWTH * (_SQUARE_MAGNITUDE - magnitude[stamp, star]))
+        half = min(_SQUARE * growth, _LARGEST_SQUARE) / 2
+        x, y = scenes.star_x[stamp, star], scenes.star_y[stamp, star]
+        if max(abs(x), abs(y)) > half + 1:
+            inside = np.abs(position - x) < half
+            masked[stamp] |= (np.abs(position - y) < half)[:, None] & inside
+    # Where exposures do not overlap.
+    for stamp in np.flatnonzero(rng.random(len(stamps)) < _STRIPS):
         number = min(_MASKED_PIXELS * np.exp(rng.normal(0, _SPREAD)), _MOST_PIXELS)
         # A straight edge, nearly parallel to a side.
         angle = rng.integers(4) * np.pi / 2 + rng.normal(0, 0.03)
         distance = position * np.cos(angle) + position[:, None] * np.sin(angle)
-        masked = distance > _HALF + 0.5 - number / STAMP_SIZE
-        stamps[stamp, :, masked] = np.nan
-        if rng.random() < _LOWEST_IN_TEMPLATE:
-            stamps[stamp, 1, masked] = _LOWEST
+        masked[stamp] |= distance > _HALF + 0.5 - number / STAMP_SIZE
+    lowest = rng.random(len(stamps)) < _LOWEST_IN_TEMPLATE
+    for stamp in np.flatnonzero(masked.any(axis=(1, 2))):
+        stamps[stamp, :, masked[stamp]] = np.nan
+        if lowest[stamp]:
+            stamps[stamp, 1, masked[stamp]] = _LOWEST
 
 
 def _cut(image: np.ndarray, x: int, y: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from ztfrep.sources.simulation import optics
 
 AGN, SN, VS, ASTEROID, BOGUS = range(len(CLASSES))
 # Kinds of artefacts of bogus alerts; REAL is none.
-REAL, COSMIC_RAY, BAD_COLUMN, SATURATED, MISALIGNED, NOISE_PEAK = range(6)
+REAL, COSMIC_RAY, BAD_COLUMN, SATURATED, MISALIGNED, NOISE_PEAK, CLOUDED = range(7)
 
 GIANTS = 0.5  # Fraction of the variable stars, by the colours of real ones
 
@@ -29,13 +29,17 @@ class Composition:
     hostless: float  # of the supernovae: without a host in the template
     crossing: float  # of the asteroids: passing a star
     noise_peaks: float  # of the bogus: similar to a faint source
+    # of the bogus: a bright star behind clouds, from which too much or too little was subtracted
+    clouded: float
 
 
 FIRST_ALERTS = Composition(
-    quasars=0.235, outbursts=0.05, hostless=0.08, crossing=0.05, noise_peaks=0.07
+    quasars=0.235, outbursts=0.05, hostless=0.08, crossing=0.05, noise_peaks=0.07, clouded=0.12
 )
 # The AGN of the series come from catalogues of quasars, and an outburst is detected again.
-SERIES = Composition(quasars=0.9, outbursts=0.14, hostless=0.12, crossing=0.0, noise_peaks=0.0)
+SERIES = Composition(
+    quasars=0.9, outbursts=0.14, hostless=0.12, crossing=0.0, noise_peaks=0.0, clouded=0.0
+)
 
 
 @dataclass(frozen=True)

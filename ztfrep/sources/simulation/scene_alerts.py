@@ -8,6 +8,7 @@ from ztfrep.sources.simulation.scene import (
     AGN,
     ASTEROID,
     BOGUS,
+    CLOUDED,
     MISALIGNED,
     SATURATED,
     SN,
@@ -21,6 +22,8 @@ from ztfrep.sources.simulation.scene import (
 # survey give detections the magnitudes of real ones.
 _FAINTEST = np.full(5, 2.0), np.array([0.45, 0.8, 1.4, 0.5, 1.2])
 _BRIGHTEST = np.array([2.0, 2.0, 2.0, 2.0, 1.2]), np.array([0.65, 0.65, 1.9, 0.25, 1.6])
+
+_PASSED_GALAXIES = 0.4  # Of what asteroids pass
 
 
 def add_alert(
@@ -159,7 +162,14 @@ def _add_asteroids(
     rng: np.random.Generator,
 ) -> None:
     scenes.change[rows] = faintest[rows] * np.exp(rng.normal(0, 0.1, faintest[rows].shape))
-    passed = rows[rng.random(len(rows)) < crossing]
+    passes = rng.random(len(rows)) < crossing
+    # Galaxies are nearly as many as stars, away from the galactic plane.
+    at_galaxy = rng.random(len(rows)) < _PASSED_GALAXIES
+    galaxies = rows[passes & at_galaxy]
+    _set_host(scenes, galaxies, rng.uniform(16.5, 20.5, len(galaxies)), rng, index=1.4)
+    for axis, centre in (("x", scenes.x), ("y", scenes.y)):
+        scenes.galaxy[axis][galaxies, 0] = centre[galaxies] + rng.normal(0, 0.8, len(galaxies))
+    passed = rows[passes & ~at_galaxy]
     scenes.star_flux[passed, 0] = optics.counts(rng.uniform(16.0, 21.0, len(passed)))
     scenes.star_x[passed, 0] = scenes.x[passed] + rng.normal(0, 0.6, len(passed))
     scenes.star_y[passed, 0] = scenes.y[passed] + rng.normal(0, 0.6, len(passed))
@@ -180,6 +190,12 @@ def _add_bogus(
         typical = np.median(flux, axis=1, keepdims=True)
         flux = typical * np.exp(rng.normal(0, 0.2, flux.shape))
     scenes.change[rows] = flux
+    clouded = rows[kind == CLOUDED]
+    # A star of magnr 12.5 to 13.3 has a limit of 15.3 to 16.8, and a difference of magnitude 14.
+    star = optics.counts(scenes.limit[clouded].min(axis=1) - rng.uniform(2.5, 4.0, len(clouded)))
+    scenes.star_flux[clouded, 0] = star
+    _centre_star(scenes, clouded)
+    scenes.change[clouded] = (star * rng.uniform(0.15, 0.5, len(clouded)))[:, None]
     bright = np.where(kind == SATURATED, rng.uniform(11.0, 14.0, len(rows)), 0)
     bright = np.where(kind == MISALIGNED, rng.uniform(14.2, 18.0, len(rows)), bright)
     stars = rows[bright > 0]

@@ -7,6 +7,7 @@ from ztfrep.sources.simulation.scene import (
     ASTEROID,
     BAD_COLUMN,
     BOGUS,
+    CLOUDED,
     COSMIC_RAY,
     FIRST_ALERTS,
     GIANTS,
@@ -23,6 +24,9 @@ from ztfrep.sources.simulation.scene_alerts import add_alert, half_light_radius
 _STARS, _GALAXIES = 40, 5  # Of a scene. The first is the alert's own star or host.
 _RADIUS = 40.0  # pixels, of the disk of neighbours around the centre
 _FAINT_LIMIT = 22.3  # mag
+# Limiting magnitudes of exposures through clouds: one in seven real bogus alerts has one below 18,
+# and no alert of another class.
+_CLOUDED_LIMITS = 15.3, 17.8
 # Of the bogus that are no noise peaks: fractions of the other artefacts.
 _ARTEFACT_FRACTIONS = np.array([0.62, 0.165, 0.144, 0.071])
 
@@ -40,7 +44,9 @@ def draw(
         rng.normal(20.35, 0.45, (n, 1)) + rng.normal(0, 0.15, (n, exposures)), 18.5, 21.4
     )
     seeing = np.clip(np.exp(rng.normal(np.log(2.3), 0.2, (n, exposures))), 1.5, 4.5)
-    scenes = _draw_without_alert(labels, position, limit, seeing, rng, composition)
+    is_clouded = (labels == BOGUS) & (rng.random(n) < composition.clouded)
+    limit[is_clouded] = rng.uniform(*_CLOUDED_LIMITS, (is_clouded.sum(), 1))
+    scenes = _draw_without_alert(labels, position, limit, seeing, is_clouded, rng, composition)
     days = lightcurves.observation_times(n, exposures, rng)
     same = np.ones_like(days)
     visits = Visits(
@@ -70,7 +76,11 @@ def draw_visited(
     `limit` (mag) and `seeing` (FWHM, pixels) are `(n, k)`. Fluxes of stars and galaxies are those
     of the red filter, and changes in flux those of the filter of each exposure.
     """
-    scenes = _draw_without_alert(labels, position, limit, seeing, rng, composition)
+    # On day 0 an artefact is there.
+    first = np.argmin(np.abs(visits.days), axis=1)[:, None]
+    is_clouded = np.take_along_axis(limit, first, 1)[:, 0] < _CLOUDED_LIMITS[1]
+    is_clouded &= labels == BOGUS
+    scenes = _draw_without_alert(labels, position, limit, seeing, is_clouded, rng, composition)
     add_alert(scenes, composition, visits, rng)
     return scenes
 
@@ -80,6 +90,7 @@ def _draw_without_alert(
     position: tuple[np.ndarray, np.ndarray],
     limit: np.ndarray,
     seeing: np.ndarray,
+    is_clouded: np.ndarray,
     rng: np.random.Generator,
     composition: Composition,
 ) -> Scenes:
@@ -95,6 +106,7 @@ def _draw_without_alert(
         ),
         REAL,
     )
+    artefact[is_clouded] = CLOUDED
     return Scenes(
         label=labels,
         ra=ra,

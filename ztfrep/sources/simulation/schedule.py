@@ -20,7 +20,7 @@ _SUN_DISTANCE = 60.0  # deg, of the nearest fields that are observed
 # Probability that the dome stays closed for a night after an open, and after a closed one.
 _CLOSING, _STAYING_CLOSED = 0.2, 0.5
 # Nights between two visits of a field, and their probabilities: of fields that are visited often,
-# and of the others. Of all gaps between nights, 53 % are 1, 14 % 2, 22 % 3 and 11 % more; a third of
+# and of the others. Of all gaps between nights, 53 % are 1, 14 % 2, 22 % 3, 11 % more; a third of
 # the alerts are of few nights of few fields that were visited every night, so that this is less.
 _GAPS = np.array([1, 2, 3, 4, 5, 6, 8, 11])
 _OFTEN = np.array([0.9, 0.06, 0.04, 0, 0, 0, 0, 0])
@@ -140,7 +140,7 @@ def _draw_night(
         "field": fields[row],
         "jd": jd,
         "fid": fid[row, column],
-        "limit": np.clip(limit, 16.5, 21.4),
+        "limit": np.clip(limit, 15.3, 21.4),
         "seeing": np.clip(np.exp(rng.normal(np.log(2.3), 0.2, m)), 1.5, 4.5),
         # The medians of science stamps: 5 % below 47, half below 119, 95 % below 278.
         "sky": 85 * np.exp(rng.normal(0, 0.45, m)) * (1 + bright),

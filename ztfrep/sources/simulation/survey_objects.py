@@ -38,6 +38,7 @@ _KNOWN, _LATEST_PHASE = 0.6, 45.0
 # Of the artefacts that are at one place of the sky, the fraction that recurs, and the mean
 # probability of that in an exposure: 18 % of real bogus alerts have 1 to 5 detections in the 30
 # days before them. Of the asteroids, the fraction that stays for a night: one of 155.
+_CLOUDED, _CLOUDED_DRAWS = 0.2, 40  # Of the artefacts: the worst of so many exposures
 _RECURRING, _RECURRENCE, _SLOW = 0.19, 0.08, 0.01
 _THRESHOLD = 5.0  # Signal to noise of a detection
 _CALIBRATION = 0.04  # Relative error of the flux, by which bright detections of a night differ
@@ -172,7 +173,8 @@ def _is_present(scenes: Scenes, days: np.ndarray, rng: np.random.Generator) -> n
     return np.select(
         [(scenes.label == BOGUS)[:, None], (scenes.label == ASTEROID)[:, None]],
         [is_first | again, is_first | stays],
-        ~missed,
+        # One exposure is possible in any case, for the object's first alert.
+        ~missed | is_first,
     )
 
 
@@ -186,6 +188,11 @@ def _choose_exposures(
     """
     start, end = schedule.start[field], schedule.start[field + 1]
     appears = start + rng.integers(0, end - start)
+    # Artefacts of clouds are in the exposures with the brightest limits.
+    drawn = start[:, None] + rng.integers(0, (end - start)[:, None], (len(labels), _CLOUDED_DRAWS))
+    worst = np.take_along_axis(drawn, schedule.limit[drawn].argmin(axis=1)[:, None], 1)[:, 0]
+    clouded = (labels == BOGUS) & (rng.random(len(labels)) < _CLOUDED)
+    appears = np.where(clouded, worst, appears)
     begin = schedule.first_since(field, schedule.jd[appears] - HISTORY)
     # A field that is visited every night has fewer exposures in 30 days than this.
     begin = np.maximum(begin, appears - _EXPOSURES // 2)
