@@ -15,7 +15,8 @@ from ztfrep.sources.simulation.survey import write_survey
 
 SCALE = 0.002
 SHARES = {
-    "quasars": 0.25, "outbursts": 0.0, "hostless": 0.0, "crossing": 0.0, "noise_peaks": 0.0,
+    "quasars": 0.25, "outbursts": 0.0, "hostless": 0.0, "nuclear": 0.0, "host": 17.5,
+    "crossing": 0.0, "noise_peaks": 0.0,
     "clouded": 0.0,
 }  # fmt: skip
 

@@ -27,6 +27,8 @@ class Composition:
     quasars: float  # of the AGN: brighter than their hosts
     outbursts: float  # of the variable stars: without a star in the template
     hostless: float  # of the supernovae: without a host in the template
+    nuclear: float  # of the supernovae: in the centre of their hosts
+    host: float  # mag, mean of the hosts of supernovae
     crossing: float  # of the asteroids: passing a star
     noise_peaks: float  # of the bogus: similar to a faint source
     # of the bogus: a bright star behind clouds, from which too much or too little was subtracted
@@ -34,12 +36,20 @@ class Composition:
 
 
 FIRST_ALERTS = Composition(
-    quasars=0.235, outbursts=0.05, hostless=0.08, crossing=0.05, noise_peaks=0.07, clouded=0.12
-)
+    quasars=0.235, outbursts=0.05, hostless=0.08, nuclear=0.0, host=17.5,
+    crossing=0.05, noise_peaks=0.07, clouded=0.05,
+)  # fmt: skip
 # The AGN of the series come from catalogues of quasars, and an outburst is detected again.
 SERIES = Composition(
-    quasars=0.9, outbursts=0.14, hostless=0.12, crossing=0.0, noise_peaks=0.0, clouded=0.0
-)
+    quasars=0.9, outbursts=0.14, hostless=0.12, nuclear=0.0, host=17.5,
+    crossing=0.0, noise_peaks=0.0, clouded=0.0,
+)  # fmt: skip
+# The survey is as real alerts are: half of the AGN are stars by sgscore1, and a quarter of the
+# supernovae is within half a pixel of a source in the template, whose median magnitude is 19.7.
+SURVEY = Composition(
+    quasars=0.5, outbursts=0.05, hostless=0.15, nuclear=0.2, host=18.7,
+    crossing=0.05, noise_peaks=0.07, clouded=0.05,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,7 @@ def add_alert(
     _add_agn(
         scenes, np.flatnonzero(scenes.label == AGN), visits, faintest, composition.quasars, rng
     )
-    _add_supernovae(
-        scenes, np.flatnonzero(scenes.label == SN), visits, faintest, composition.hostless, rng
-    )
+    _add_supernovae(scenes, np.flatnonzero(scenes.label == SN), visits, faintest, composition, rng)
     _add_variable_stars(
         scenes, np.flatnonzero(scenes.label == VS), visits, faintest, composition.outbursts, rng
     )
@@ -112,18 +110,19 @@ def _add_supernovae(
     rows: np.ndarray,
     visits: Visits,
     faintest: np.ndarray,
-    hostless: float,
+    composition: Composition,
     rng: np.random.Generator,
 ) -> None:
     visited = visits.rows(rows)
     flux = visited.light * lightcurves.supernova(visited.days + visited.phase[:, None], rng)
     scenes.change[rows] = _scale_to_detections(flux, faintest[rows], all_detect=visited.all_detect)
-    host = np.clip(rng.normal(17.5, 1.5, len(rows)), 14.0, 21.5)
-    dwarf = rng.random(len(rows)) < hostless
+    host = np.clip(rng.normal(composition.host, 1.5, len(rows)), 14.0, 21.5)
+    dwarf = rng.random(len(rows)) < composition.hostless
     host = np.where(dwarf, rng.uniform(22.0, 24.5, len(rows)), host)
     _set_host(scenes, rows, host, rng, index=1.4)
     # Supernovae follow the light of an exponential disk; radii in half-light radii.
     radius = scenes.galaxy["radius"][rows, 0] * rng.gamma(2, 0.55, len(rows))
+    radius *= np.where(rng.random(len(rows)) < composition.nuclear, 0.1, 1.0)
     angle = rng.uniform(0, 2 * np.pi, len(rows))
     scenes.galaxy["x"][rows, 0] = scenes.x[rows] + radius * np.cos(angle)
     scenes.galaxy["y"][rows, 0] = scenes.y[rows] + radius * np.sin(angle)

@@ -24,8 +24,8 @@ from ztfrep.sources.simulation.scene_alerts import add_alert, half_light_radius
 _STARS, _GALAXIES = 40, 5  # Of a scene. The first is the alert's own star or host.
 _RADIUS = 40.0  # pixels, of the disk of neighbours around the centre
 _FAINT_LIMIT = 22.3  # mag
-# Limiting magnitudes of exposures through clouds: one in seven real bogus alerts has one below 18,
-# and no alert of another class.
+# Limiting magnitudes of exposures through clouds. Of real bogus alerts, 14 % have one below 18, the
+# majority of them from one night, and no alert of another class.
 _CLOUDED_LIMITS = 15.3, 17.8
 # Of the bogus that are no noise peaks: fractions of the other artefacts.
 _ARTEFACT_FRACTIONS = np.array([0.62, 0.165, 0.144, 0.071])

@@ -8,7 +8,7 @@ import numpy as np
 from ztfrep.data.features import SENTINEL
 from ztfrep.sources.simulation import metadata, optics
 from ztfrep.sources.simulation.colours import in_filter
-from ztfrep.sources.simulation.scene import AGN, ASTEROID, SN, VS, Scenes
+from ztfrep.sources.simulation.scene import AGN, ASTEROID, BOGUS, SN, VS, Scenes
 from ztfrep.sources.simulation.schedule import FIRST_NIGHT, GREEN, JD_OF_NIGHT_0, RED, Schedule
 from ztfrep.sources.simulation.survey_objects import HISTORY, SurveyObjects
 
@@ -97,6 +97,8 @@ def count_history(
     # What is new was not detected before; the others may have been, in the years before.
     is_new = np.isin(scenes.label, (SN, ASTEROID))
     first_count = np.where(is_new, 1, history["ndethist"])
+    # Three quarters of real bogus alerts have at most two detections in their history.
+    first_count = np.where(scenes.label == BOGUS, 1 + (first_count - 1) // 8, first_count)
     first_of_object = np.searchsorted(table.object[rows], table.object[rows])
     start_of_object = np.searchsorted(table.object, table.object[rows])
     earlier = (first_count > 1)[index]

@@ -38,7 +38,7 @@ _KNOWN, _LATEST_PHASE = 0.6, 45.0
 # Of the artefacts that are at one place of the sky, the fraction that recurs, and the mean
 # probability of that in an exposure: 18 % of real bogus alerts have 1 to 5 detections in the 30
 # days before them. Of the asteroids, the fraction that stays for a night: one of 155.
-_CLOUDED, _CLOUDED_DRAWS = 0.2, 40  # Of the artefacts: the worst of so many exposures
+_CLOUDED, _CLOUDED_DRAWS = 0.08, 40  # Of the artefacts: the worst of so many exposures
 _RECURRING, _RECURRENCE, _SLOW = 0.19, 0.08, 0.01
 _THRESHOLD = 5.0  # Signal to noise of a detection
 _CALIBRATION = 0.04  # Relative error of the flux, by which bright detections of a night differ
@@ -118,7 +118,7 @@ def _draw_chunk(labels: np.ndarray, schedule: Schedule, rng: np.random.Generator
         schedule.seeing[exposure],
         light.visits(labels, days, schedule.fid[exposure], phase),
         rng,
-        scene.FIRST_ALERTS,
+        scene.SURVEY,
     )
     noise = optics.counts(scenes.limit) / 5
     calibration = 1 + rng.normal(0, _CALIBRATION, noise.shape)
