@@ -25,6 +25,19 @@ _TEMPLATE_LIMIT = 21.6
 _PEAK_DENSITY = 0.0025
 # FWHM of real asteroids compared with that of other alerts of their exposure, 4.1 and 2.4 pixels.
 _ASTEROID_WIDTH = 1.5
+# Of the photometry: errors of real alerts are this much larger than those of the limit's noise, and
+# have a floor of calibration and of the subtraction, in mag; those of artefacts are larger still.
+_ERROR_FACTOR, _ERROR_FLOOR = 1.15, 0.045
+_ARTEFACT_ERROR = np.log(2.0)
+# Distance of a detection from its own source in the catalogue: the median over stars of real alerts
+# is 0.21 arcsec, and one in twenty is beyond 0.7. A galaxy's centre is known less well.
+_ASTROMETRY, _ASTROMETRY_SPREAD, _GALAXY_FACTOR = 0.16, 0.5, 1.4
+# Fractions of the sources in the catalogue of real alerts whose star-galaxy score is exactly 0.5
+# (too faint, or without an image), by rank of their distance. Scores this near 0 or 1 are rounded.
+_UNKNOWN_SCORES = (0.16, 0.34, 0.25)
+_ROUNDED = 0.012
+# Of AGN, supernovae and variable stars: those whose alert is not among the first.
+_LATE_ALERTS = 0.2
 
 
 def physical_features(scenes: Scenes, sign: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -38,7 +51,7 @@ def physical_features(scenes: Scenes, sign: np.ndarray, rng: np.random.Generator
     values = {
         "isdiffpos": np.where(sign < 0, 1.0, 0.0),
         "magpsf": optics.magnitude(flux),
-        "sigmapsf": np.hypot(1.0857 * noise / flux, 0.02) * np.exp(rng.normal(0, 0.15, n)),
+        "sigmapsf": draw_errors(scenes, noise / flux, rng),
         "diffmaglim": scenes.limit[:, 0] + rng.normal(0, 0.08, n),
         "ra": scenes.ra,
         "dec": scenes.dec,
@@ -54,6 +67,15 @@ def physical_features(scenes: Scenes, sign: np.ndarray, rng: np.random.Generator
     return ALERCE_FEATURES.clip(np.stack([values[name] for name in ALERCE_FEATURES.names], axis=1))
 
 
+def draw_errors(scenes: Scenes, noise: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw errors of magnitudes `(n,)` from the noise in units of the flux."""
+    n = len(scenes)
+    floor = _ERROR_FLOOR * np.exp(rng.normal(0, 0.5, n))
+    error = np.hypot(1.0857 * _ERROR_FACTOR * noise, floor) * np.exp(rng.normal(0, 0.15, n))
+    artefact = np.exp(rng.normal(_ARTEFACT_ERROR, 0.6, n))
+    return np.where(scenes.artefact == REAL, error, np.clip(error * artefact, None, 0.25))
+
+
 def draw_widths(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
     """Draw the FWHM of the detection in pixels: less for a cosmic ray, more for a trail."""
     width = np.hypot(scenes.seeing[:, 0], 0.8 * scenes.trail)
@@ -61,7 +83,7 @@ def draw_widths(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
     width = np.where(scenes.artefact == COSMIC_RAY, 1.3, width)
     width = np.where(scenes.artefact == BAD_COLUMN, 3.0, width)
     width = np.where(np.isin(scenes.artefact, (SATURATED, MISALIGNED)), width * 1.25, width)
-    return width * np.exp(rng.normal(0.1, np.where(scenes.label == BOGUS, 0.45, 0.22)))
+    return width * np.exp(rng.normal(0.1, np.where(scenes.label == BOGUS, 0.6, 0.25)))
 
 
 def draw_real_bogus(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:
@@ -101,7 +123,8 @@ def _sources(scenes: Scenes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def draw_counterparts(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw star-galaxy score, distance in arcsec and r of the three nearest catalogue sources."""
     distance, magnitude, stellar_fraction = _sources(scenes)
-    distance = np.hypot(distance * optics.PIXEL_SCALE, np.abs(rng.normal(0, 0.15, distance.shape)))
+    distance = optics.PIXEL_SCALE * distance
+    distance = np.hypot(distance, draw_astrometric_errors(stellar_fraction, rng))
     # The class of a faint source is uncertain: its score is about one half.
     uncertainty = np.clip((magnitude - 18.5) / 3.5, 0.05, 1)
     score = 1 / (
@@ -113,6 +136,7 @@ def draw_counterparts(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.
             )
         )
     )
+    score = np.where(score < _ROUNDED, 0.0, np.where(score > 1 - _ROUNDED, 1.0, score))
     catalogued = (magnitude < _CATALOGUE_LIMIT) & (distance < _CATALOGUE_RADIUS)
     distance = np.where(catalogued, distance, np.inf)
     nearest = np.argsort(distance, axis=1)[:, :3]
@@ -121,6 +145,7 @@ def draw_counterparts(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.
         index = nearest[:, rank : rank + 1]
         d = np.take_along_axis(distance, index, axis=1)[:, 0]
         s = np.take_along_axis(score, index, axis=1)[:, 0]
+        s = np.where(rng.random(len(s)) < _UNKNOWN_SCORES[rank], 0.5, s)
         values[f"distpsnr{rank + 1}"] = np.where(np.isfinite(d), d, SENTINEL)
         values[f"sgscore{rank + 1}"] = np.where(np.isfinite(d), s, SENTINEL)
         m = np.take_along_axis(magnitude, index, axis=1)[:, 0]
@@ -128,10 +153,18 @@ def draw_counterparts(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.
     return values
 
 
+def draw_astrometric_errors(stellar_fraction: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw distances of detections from sources that they coincide with, in arcsec."""
+    scale = _ASTROMETRY * np.where(stellar_fraction > 0.5, 1, _GALAXY_FACTOR)
+    scale = scale * np.exp(rng.normal(0, _ASTROMETRY_SPREAD, stellar_fraction.shape))
+    return scale * rng.rayleigh(1, stellar_fraction.shape)
+
+
 def draw_nearest_in_template(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw distance in pixels, magnitude, chi and sharpness of the nearest template source."""
     distance, magnitude, stellar_fraction = _sources(scenes)
-    distance = np.hypot(distance, np.abs(rng.normal(0, 0.2, distance.shape)))
+    errors = draw_astrometric_errors(stellar_fraction, rng) / optics.PIXEL_SCALE
+    distance = np.hypot(distance, errors)
     distance = np.where(magnitude < _TEMPLATE_LIMIT, distance, np.inf)
     nearest = np.argmin(distance, axis=1)[:, None]
     d, m, s = (
@@ -148,7 +181,7 @@ def draw_nearest_in_template(scenes: Scenes, rng: np.random.Generator) -> dict[s
     brightness = np.clip((19 - m) / 4, 0, 2)
     chi = 0.75 + brightness * (0.35 + 1.8 * (1 - s)) * np.exp(rng.normal(0, 0.5, n))
     chi *= np.exp(rng.normal(0, 0.3, n))
-    sharp = 0.28 * (1 - s) + rng.normal(0, 0.07 + 0.06 * (m > 19.5), n)
+    sharp = 0.2 * (1 - s) - 0.02 + rng.normal(0, 0.07 + 0.06 * (m > 19.5), n)
     sharp = np.where(is_peak, rng.normal(-0.28, 0.18, n), sharp)
     return {
         "distnr": np.where(missing, SENTINEL, d),
@@ -161,7 +194,7 @@ def draw_nearest_in_template(scenes: Scenes, rng: np.random.Generator) -> dict[s
 def draw_history(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw the number of exposures of the position, and of detections there."""
     n = len(scenes)
-    exposures = np.rint(np.clip(np.exp(rng.normal(5.0, 1.0, n)), 1, 4000))
+    exposures = np.rint(np.clip(np.exp(rng.normal(5.0, 1.2, n)), 1, 6000))
     # Probability of a detection in an exposure: variables are detected again, moving objects are
     # not.
     probability = np.array([0.030, 0.024, 0.060, 0.0003, 0.004])[scenes.label]
@@ -173,6 +206,9 @@ def draw_history(scenes: Scenes, rng: np.random.Generator) -> dict[str, np.ndarr
     repeats = np.where(scenes.label == SN, np.minimum(repeats, rng.poisson(5, n)), repeats)
     # Supernovae and variable stars are bright for longer than a night, with several exposures.
     repeats += np.where(np.isin(scenes.label, (SN, VS)), rng.poisson(0.7, n), 0)
+    # An alert of an object that has been variable for years, or of a supernova at its end.
+    is_late = np.isin(scenes.label, (AGN, SN, VS)) & (rng.random(n) < _LATE_ALERTS)
+    repeats = np.where(is_late, repeats + rng.poisson(np.exp(rng.normal(3.5, 1.0, n))), repeats)
     detections = np.minimum(1 + repeats, exposures)
     return {
         "ndethist": detections,

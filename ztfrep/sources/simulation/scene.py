@@ -36,7 +36,7 @@ class Composition:
 
 
 FIRST_ALERTS = Composition(
-    quasars=0.235, outbursts=0.05, hostless=0.08, nuclear=0.0, host=17.5,
+    quasars=0.35, outbursts=0.05, hostless=0.1, nuclear=0.1, host=18.0,
     crossing=0.05, noise_peaks=0.07, clouded=0.05,
 )  # fmt: skip
 # The AGN of the series come from catalogues of quasars, and an outburst is detected again.

@@ -20,7 +20,7 @@ from ztfrep.sources.simulation.scene import (
 
 # Shape and scale by class of the gamma distribution of magnitudes above the limit. Those of the
 # survey give detections the magnitudes of real ones.
-_FAINTEST = np.full(5, 2.0), np.array([0.45, 0.8, 1.4, 0.5, 1.2])
+_FAINTEST = np.full(5, 2.0), np.array([0.35, 0.65, 1.3, 0.4, 1.0])
 _BRIGHTEST = np.array([2.0, 2.0, 2.0, 2.0, 1.2]), np.array([0.65, 0.65, 1.9, 0.25, 1.6])
 
 _PASSED_GALAXIES = 0.4  # Of what asteroids pass

@@ -41,7 +41,7 @@ def draw(
     n = len(labels)
     position = sky.positions(labels, rng)
     limit = np.clip(
-        rng.normal(20.35, 0.45, (n, 1)) + rng.normal(0, 0.15, (n, exposures)), 18.5, 21.4
+        rng.normal(20.2, 0.55, (n, 1)) + rng.normal(0, 0.15, (n, exposures)), 18.5, 21.4
     )
     seeing = np.clip(np.exp(rng.normal(np.log(2.3), 0.2, (n, exposures))), 1.5, 4.5)
     is_clouded = (labels == BOGUS) & (rng.random(n) < composition.clouded)
