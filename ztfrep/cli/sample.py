@@ -18,7 +18,7 @@ def sample(
     ] = False,
     scale: Annotated[
         float,
-        typer.Option(help="1.0 is the published size: 50,582 stamps, or 73,500 alert packets."),
+        typer.Option(help="1.0 is the published size: 50,582 stamps, or 72,500 alert packets."),
     ] = 0.03,
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another sky.")] = 7,
 ) -> None:

@@ -55,7 +55,7 @@ def draw_colours(labels: np.ndarray, rng: np.random.Generator) -> Colours:
     galaxy = np.clip(rng.normal(0.75, 0.2, (n, _GALAXIES)), 0.1, 1.4)
     # Pulsating and eclipsing stars are bluer than the red giants, which vary slowly.
     is_giant = rng.random(n) < GIANTS
-    stellar = np.where(is_giant, rng.normal(1.85, 0.5, n), rng.normal(0.5, 0.3, n))
+    stellar = np.where(is_giant, rng.normal(2.0, 0.5, n), rng.normal(0.5, 0.3, n))
     choices = [labels == AGN, labels == SN, labels == VS, labels == ASTEROID]
     source = np.select(
         choices,

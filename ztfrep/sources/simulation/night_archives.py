@@ -49,7 +49,7 @@ def write_night_archives(
 
     The archives are `ztf_public_YYYYMMDD.tar.gz`, and hold an Avro file of ZTF's schema 4.02 per
     alert. `labels.csv` has the columns candid, object_id and class, a row per alert. Light curves
-    are in memory, 300 MB at `scale` 1.0 (73,500 alerts); packets are not. The same scale and seed
+    are in memory, 300 MB at `scale` 1.0 (72,500 alerts); packets are not. The same scale and seed
     write the same bytes. The folder appears whole or not at all. Raises InputError for a scale
     outside (0, 1], and for a path that is in use.
     """
@@ -57,7 +57,7 @@ def write_night_archives(
     if not 0 < scale <= 1:
         raise InputError(
             "sources.survey.scale", found=f"{scale}", expected="more than 0, at most 1",
-            remedy="1.0 is 73,500 alerts",
+            remedy="1.0 is 72,500 alerts",
         )  # fmt: skip
     _require_unused(folder)
     schedule = draw_schedule(np.random.default_rng([seed, 4]))

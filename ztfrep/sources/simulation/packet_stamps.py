@@ -28,7 +28,7 @@ from ztfrep.sources.simulation.survey_objects import SurveyObjects
 _STRIPS, _LOWEST_IN_TEMPLATE = 0.04, 0.05
 # A bright star has a square without data: 10.6 % of the stamps, which have squares of 7 to 24
 # pixels with a median of 12. No alert is in one.
-_SQUARE_MAGNITUDE, _SQUARE, _SQUARE_GROWTH, _LARGEST_SQUARE = 14.0, 7.0, 0.12, 26.0
+_SQUARE_MAGNITUDE, _SQUARE, _SQUARE_GROWTH, _LARGEST_SQUARE = 14.5, 7.0, 0.12, 26.0
 _MASKED_PIXELS, _SPREAD, _MOST_PIXELS = 224.0, 1.25, 1500.0
 _LOWEST = np.float32(-3.4e38)
 _TEMPLATE_SKY, _SKY_SPREAD = 119.0, 0.5  # counts, the median of the templates' medians

@@ -23,7 +23,7 @@ from ztfrep.sources.simulation.schedule import Schedule, fields_of
 # rows, 72,710. Alerts of supernovae, variable stars, asteroids and bogus have the proportions of
 # the real ones with these weak classes, 139 : 326 : 156 : 165. Few AGN have a weak class: they are
 # to the variable stars as in the published series, 26,190 : 49,454.
-_OBJECTS = {AGN: 1_250, SN: 1_280, VS: 2_370, ASTEROID: 11_600, BOGUS: 10_100}
+_OBJECTS = {AGN: 1_310, SN: 1_270, VS: 2_490, ASTEROID: 12_000, BOGUS: 10_600}
 # Of a class, so that each split of a small survey has 20 of each.
 _MIN_OBJECTS = 60
 # Alerts of an object: between 1 and 30, log-normal with a median of 8. Before its first one, it
@@ -39,7 +39,7 @@ _KNOWN, _LATEST_PHASE = 0.6, 45.0
 # probability of that in an exposure: 18 % of real bogus alerts have 1 to 5 detections in the 30
 # days before them. Of the asteroids, the fraction that stays for a night: one of 155.
 _CLOUDED, _CLOUDED_DRAWS = 0.08, 40  # Of the artefacts: the worst of so many exposures
-_RECURRING, _RECURRENCE, _SLOW = 0.19, 0.08, 0.01
+_RECURRING, _RECURRENCE, _SLOW = 0.22, 0.08, 0.01
 _THRESHOLD = 5.0  # Signal to noise of a detection
 _CALIBRATION = 0.04  # Relative error of the flux, by which bright detections of a night differ
 HISTORY = 30.0  # days before an alert that its packet has observations of

@@ -17,7 +17,7 @@ class SurveyConfig(Table):
     """The simulated survey as alert packets."""
 
     scale: Annotated[float, Field(gt=0, le=1)]
-    """1.0 is 73,500 alerts; no class has fewer than 60 objects."""
+    """1.0 is 72,500 alerts; no class has fewer than 60 objects."""
     seed: Seed
     """Seed of the simulation: another seed is another sky."""
 
