@@ -24,7 +24,7 @@ from ztfrep.models.recipe import Recipe
 from ztfrep.training.curves import logged_curves
 from ztfrep.training.fit import Dataset, Loss, fit
 from ztfrep.training.process_group import check_equal, is_first, own_device
-from ztfrep.training.resumption import Record
+from ztfrep.training.resumption import Progress, Record
 from ztfrep.training.sampling import stratified_sample
 from ztfrep.training.shared_rows import sharing_rows
 
@@ -32,6 +32,9 @@ _PACKAGE = Path(ztfrep.__file__).parent
 _ROWS_PER_BATCH = 512
 
 Outputs = Callable[[nn.Module, Dataset], NetworkOutputs]
+# A function that is called after training: it may load other weights into the network, and returns
+# their progress and the figures of its decision.
+Select = Callable[[Progress], tuple[Progress, dict[str, float]]]
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ def train_and_save(
     model: Path,
     metrics: Path,
     row_wise: Sequence[nn.Module] = (),
+    select: Select | None = None,
 ) -> None:
     """Train a network, and write its weights, card, reference, metrics and curves.
 
@@ -108,6 +112,9 @@ def train_and_save(
         The folder of the curves and of `metrics.json`, which has the metrics of the best epoch.
     row_wise : modules
         Modules of the network whose rows several processes share; see `sharing_rows`.
+    select : function, optional
+        Selects the weights that are saved, after training; its figures are in the card and the
+        metrics.
 
     Raises
     ------
@@ -142,17 +149,21 @@ def train_and_save(
             expected="a finite loss",
             remedy=f"lower the learning_rate of {name}",
         ) from error
+    figures: dict[str, float] = {}
+    if select is not None:
+        progress, figures = select(progress)
     if not is_first():
         return
     best = {metric: value for metric, value in progress.best.items() if metric != "epoch"}
     epochs = {"best_epoch": progress.best_epoch, "epochs": len(progress.history) - 1}
-    write_metrics(metrics / "metrics.json", {**epochs, **best})
+    write_metrics(metrics / "metrics.json", {**epochs, **best, **figures})
     card = make_card(
         {
             **epochs,
             "config": recipe,
             "start_weights": str(settings.start_weights or NO_FILE),
             "best": best,
+            "selection": figures,
             "seed": settings.seed,
             "threads": settings.threads,
             "precision": settings.precision,
