@@ -1,11 +1,13 @@
 """What each part of the default autoencoder earns: the same rows, trained or computed without it.
 
-python -m benchmarks.ablation --scale 0.03 --seeds 3    # some 15 minutes of one core
+python -m benchmarks.ablation --scale 0.03 --seeds 3 [--real STAMPS.parquet]    # 10 minutes
 
 A sample of the simulation is converted once. The autoencoder is trained by its parameters, and
 without each part that a parameter switches off, for several seeds. What needs no other training is
 computed of the whole network: vectors that are not mixed, or of one orientation. Probes of the
-train rows' vectors are scored on the validation rows. Each cell is written to the folder of
+train rows' vectors, and the classifier head, are scored on the validation rows. With `--real`, the
+table of real alerts, so are the head, and a probe in folds by object, on half A of the labelled
+ones (see `benchmarks.halves`). Each cell is written to the folder of
 `--scratch` when it is done, so that an interrupted run goes on with the next. Differences are the
 whole network minus the variant, with the interval of resampled rows and the span of the seeds.
 """
@@ -13,7 +15,6 @@ whole network minus the variant, with the interval of resampled rows and the spa
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,8 @@ import torch
 import typer
 from tqdm import tqdm
 
+from benchmarks.alert_scores import linear_probe, predict_in_folds
+from benchmarks.halves import rows_of
 from benchmarks.measuring import RESULTS, save
 from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.alert_table import AlertTable
@@ -46,27 +49,38 @@ from ztfrep.training.training_run import RunSettings
 FULL = "whole network"
 # Below 1, which a probability of dropout may not be.
 _ALWAYS = 0.999999
+_NO_CONTEXT = "no context view"
 TRAINED: dict[str, dict[str, float]] = {
     FULL: {},
     "no morphology targets": {"morphology_weight": 0.0},
     "no contrastive term": {"contrastive_weight": 0.0},
-    "no context view": {"drop_context": _ALWAYS},
+    _NO_CONTEXT: {"drop_context": _ALWAYS},
+    "no metadata targets": {"feature_weight": 0.0},
     "no modality dropout": {"drop_stamps": 0.0, "drop_context": 0.0, "drop_features": 0.0},
 }
 # Computed of the whole network, without training.
 COMPUTED = ("one orientation", "stamps as they are", "not mixed")
-SCORES = ("linear probe", "linear probe, 1 % of labels", "kNN", "stamps alone")
+SCORES = (
+    "linear probe",
+    "linear probe, 1 % of labels",
+    "kNN",
+    "head",
+    "linear probe, stamps alone",
+    "head, stamps alone",
+)
+REAL_SCORES = ("real, linear probe", "real, head", "real, linear probe, stamps alone")
 _METRIC = "balanced_accuracy"
 _BATCH = 128
 _ROOT = Path(__file__).parents[1]
 
-# By score: the predicted classes of the validation rows.
+# By score: the predicted classes of the rows that are scored.
 Predicted = dict[str, list[int]]
 
 
 def main(
     scale: Annotated[float, typer.Option(help="Scale of the simulated sample.")] = 0.03,
     seeds: Annotated[int, typer.Option(help="Trainings of each variant.")] = 3,
+    real: Annotated[Path | None, typer.Option(help="Stamps table of real alerts.")] = None,
     scratch: Annotated[Path, typer.Option(help="Folder of finished cells.")] = Path(
         ".cache/ablation"
     ),
@@ -74,42 +88,44 @@ def main(
 ) -> None:
     """Train and score every cell that is not done, then write the table."""
     params = read_params(_ROOT / "params.yaml")
-    folder = scratch / _digest(params, scale)
-    table = _sample(params, scale, folder)
+    folder = scratch / _digest(params, scale, real)
+    data = Data(_sample(params, scale, folder), real, params)
     cells: dict[str, list[Predicted]] = {}
     for seed in tqdm(range(seeds), desc="seeds"):
         for variant, changes in tqdm(TRAINED.items(), desc="variants", leave=False):
-            for part, predicted in _cell(params, table, folder, variant, changes, seed).items():
+            for part, predicted in _cell(data, folder, variant, changes, seed).items():
                 cells.setdefault(part, []).append(predicted)
-    labels = _labels(table, "validation")
-    scores = score_cells(cells, labels)
+    scores = score_cells(cells, data.scored_rows())
     command = f"python -m benchmarks.ablation --scale {scale:g} --seeds {seeds}"
+    command += " --real STAMPS.parquet" if real else ""
     save(
         name,
         {
             "command": command,
-            "validation rows": len(labels),
+            "rows": {name: len(labels) for name, (labels, _) in data.scored_rows().items()},
             "changes": TRAINED,
             "scores": scores,
         },
         shown=("command",),
     )
-    text = f"`{command}`: {len(labels)} validation rows, balanced accuracy\n\n{as_table(scores)}\n"
+    text = f"`{command}`: balanced accuracy\n\n{as_table(scores)}\n"
     with replacing(RESULTS / f"{name}.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
     typer.echo(text)
 
 
-def score_cells(cells: dict[str, list[Predicted]], labels: np.ndarray) -> dict[str, Any]:
+def score_cells(
+    cells: dict[str, list[Predicted]], rows: dict[str, tuple[np.ndarray, np.ndarray]]
+) -> dict[str, Any]:
     """Return the balanced accuracy of each variant and score, and the differences of the whole.
 
-    `cells` are predictions of the rows of `labels` int `(n,)`, by variant and seed; `FULL` is one
-    of the variants. Rows are resampled within each class, the same for all.
+    `cells` are predictions by variant and seed; `FULL` is one of the variants. `rows` are labels
+    int `(n,)` and objects `(n,)` by score. Objects are resampled, the same for all variants.
     """
-    bootstrap = Bootstrap.within_classes(labels, seed=0)
     compute = METRICS[_METRIC]
     result: dict[str, Any] = {}
-    for score in SCORES:
+    for score, (labels, objects) in rows.items():
+        bootstrap = Bootstrap.of_groups(objects, seed=0)
         values, samples = {}, {}
         for variant, of_seeds in cells.items():
             predicted = np.array([of_seed[score] for of_seed in of_seeds])
@@ -132,26 +148,54 @@ def score_cells(cells: dict[str, list[Predicted]], labels: np.ndarray) -> dict[s
 
 
 def as_table(scores: dict[str, Any]) -> str:
-    """Return the scores as a Markdown table: value, difference, interval, span of the seeds."""
-    lines = [f"| variant | {' | '.join(SCORES)} |", "|---" * (len(SCORES) + 1) + "|"]
+    """Return the scores as Markdown, a line per variant and score.
+
+    The difference is the whole network minus the variant, with its interval and the seeds' span.
+    """
+    lines = [
+        "| variant | score | value | whole minus it | lowest and highest seed |",
+        "|---|---|---|---|---|",
+    ]
     for variant, by_score in scores.items():
-        cells = []
-        for score in SCORES:
-            part = by_score[score]
+        for score, part in by_score.items():
             difference, low, high = part["difference"]
-            text = f"{part['mean']:.3f}"
+            cells = [f"{part['mean']:.3f}", "", ""]
             if variant != FULL:
-                span = "{:+.3f} .. {:+.3f}".format(*part["span_of_seeds"])
-                text += f"; {difference:+.3f} ({low:+.3f} - {high:+.3f}), seeds {span}"
-            cells.append(text)
-        lines.append(f"| {variant} | {' | '.join(cells)} |")
+                cells[1] = f"{difference:+.3f} ({low:+.3f} to {high:+.3f})"
+                cells[2] = "{:+.3f} to {:+.3f}".format(*part["span_of_seeds"])
+            lines.append(f"| {variant} | {score} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _digest(params: Params, scale: float) -> str:
+class Data:
+    """The stamps tables of a sample and, if there are any, of real alerts."""
+
+    def __init__(self, sample: Path, real: Path | None, params: Params) -> None:
+        self.sample, self.params = AlertTable(sample), params
+        self.real = None if real is None else AlertTable(real)
+        identity = self.sample.identity()
+        self.split = identity["split"].to_numpy()
+        self.labels = identity["label"].to_numpy().astype(np.int64)
+        if self.real is not None:
+            index = self.real.index()
+            labels, objects = index["label"].to_numpy(), index["object_id"].to_numpy(dtype=str)
+            self.real_rows = rows_of("A", objects, labels)
+            self.real_labels = labels[self.real_rows].astype(np.int64)
+            self.real_objects = objects[self.real_rows]
+
+    def scored_rows(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return labels and objects of the rows of each score."""
+        labels = self.labels[self.split == "validation"]
+        rows = dict.fromkeys(SCORES, (labels, np.arange(len(labels))))
+        if self.real is not None:
+            rows |= dict.fromkeys(REAL_SCORES, (self.real_labels, self.real_objects))
+        return rows
+
+
+def _digest(params: Params, scale: float, real: Path | None) -> str:
     """Return a name for the cells of these parameters and this code."""
-    digest = hashlib.sha256(f"{scale} {params.autoencoder.config!r}".encode())
-    for path in sorted((_ROOT / "ztfrep").rglob("*.py")):
+    digest = hashlib.sha256(f"{scale} {real} {params.autoencoder.config!r}".encode())
+    for path in [*sorted((_ROOT / "ztfrep").rglob("*.py")), Path(__file__)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -168,59 +212,50 @@ def _sample(params: Params, scale: float, folder: Path) -> Path:
     return tables.stamps
 
 
-def _labels(table: Path, split: str) -> np.ndarray:
-    identity = AlertTable(table).identity()
-    return identity["label"].to_numpy()[(identity["split"] == split).to_numpy()]
-
-
 def _cell(
-    params: Params, table: Path, folder: Path, variant: str, changes: dict[str, float], seed: int
+    data: Data, folder: Path, variant: str, changes: dict[str, float], seed: int
 ) -> dict[str, Predicted]:
     """Return the predictions of a variant, and for the whole network those of `COMPUTED`."""
     path = folder / f"{variant.replace(' ', '-')}-{seed}.json"
     if not path.is_file():
-        config = params.autoencoder.config.model_copy(update=changes)
+        autoencoder, model = data.params.autoencoder, folder / "model"
         settings = RunSettings(
-            epochs=params.epochs("autoencoder"),
+            epochs=data.params.epochs("autoencoder"),
             seed=seed,
             threads=1,
             precision="float32",
             start_weights=None,
             checkpoints=folder / "checkpoints",
         )
-        model = folder / "model"
         train_autoencoder(
-            table,
-            params.autoencoder.architecture,
-            config,
+            data.sample.path,
+            autoencoder.architecture,
+            autoencoder.config.model_copy(update=changes),
             settings,
             model=model,
             metrics=folder / "metrics",
         )
         network, _ = load_alert_network(model)
-        context = variant != "no context view"
-        predicted = {variant: _predict(network, table, params, seed, context=context)}
+        predicted = {variant: _predict(network, data, seed, context=variant != _NO_CONTEXT)}
         if variant == FULL:
-            predicted |= _predict_computed(network, table, params, seed)
+            predicted |= _predict_computed(network, data, seed)
         write_json(path, predicted)
     content: dict[str, Predicted] = json.loads(path.read_text(encoding="utf-8"))
     return content
 
 
-def _predict_computed(network: Any, table: Path, params: Params, seed: int) -> dict[str, Predicted]:
+def _predict_computed(network: Any, data: Data, seed: int) -> dict[str, Predicted]:
     """Return the predictions of vectors that are computed without one of the parts."""
-    unmixed = _predict(
-        network, table, params, seed, change=lambda vectors: vectors @ network.mixing.numpy().T
-    )
+    unmixed = _predict(network, data, seed, matrix=network.mixing.numpy().T)
     # The encoder reads the canonical orientations of a batch, then their opposites.
     hook = network.stamp_encoder.register_forward_hook(
         lambda module, images, output: output[: len(output) // 2].repeat(2, 1)
     )
-    one = _predict(network, table, params, seed)
+    one = _predict(network, data, seed)
     network.orientation = lambda alerts: alerts.features.new_zeros(
         len(alerts.features), dtype=torch.int64
     )
-    as_they_are = _predict(network, table, params, seed)
+    as_they_are = _predict(network, data, seed)
     hook.remove()
     del network.orientation
     return dict(zip(COMPUTED, (one, as_they_are, unmixed), strict=True))
@@ -228,35 +263,20 @@ def _predict_computed(network: Any, table: Path, params: Params, seed: int) -> d
 
 def _predict(
     network: AlertNetwork,
-    table: Path,
-    params: Params,
+    data: Data,
     seed: int,
     *,
     context: bool = True,
-    change: Callable[[np.ndarray], np.ndarray] = lambda vectors: vectors,
+    matrix: np.ndarray | None = None,
 ) -> Predicted:
-    """Return the classes of validation rows that probes of the train rows' vectors predict."""
-    alerts = AlertTable(table)
-    split = alerts.identity()["split"].to_numpy()
-    labels = alerts.identity()["label"].to_numpy().astype(np.int64)
-    inputs = concatenate(input_batches(network, alerts, _BATCH))
-    if not context:
-        inputs = _without_context(inputs)
-    stamps_alone = inputs._replace(feature_mask=torch.zeros_like(inputs.feature_mask))
-    train, validation = split == "train", split == "validation"
-    protocol = params.evaluate
-    sampled = np.flatnonzero(train)[sample_fraction(labels[train], 0.01, seed)]
-    vectors = change(_encode(network, inputs))
-    masked = change(_encode(network, stamps_alone))
-    tasks = {
-        "linear probe": ("linear_probe", vectors, np.flatnonzero(train)),
-        "linear probe, 1 % of labels": ("linear_probe", vectors, sampled),
-        "kNN": ("knn", vectors, np.flatnonzero(train)),
-        "stamps alone": ("linear_probe", masked, np.flatnonzero(train)),
-    }
-    predicted: Predicted = {}
-    for score, (kind, values, rows) in tasks.items():
-        probe = fit_probe(
+    """Return the predicted classes by score, of vectors that a matrix multiplies for the probes."""
+    protocol, labels = data.params.evaluate, data.labels
+    vectors, heads = _encode(network, data.sample, slice(None), context, matrix)
+    train, validation = (np.flatnonzero(data.split == part) for part in ("train", "validation"))
+    sampled = train[sample_fraction(labels[train], 0.01, seed)]
+
+    def probe(kind: str, values: np.ndarray, rows: np.ndarray) -> list[int]:
+        classifier = fit_probe(
             kind,
             values[rows],
             labels[rows],
@@ -264,8 +284,50 @@ def _predict(
             linear_c=protocol.linear_c,
             neighbours=protocol.knn_neighbours,
         )
-        predicted[score] = probe.predict(values[validation]).tolist()
+        classes: list[int] = classifier.predict(values[validation]).tolist()
+        return classes
+
+    whole, stamps_alone = vectors
+    predicted = {
+        SCORES[0]: probe("linear_probe", whole, train),
+        SCORES[1]: probe("linear_probe", whole, sampled),
+        SCORES[2]: probe("knn", whole, train),
+        SCORES[3]: heads[0][validation].tolist(),
+        SCORES[4]: probe("linear_probe", stamps_alone, train),
+        SCORES[5]: heads[1][validation].tolist(),
+    }
+    if data.real is not None:
+        vectors, heads = _encode(network, data.real, data.real_rows, context, matrix)
+        in_folds = [
+            predict_in_folds(part, linear_probe(), data.real_labels, data.real_objects, seed)
+            for part in vectors
+        ]
+        real = (in_folds[0], heads[0], in_folds[1])
+        predicted |= {name: c.tolist() for name, c in zip(REAL_SCORES, real, strict=True)}
     return predicted
+
+
+def _encode(
+    network: AlertNetwork,
+    table: AlertTable,
+    rows: np.ndarray | slice,
+    context: bool,
+    matrix: np.ndarray | None,
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return vectors and the head's classes of rows, with all that is known and of stamps alone."""
+    inputs = concatenate(input_batches(network, table, _BATCH)).rows(rows)
+    if not context:
+        inputs = _without_context(inputs)
+    stamps_alone = inputs._replace(feature_mask=torch.zeros_like(inputs.feature_mask))
+    vectors, heads = [], []
+    for part in (inputs, stamps_alone):
+        starts = range(0, len(part.pixels), _BATCH)
+        batches = (part.rows(slice(start, start + _BATCH)) for start in starts)
+        encoded = np.concatenate([encode(network, batch, "float32") for batch in batches])
+        with torch.inference_mode():
+            heads.append(network.classify(torch.from_numpy(encoded)).argmax(dim=1).numpy())
+        vectors.append((encoded if matrix is None else encoded @ matrix).astype(float))
+    return vectors, heads
 
 
 def _without_context(inputs: AlertInput) -> AlertInput:
@@ -274,12 +336,6 @@ def _without_context(inputs: AlertInput) -> AlertInput:
     images[:, CONTEXT_CHANNELS] = 0
     images[:, -1] = 0
     return inputs._replace(crop_and_context=images)
-
-
-def _encode(network: AlertNetwork, inputs: AlertInput) -> np.ndarray:
-    rows = range(0, len(inputs.pixels), _BATCH)
-    batches = (inputs.rows(slice(start, start + _BATCH)) for start in rows)
-    return np.concatenate([encode(network, batch, "float32") for batch in batches]).astype(float)
 
 
 if __name__ == "__main__":
