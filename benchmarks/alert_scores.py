@@ -97,11 +97,17 @@ def compare_methods(
     A method is an array `(n, d)` and a classifier, fitted for each of five seeds of the folds; see
     `predict_in_folds` and `score_predictions`.
     """
-    predicted = {
+    return score_predictions(predict_methods(methods, labels, groups), labels, objects)
+
+
+def predict_methods(
+    methods: Mapping[str, tuple[np.ndarray, BaseEstimator]], labels: np.ndarray, groups: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the predictions of every method in folds of groups, int `(seeds, n)`."""
+    return {
         name: np.stack([predict_in_folds(*method, labels, groups, seed) for seed in SEEDS])
         for name, method in tqdm(methods.items(), desc="probes")
     }
-    return score_predictions(predicted, labels, objects)
 
 
 def score_predictions(
@@ -143,11 +149,16 @@ def mean_with_interval(mean: float, samples: np.ndarray) -> dict[str, Any]:
     return {"mean": value, "interval": [low, high]}
 
 
-def format_scores(scores: Mapping[str, Any], first_column: str) -> str:
-    """Return a Markdown table of scores of `score_predictions`, one line per method."""
-    lines = [f"| {first_column} | balanced accuracy | macro-F1 |", "|---|---|---|"]
+def format_scores(scores: Mapping[str, Any], title: str) -> str:
+    """Return a Markdown table of `score_predictions`: a line per method, with the differences."""
+    metrics = [metric.replace("_", " ") for metric in SHOWN_METRICS]
+    first = next(iter(scores))
+    heads = [title, *metrics, *(f"{first} minus it, {metric}" for metric in metrics)]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, values in scores.items():
         cells = [format_cell(values[metric]) for metric in SHOWN_METRICS]
+        differences = [values[metric].get(f"{first} minus {name}") for metric in SHOWN_METRICS]
+        cells += ["" if part is None else format_cell(part) for part in differences]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
