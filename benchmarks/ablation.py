@@ -23,19 +23,16 @@ import torch
 import typer
 from tqdm import tqdm
 
+from benchmarks.ablation_scores import FULL, Predicted, as_table, score_cells
 from benchmarks.alert_scores import linear_probe, predict_in_folds
 from benchmarks.halves import rows_of
 from benchmarks.measuring import RESULTS, save
-from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.files import replacing, write_json
 from ztfrep.data.splits import Splitting
 from ztfrep.data.stamps import CONTEXT_CHANNELS
 from ztfrep.encoders.alert_batches import concatenate, encode, input_batches
 from ztfrep.encoders.model_folder import load_alert_network
-from ztfrep.evaluation.bootstrap import Bootstrap, with_interval
-from ztfrep.evaluation.classifier_scores import resampled_confusions
-from ztfrep.evaluation.metrics import METRICS, confusion
 from ztfrep.evaluation.probes import fit_probe
 from ztfrep.models.alert.base import AlertInput, AlertNetwork
 from ztfrep.params import Params, read_params
@@ -46,7 +43,6 @@ from ztfrep.training.alert_training import train_autoencoder
 from ztfrep.training.sampling import sample_fraction
 from ztfrep.training.training_run import RunSettings
 
-FULL = "whole network"
 # Below 1, which a probability of dropout may not be.
 _ALWAYS = 0.999999
 _NO_CONTEXT = "no context view"
@@ -69,12 +65,8 @@ SCORES = (
     "head, stamps alone",
 )
 REAL_SCORES = ("real, linear probe", "real, head", "real, linear probe, stamps alone")
-_METRIC = "balanced_accuracy"
 _BATCH = 128
 _ROOT = Path(__file__).parents[1]
-
-# By score: the predicted classes of the rows that are scored.
-Predicted = dict[str, list[int]]
 
 
 def main(
@@ -112,59 +104,6 @@ def main(
     with replacing(RESULTS / f"{name}.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
     typer.echo(text)
-
-
-def score_cells(
-    cells: dict[str, list[Predicted]], rows: dict[str, tuple[np.ndarray, np.ndarray]]
-) -> dict[str, Any]:
-    """Return the balanced accuracy of each variant and score, and the differences of the whole.
-
-    `cells` are predictions by variant and seed; `FULL` is one of the variants. `rows` are labels
-    int `(n,)` and objects `(n,)` by score. Objects are resampled, the same for all variants.
-    """
-    compute = METRICS[_METRIC]
-    result: dict[str, Any] = {}
-    for score, (labels, objects) in rows.items():
-        bootstrap = Bootstrap.of_groups(objects, seed=0)
-        values, samples = {}, {}
-        for variant, of_seeds in cells.items():
-            predicted = np.array([of_seed[score] for of_seed in of_seeds])
-            matrices = np.stack([confusion(labels, p, len(CLASSES)) for p in predicted])
-            values[variant] = compute(matrices)
-            drawn = resampled_confusions(labels, predicted, len(CLASSES), bootstrap)
-            samples[variant] = compute(drawn).mean(axis=1)
-        for variant in cells:
-            lead = values[FULL] - values[variant]
-            interval = with_interval(
-                "difference", float(lead.mean()), samples[FULL] - samples[variant]
-            )
-            result.setdefault(variant, {})[score] = {
-                "mean": round(float(values[variant].mean()), 4),
-                "of_seeds": values[variant].round(4).tolist(),
-                "difference": [round(value, 4) for value in interval.values()],
-                "span_of_seeds": [round(float(lead.min()), 4), round(float(lead.max()), 4)],
-            }
-    return result
-
-
-def as_table(scores: dict[str, Any]) -> str:
-    """Return the scores as Markdown, a line per variant and score.
-
-    The difference is the whole network minus the variant, with its interval and the seeds' span.
-    """
-    lines = [
-        "| variant | score | value | whole minus it | lowest and highest seed |",
-        "|---|---|---|---|---|",
-    ]
-    for variant, by_score in scores.items():
-        for score, part in by_score.items():
-            difference, low, high = part["difference"]
-            cells = [f"{part['mean']:.3f}", "", ""]
-            if variant != FULL:
-                cells[1] = f"{difference:+.3f} ({low:+.3f} to {high:+.3f})"
-                cells[2] = "{:+.3f} to {:+.3f}".format(*part["span_of_seeds"])
-            lines.append(f"| {variant} | {score} | {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 class Data:

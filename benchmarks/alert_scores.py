@@ -53,7 +53,7 @@ def forest_features(alerts: AlertSource) -> np.ndarray:
 
 def scaled_pixels(stamps: np.ndarray) -> np.ndarray:
     """Return the pixels of the crops of stamps `(n, 3, H, W)`, scaled to [0, 1]: `(n, 1323)`."""
-    crops, _ = crop_and_scale(*mask_stamps(torch.from_numpy(stamps)), "minmax")
+    crops, _ = crop_and_scale(*mask_stamps(torch.tensor(stamps)), "minmax")
     return crops.flatten(1).numpy()
 
 

@@ -1,7 +1,7 @@
 """Fits of linear classifiers to vectors: of a network's head, and of a probe of two networks.
 
-Both minimise the cross-entropy, all classes weighted equally, plus a quadratic pull of the weights
-to where they start (for a probe: 0), by L-BFGS. They are deterministic, and use torch alone.
+Both minimise the cross-entropy, all classes weighted equally, plus a quadratic pull of the weights,
+not of the biases, to where they start (for a probe: 0), by L-BFGS. They are deterministic, and use torch alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -78,7 +78,12 @@ def _minimise(
     def closure() -> Tensor:
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(classify(vectors), labels, reduction="none")
-        pulls = [(p - s).square().sum() for p, s in zip(parameters, start, strict=True)]
+        # Biases are free: a pull would keep the shift between simulated and real alerts.
+        pulls = [
+            (part - old).square().sum()
+            for part, old in zip(parameters, start, strict=True)
+            if part.ndim > 1
+        ]
         total = (loss * weights[labels]).mean() + torch.stack(pulls).sum() / (2 * c * len(labels))
         total.backward()
         return total
