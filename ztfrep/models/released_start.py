@@ -21,8 +21,8 @@ class ReleasedOptions(Table):
     epochs: Epochs
     """Maximum number of epochs if it is tuned; fewer if the architecture's table has fewer."""
     head_c: Annotated[float, Field(gt=0, le=1e6)]
-    """Inverse strength C of the pull of the head's weights to the released ones when it is fitted,
-    and of the probes that decide between frozen and tuned."""
+    """Inverse strength C of the pull of the head's weights to the released ones when it is
+    fitted."""
 
 
 @dataclass(frozen=True)

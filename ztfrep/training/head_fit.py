@@ -1,7 +1,7 @@
 """Fits of linear classifiers to vectors: of a network's head, and of a probe of two networks.
 
 Both minimise the cross-entropy, all classes weighted equally, plus a quadratic pull of the weights,
-not of the biases, to where they start (for a probe: 0), by L-BFGS. They are deterministic, and use torch alone.
+not of the biases, to where they start (for a probe: 0), by L-BFGS. They are deterministic.
 """
 
 from collections.abc import Callable, Sequence

@@ -28,6 +28,10 @@ from ztfrep.training.training_run import RunSettings, Select
 NAME = "released"
 _N_INPUTS = len(AlertInput._fields)
 _ROWS_PER_BATCH = 512
+# Inverse regularisation strength of the probes. With 0.2 and 10 to all labels of each class of half
+# of the real alerts, probes of the released encoder are at most 0.005 of balanced accuracy apart;
+# with 0.01 they are 0.01 to 0.02 worse.
+_PROBE_C = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +112,7 @@ def selector(
 
     def accuracy() -> float:
         vectors = _vectors(network, train), _vectors(network, validation)
-        return probe_accuracy(vectors[0], train[-1], vectors[1], validation[-1], options.head_c)
+        return probe_accuracy(vectors[0], train[-1], vectors[1], validation[-1], _PROBE_C)
 
     before = accuracy()
 
