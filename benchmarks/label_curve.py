@@ -13,76 +13,42 @@ validation rows, so all of their epochs are run. Scores are means over the seeds
 paired differences too, are of resampled objects.
 """
 
-import copy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
-import pandas as pd
-import torch
 import typer
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
-from benchmarks.alert_scores import (
-    SHOWN_METRICS,
-    forest,
-    forest_features,
-    format_cell,
-    linear_probe,
-    score_predictions,
+from benchmarks.alert_scores import SHOWN_METRICS, format_cell, score_predictions
+from benchmarks.halves import Part
+from benchmarks.label_methods import (
+    AS_IT_IS,
+    PROBE,
+    Predicted,
+    Recipes,
+    Rows,
+    draw,
+    head_logits,
+    predict,
+    read_rows,
 )
-from benchmarks.halves import Part, rows_of
 from benchmarks.measuring import RESULTS, save
 from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.files import replacing
-from ztfrep.encoders.alert_batches import concatenate, encode, input_batches
 from ztfrep.encoders.devices import make_deterministic
 from ztfrep.encoders.encoder import load
-from ztfrep.models.alert.base import AlertInput, AlertNetwork
-from ztfrep.models.alert.preprocessing import FeatureScaling
+from ztfrep.models.alert.base import AlertNetwork
 from ztfrep.params import read_params
-from ztfrep.training.alert_training import alert_loss, epoch_rows, make_dataset
-from ztfrep.training.fit import fit
-from ztfrep.training.head_fit import fit_head
 
 RESULT = "label_curve"
-AS_IT_IS = "released, head as it is"
-PROBE = "released, frozen: probe"
-HEAD = "released, frozen: head"
-TUNED, TUNED_HEAD = "released, tuned: probe", "released, tuned: head"
-SCRATCH, SCRATCH_HEAD = "from nothing: probe", "from nothing: head"
-FOREST = "forest on the metadata"
 _ROOT = Path(__file__).parents[1]
 _FOLDS = 5
-_BATCH = 128
-_VALIDATION_ROWS = 32
-# A network that is trained from nothing on fewer labels predicts little more than chance.
+# Ten of each class are few for a network of 768,158 parameters.
 _LEAST_FROM_NOTHING = 30
-
-Predicted = dict[str, np.ndarray]
-
-
-class Rows(NamedTuple):
-    """Labelled alerts: labels, objects, raw rows of the table, and what the methods read."""
-
-    labels: np.ndarray
-    objects: np.ndarray
-    inputs: AlertInput
-    vectors: torch.Tensor
-    features: np.ndarray
-
-
-class Recipes(NamedTuple):
-    """How networks are trained: parameters, epochs and rate if tuned, epochs from nothing."""
-
-    config: Any
-    c: float
-    tuned_epochs: int
-    tuned_rate: float
-    scratch_epochs: int
 
 
 def main(
@@ -111,10 +77,10 @@ def main(
         released.learning_rate if rate is None else rate,
         from_nothing,
     )
-    rows = {half: _read(encoder.network, table, half) for half in ("A", "B")}
+    rows = {half: read_rows(encoder.network, table, half) for half in ("A", "B")}
     scored = rows[part]
     counts = [None if text == "all" else int(text) for text in labels.split(",")]
-    as_it_is = _logits(encoder.network, scored.vectors).argmax(1)[None]
+    as_it_is = head_logits(encoder.network, scored.vectors).argmax(1)[None]
     curve: dict[str, Any] = {
         "0": score_predictions({AS_IT_IS: as_it_is}, scored.labels, scored.objects)
     }
@@ -164,30 +130,6 @@ def as_table(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw(labels: np.ndarray, objects: np.ndarray, count: int | None, seed: int) -> np.ndarray:
-    """Return rows, int `(m,)`: one of each of `count` objects of each class; with None all rows.
-
-    A class of fewer objects has all of them.
-    """
-    if count is None:
-        return np.arange(len(labels))
-    generator, drawn = np.random.default_rng(seed), []
-    for label in np.unique(labels):
-        rows = generator.permutation(np.flatnonzero(labels == label))
-        _, first = np.unique(objects[rows], return_index=True)
-        drawn.append(rows[np.sort(first)[:count]])
-    return np.sort(np.concatenate(drawn))
-
-
-def _read(network: AlertNetwork, table: AlertTable, part: Part) -> Rows:
-    index = table.index()
-    labels, objects = index["label"].to_numpy().astype(np.int64), index["object_id"].to_numpy(str)
-    rows = rows_of(part, objects, labels)
-    inputs = concatenate(input_batches(network, table, _BATCH)).rows(rows)
-    features = forest_features(table)[rows]
-    return Rows(labels[rows], objects[rows], inputs, _vectors(network, inputs), features)
-
-
 def _predict_part(
     network: AlertNetwork,
     rows: dict[Part, Rows],
@@ -202,7 +144,7 @@ def _predict_part(
     for train, test in _splits(a, part, scored, seed):
         drawn = train[draw(a.labels[train], a.objects[train], count, seed)]
         from_nothing = count is None or count >= _LEAST_FROM_NOTHING
-        parts = _predict(network, a, drawn, scored, test, seed, recipes, from_nothing=from_nothing)
+        parts = predict(network, a, drawn, scored, test, seed, recipes, from_nothing=from_nothing)
         for method, classes in parts.items():
             predicted.setdefault(method, np.empty(len(scored.labels), np.int64))[test] = classes
     return predicted
@@ -217,96 +159,6 @@ def _splits(
     else:
         folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
         yield from folds.split(a.vectors, a.labels, a.objects)
-
-
-def _predict(
-    network: AlertNetwork,
-    a: Rows,
-    drawn: np.ndarray,
-    scored: Rows,
-    test: np.ndarray,
-    seed: int,
-    recipes: Recipes,
-    *,
-    from_nothing: bool,
-) -> Predicted:
-    """Return the classes of test rows by method, each fitted to the drawn rows of half A."""
-    labels = torch.from_numpy(a.labels[drawn])
-    train, tested = a.inputs.rows(drawn), scored.inputs.rows(test)
-
-    def by(trained: AlertNetwork, probe: str, head: str) -> Predicted:
-        fitted, vectors = _vectors(trained, train), _vectors(trained, tested)
-        model = linear_probe().fit(fitted.double().numpy(), a.labels[drawn])
-        return {
-            probe: model.predict(vectors.double().numpy()),
-            head: _logits(trained, vectors).argmax(1),
-        }
-
-    frozen = copy.deepcopy(network)
-    fit_head(frozen, a.vectors[drawn], labels, recipes.c)
-    predicted = by(frozen, PROBE, HEAD)
-    predicted[FOREST] = (
-        forest(seed).fit(a.features[drawn], a.labels[drawn]).predict(scored.features[test])
-    )
-    if recipes.tuned_epochs:
-        # The head is fitted first: otherwise its first steps change vectors that are good.
-        tuned = copy.deepcopy(frozen)
-        config = recipes.config.model_copy(update={"learning_rate": recipes.tuned_rate})
-        _train(tuned, train, labels, config, recipes.tuned_epochs, seed)
-        predicted |= by(tuned, TUNED, TUNED_HEAD)
-    if recipes.scratch_epochs and from_nothing:
-        torch.manual_seed(seed)
-        new: Any = type(network)
-        scaling: FeatureScaling = network.preprocessing.feature_scaling
-        scratch = new(recipes.config, classes=len(CLASSES), feature_scaling=scaling)
-        scratch.fit_statistics(train)
-        _train(scratch, train, labels, recipes.config, recipes.scratch_epochs, seed)
-        predicted |= by(scratch, SCRATCH, SCRATCH_HEAD)
-    return predicted
-
-
-def _train(
-    network: AlertNetwork,
-    train: AlertInput,
-    labels: torch.Tensor,
-    config: Any,
-    epochs: int,
-    seed: int,
-) -> None:
-    """Train a network on alerts, and load the weights of the last epoch."""
-    data = make_dataset(network, train, labels)
-    last: dict[str, torch.Tensor] = {}
-
-    def keep(record: dict[str, float]) -> None:
-        if record["epoch"] == epochs:
-            last.update({name: part.clone() for name, part in network.state_dict().items()})
-
-    fit(
-        network,
-        data,
-        epoch_rows(pd.DataFrame({"n_copies": 1, "label": labels.numpy()}), config.sampling),
-        # Stopping is not wanted, so few rows are enough.
-        tuple(part[:_VALIDATION_ROWS] for part in data),
-        alert_loss,
-        config.model_copy(update={"patience": epochs}),
-        epochs=epochs,
-        seed=seed,
-        precision="float32",
-        on_epoch=keep,
-    )
-    network.load_state_dict(last)
-
-
-def _vectors(network: AlertNetwork, inputs: AlertInput) -> torch.Tensor:
-    starts = range(0, len(inputs.pixels), _BATCH)
-    batches = (inputs.rows(slice(start, start + _BATCH)) for start in starts)
-    return torch.from_numpy(np.concatenate([encode(network, b, "float32") for b in batches]))
-
-
-def _logits(network: AlertNetwork, vectors: torch.Tensor) -> np.ndarray:
-    with torch.inference_mode():
-        logits: np.ndarray = network.eval().classify(vectors).numpy()
-    return logits
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 from benchmarks.ablation_scores import FULL, score_cells
 from benchmarks.alert_scores import join_nights, score_predictions
 from benchmarks.halves import half_of, rows_of
-from benchmarks.label_curve import draw
+from benchmarks.label_methods import draw
 
 GENERATOR = np.random.default_rng(0)
 # 300 alerts of 200 objects; an object has one class.
