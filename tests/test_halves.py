@@ -21,10 +21,12 @@ def test_an_object_is_in_one_half():
     assert set(half) == {"A", "B"}
 
 
-def test_halves_have_equally_many_objects_of_each_class():
-    half = half_of(OBJECTS, LABELS)
+@pytest.mark.parametrize("survey", range(5))
+def test_halves_have_equally_many_objects_of_each_class(survey):
+    objects = np.array([f"{name}{survey}" for name in OBJECTS])
+    half = half_of(objects, LABELS)
     for label in range(3):
-        a, b = (len(set(OBJECTS[(half == h) & (label == LABELS)])) for h in "AB")
+        a, b = (len(set(objects[(half == h) & (LABELS == label)])) for h in "AB")
         assert 0 <= a - b <= 1
 
 
