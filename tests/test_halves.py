@@ -26,7 +26,7 @@ def test_halves_have_equally_many_objects_of_each_class(survey):
     objects = np.array([f"{name}{survey}" for name in OBJECTS])
     half = half_of(objects, LABELS)
     for label in range(3):
-        a, b = (len(set(objects[(half == h) & (LABELS == label)])) for h in "AB")
+        a, b = (len(set(objects[(half == h) & (label == LABELS)])) for h in "AB")
         assert 0 <= a - b <= 1
 
 
