@@ -85,6 +85,16 @@ def test_without_labels_the_encoder_is_the_released_one(tmp_path, train):
         assert (metrics["labelled_train_rows"], metrics["tuned"]) == (0, 0)
 
 
+def test_without_labels_probabilities_are_calibrated_as_the_released_ones(tmp_path, train):
+    unlabelled = write_table(tmp_path / "unlabelled.parquet", rows(labelled=False))
+    _, card, _, _ = train(unlabelled)
+    own = read_model_reference(tmp_path / "run1/model", card)
+    released = read_model_reference(RELEASED / "autoencoder", card)
+    assert own.temperature == released.temperature != 1
+    assert np.array_equal(own.true_probabilities, released.true_probabilities)
+    assert len(own.vectors) == 25
+
+
 def test_a_frozen_encoder_has_another_head_and_nothing_else(table, train):
     _, card, metrics, state = train(table, training="frozen")
     assert changed(state) == HEAD

@@ -114,6 +114,7 @@ def train_autoencoder(
         model=model,
         metrics=metrics,
         select=select,
+        calibration=None if start is None else start.reference,
         row_wise=network.row_wise(),
     )
 

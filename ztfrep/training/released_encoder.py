@@ -13,7 +13,13 @@ from ztfrep.data.alert_table import AlertTable
 from ztfrep.encoders.alert_batches import encode
 from ztfrep.encoders.cards import AlertCard
 from ztfrep.encoders.encoder import ALERT_FOLDER, RELEASED
-from ztfrep.encoders.model_folder import CARD, WEIGHTS, load_alert_network
+from ztfrep.encoders.model_folder import (
+    CARD,
+    WEIGHTS,
+    load_alert_network,
+    read_model_reference,
+)
+from ztfrep.encoders.reference import Reference
 from ztfrep.errors import InputError
 from ztfrep.models.alert.base import AlertConfig, AlertInput, AlertNetwork
 from ztfrep.models.alert.preprocessing import FeatureScaling
@@ -36,10 +42,11 @@ _PROBE_C = 0.05
 
 @dataclass(frozen=True, eq=False)
 class ReleasedEncoder:
-    """The released autoencoder as a start: its weights, its feature scaling, and the file."""
+    """The released autoencoder as a start: weights, feature scaling, calibration, and the file."""
 
     state: dict[str, Tensor]
     scaling: FeatureScaling
+    reference: Reference | None
     path: Path
 
 
@@ -63,7 +70,8 @@ def find_released(
     network, card = load_alert_network(folder)
     found = _difference(network, card, architecture, config)
     if found is None:
-        return ReleasedEncoder(network.state_dict(), card.features, folder / WEIGHTS)
+        reference = read_model_reference(folder, card)
+        return ReleasedEncoder(network.state_dict(), card.features, reference, folder / WEIGHTS)
     if start.required:
         raise InputError(
             "params.yaml: autoencoder.start",

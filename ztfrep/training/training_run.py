@@ -86,6 +86,7 @@ def train_and_save(
     metrics: Path,
     row_wise: Sequence[nn.Module] = (),
     select: Select | None = None,
+    calibration: Reference | None = None,
 ) -> None:
     """Train a network, and write its weights, card, reference, metrics and curves.
 
@@ -115,6 +116,8 @@ def train_and_save(
     select : function, optional
         Selects the weights that are saved, after training; its figures are in the card and the
         metrics.
+    calibration : Reference, optional
+        Calibrates the probabilities if no validation row is labelled.
 
     Raises
     ------
@@ -172,7 +175,8 @@ def train_and_save(
             "history": progress.history,
         }
     )
-    save_model(model, network, card, _fit_reference(network, outputs, train, validation, settings))
+    reference = _fit_reference(network, outputs, train, validation, settings, calibration)
+    save_model(model, network, card, reference)
     checkpoint.unlink(missing_ok=True)
 
 
@@ -184,7 +188,12 @@ def _curves(
 
 
 def _fit_reference(
-    network: nn.Module, outputs: Outputs, train: Dataset, validation: Dataset, settings: RunSettings
+    network: nn.Module,
+    outputs: Outputs,
+    train: Dataset,
+    validation: Dataset,
+    settings: RunSettings,
+    calibration: Reference | None,
 ) -> Reference:
     """Return the reference of a trained network: of a sample of train rows, and validation."""
     device = next(network.parameters()).device
@@ -207,6 +216,7 @@ def _fit_reference(
         scored.logits,
         validation_labels,
         scored.reconstruction_error,
+        calibration,
     )
 
 
