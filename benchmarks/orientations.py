@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.alert_scores import compare_methods, linear_probe
 from benchmarks.measuring import save
-from benchmarks.real_alerts import compare_methods, linear_probe
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.encoders.alert_batches import concatenate, encode, input_batches
 from ztfrep.encoders.model_folder import load_alert_network

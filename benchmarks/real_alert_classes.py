@@ -1,70 +1,106 @@
 """Classes of real alerts: coverage of a model's prediction sets, and probes of few labels.
 
-python -m benchmarks.real_alert_classes vectors.parquet index.csv --model data/models
+python -m benchmarks.real_alert_classes --stamps STAMPS.parquet --series SERIES.parquet
 
-`vectors.parquet` is a catalogue of `ztfrep encode`, of alerts or objects, and the CSV has classes
-that are the model's. A probe of few labels is fitted to as many objects of each class, 20 times,
-and scored on the rows of all other objects.
+The tables are those of `dvc exp run -S source=alerts ... convert`. They are encoded by the released
+encoder, or by another with `--model`; then its own classes of the labelled alerts, and of the
+objects of its classes, are scored. A probe of few labels is fitted to as many objects of each
+class, 20 times, and scored on the rows of all other objects.
 """
 
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 import ztfrep
+from benchmarks.measuring import save
 from ztfrep.catalogues.catalogue import Catalogue, read_catalogue
 from ztfrep.catalogues.classification import ModelClassifier
+from ztfrep.catalogues.packet_encoding import objects_path
 from ztfrep.catalogues.probe_training import fit_label_probe
-from ztfrep.catalogues.user_labels import read_user_labels
+from ztfrep.catalogues.table_encoding import encode_table
+from ztfrep.data.alert_schema import CLASSES
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.encoders.encoder import Encoder
 from ztfrep.evaluation.bootstrap import SLOW_REPEATS, Bootstrap
 from ztfrep.evaluation.calibration import calibration
 from ztfrep.evaluation.metrics import balanced_accuracy, confusion, recall
 from ztfrep.evaluation.prediction_sets import COVERAGE, score_prediction_sets
 
+_FEW = (5, 10, 20)
 _REPEATS = 20
 
 
 def main(
-    vectors: Annotated[Path, typer.Argument(help="A catalogue of alerts or objects.")],
-    labels: Annotated[Path, typer.Argument(help="A CSV of candid or object_id, and classes.")],
-    model: Annotated[Path, typer.Option(help="The model folder.")] = Path("data/models"),
-    label_column: Annotated[str, typer.Option(help="The column of the classes.")] = "weak_class",
+    stamps: Annotated[Path, typer.Option(help="The stamps table of the real alerts.")],
+    series: Annotated[Path, typer.Option(help="Their series table.")],
+    model: Annotated[Path | None, typer.Option(help="Another model than the released one.")] = None,
+    name: Annotated[
+        str, typer.Option(help="Of the JSON in benchmarks/results.")
+    ] = "real_alert_classes",
 ) -> None:
     """Print the scores of the model's own classes, and those of probes of few labels."""
-    catalogue = read_catalogue(vectors)
-    classifier = ModelClassifier.of(ztfrep.load(model), catalogue)
+    encoder, table = ztfrep.load(model), AlertTable(stamps, series=series)
+    index = table.index()
+    known = index[index["label"] >= 0]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "vectors.parquet"
+        encode_table(encoder, table, path, previews=False)
+        alerts, objects = read_catalogue(path), read_catalogue(objects_path(path))
+        of_objects = known.groupby("object_id")["label"].max()
+        names = {
+            "alerts": index["label"].to_numpy(dtype=np.int64),
+            "objects": objects.table["object_id"].map(of_objects).fillna(-1).to_numpy(np.int64),
+        }
+        result: dict[str, Any] = {"model": encoder.checksum}
+        for kind, catalogue in (("alerts", alerts), ("objects", objects)):
+            typer.echo(kind)
+            result[kind] = _score(encoder, catalogue, names[kind])
+    save(name, result, shown=())
+
+
+def _score(encoder: Encoder, catalogue: Catalogue, labels: np.ndarray) -> dict[str, Any]:
+    """Print and return the scores of a catalogue, whose rows have `labels`, -1 where unlabelled."""
+    classifier = ModelClassifier.of(encoder, catalogue)
     classes = classifier.classes
-    known = read_user_labels(labels, catalogue, column=label_column)
-    index = [classes.index(name) if name in classes else -1 for name in known.classes]
-    truth = np.array([*index, -1])[known.labels]
+    # The network of objects has some of the classes.
+    own = [classes.index(name) if name in classes else -1 for name in CLASSES]
+    truth = np.array([*own, -1])[labels]
     rows = truth >= 0
     probabilities, true = classifier.probabilities(catalogue)[rows], truth[rows]
     bootstrap = Bootstrap.within_classes(true, seed=0, repeats=SLOW_REPEATS)
     matrix = confusion(true, probabilities.argmax(axis=1), len(classes))
-    ece = calibration(probabilities, true, bootstrap)["ece"]
+    result: dict[str, Any] = {
+        "rows": len(true),
+        "balanced_accuracy": float(balanced_accuracy(matrix)),
+        "ece": calibration(probabilities, true, bootstrap)["ece"],
+        "recall": recall(matrix, classes),
+    }
     sets = classifier.prediction_sets(probabilities, COVERAGE)
-    scores = score_prediction_sets(sets, true, classes, bootstrap)
+    scores = result["prediction_sets"] = score_prediction_sets(sets, true, classes, bootstrap)
     typer.echo(
-        f"{len(true)} labelled {catalogue.info.rows}: balanced accuracy "
-        f"{balanced_accuracy(matrix):.3f}, ECE {ece:.3f}; sets of coverage {COVERAGE}: "
+        f"{len(true)} labelled: balanced accuracy {result['balanced_accuracy']:.3f}, "
+        f"ECE {result['ece']:.3f}; sets of coverage {COVERAGE}: "
         "{coverage:.3f} ({coverage_low:.3f} - {coverage_high:.3f}), {mean_size:.2f} classes".format(
             **scores
         )
     )
-    recalls = recall(matrix, classes)
     for name, part in scores["by_class"].items():
         typer.echo(
-            f"  {name}: recall {recalls[name]:.3f}, coverage {part['coverage']:.3f} "
+            f"  {name}: recall {result['recall'][name]:.3f}, coverage {part['coverage']:.3f} "
             f"({part['coverage_low']:.3f} - {part['coverage_high']:.3f}) of {part['rows']} rows"
         )
-    for n in (5, 10, 20):
+    for n in _FEW:
         few = [_score_few(catalogue, truth, classes, n, seed) for seed in range(_REPEATS)]
+        result[f"{n} labels"] = few
         typer.echo(
             f"{n} labels of each class: balanced accuracy {np.mean(few):.3f} "
             f"({min(few):.3f} to {max(few):.3f} in {_REPEATS} draws)"
         )
+    return result
 
 
 def _score_few(

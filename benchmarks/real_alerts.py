@@ -11,40 +11,23 @@ of paired differences too, are of resampled objects.
 """
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-import torch
 import typer
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from tqdm import tqdm
 
+from benchmarks.alert_scores import compare_methods, join_nights, linear_probe, scaled_pixels
 from benchmarks.measuring import save
-from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.encoders.alert_batches import encode, input_batches
 from ztfrep.encoders.cards import AlertCard
 from ztfrep.encoders.model_folder import load_alert_network, read_card
-from ztfrep.evaluation.bootstrap import Bootstrap, with_interval
-from ztfrep.evaluation.classifier_scores import resampled_confusions
-from ztfrep.evaluation.metrics import METRICS, confusion
 from ztfrep.fields import NO_FILE
 from ztfrep.models.alert.preprocessing import FeatureScaling
-from ztfrep.models.alert.stamp_scaling import crop_and_scale, mask_stamps
 
 STAMPS = Path("data/parquet/stamps.parquet")
-_SEEDS = range(5)
-_FOLDS = 5
-_METRICS = ("balanced_accuracy", "macro_f1")
 _BATCH_ROWS = 512
 
 
@@ -86,7 +69,7 @@ def main(
     methods = {name: (of_method, linear_probe()) for name, of_method in vectors.items()}
     folds = {
         name: compare_methods(methods, labels, objects, groups)
-        for name, groups in (("by object", objects), ("by night", _join_nights(objects, nights)))
+        for name, groups in (("by object", objects), ("by night", join_nights(objects, nights)))
     }
     save(
         name,
@@ -121,89 +104,6 @@ def _encode(folder: Path, table: AlertTable) -> np.ndarray:
         network.preprocessing.stamp_scaling = "minmax"
     batches = input_batches(network, table, _BATCH_ROWS, with_metadata=False)
     return np.concatenate([encode(network, batch, "float32") for batch in batches]).astype(float)
-
-
-def _join_nights(objects: np.ndarray, nights: np.ndarray) -> np.ndarray:
-    """Return groups `(n,)` that share neither an object nor a night."""
-    _, object_index = np.unique(objects, return_inverse=True)
-    _, night_index = np.unique(nights, return_inverse=True)
-    # The nodes of the graph are the objects, then the nights; an alert connects two.
-    n_objects = object_index.max() + 1
-    nodes = n_objects + night_index.max() + 1
-    edges = (object_index, n_objects + night_index)
-    graph = coo_array((np.ones(len(objects)), edges), shape=(nodes, nodes))
-    groups: np.ndarray = connected_components(graph, directed=False)[1][object_index]
-    return groups
-
-
-def scaled_pixels(stamps: np.ndarray) -> np.ndarray:
-    """Return the pixels of the crops of stamps `(n, 3, H, W)`, scaled to [0, 1]: `(n, 1323)`."""
-    crops, _ = crop_and_scale(*mask_stamps(torch.from_numpy(stamps)), "minmax")
-    return crops.flatten(1).numpy()
-
-
-def linear_probe() -> Pipeline:
-    """Return the linear probe of vectors."""
-    model = LogisticRegression(C=0.05, class_weight="balanced", max_iter=5000)
-    return make_pipeline(StandardScaler(), model)
-
-
-def compare_methods(
-    methods: Mapping[str, tuple[np.ndarray, BaseEstimator]],
-    labels: np.ndarray,
-    objects: np.ndarray,
-    groups: np.ndarray,
-) -> dict[str, Any]:
-    """Return the scores of every method, and the paired differences of the first to the others.
-
-    A method is an array `(n, d)` and a classifier. A classifier predicts the rows of the fold that
-    it is not fitted to; rows of a group are in one fold. Intervals are of resampled objects.
-    """
-    predicted = {
-        name: np.stack([_predict(*method, labels, groups, seed) for seed in _SEEDS])
-        for name, method in tqdm(methods.items(), desc="probes")
-    }
-    bootstrap = Bootstrap.of_groups(objects, seed=0)
-    samples = {
-        name: resampled_confusions(labels, classes, len(CLASSES), bootstrap)
-        for name, classes in predicted.items()
-    }
-    first = next(iter(methods))
-    scores: dict[str, Any] = {}
-    for name, classes in predicted.items():
-        scores[name] = {}
-        matrices = np.stack([confusion(labels, of_seed, len(CLASSES)) for of_seed in classes])
-        for metric in _METRICS:
-            of_seeds = METRICS[metric](matrices)
-            resampled = METRICS[metric](samples[name]).mean(axis=1)
-            scores[name][metric] = {
-                "of_seeds": of_seeds.round(4).tolist(),
-                **_mean_with_interval(float(of_seeds.mean()), resampled),
-            }
-            if name != first:
-                difference = METRICS[metric](samples[first]).mean(axis=1) - resampled
-                scores[name][metric][f"{first} minus {name}"] = _mean_with_interval(
-                    float(difference.mean()), difference
-                )
-    return scores
-
-
-def _mean_with_interval(mean: float, samples: np.ndarray) -> dict[str, Any]:
-    value, low, high = (round(part, 4) for part in with_interval("mean", mean, samples).values())
-    return {"mean": value, "interval": [low, high]}
-
-
-def _predict(
-    values: np.ndarray,
-    classifier: BaseEstimator,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    seed: int,
-) -> np.ndarray:
-    """Return the class of each row, predicted by a classifier of the folds that it is not in."""
-    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
-    predicted: np.ndarray = cross_val_predict(classifier, values, labels, groups=groups, cv=folds)
-    return predicted
 
 
 if __name__ == "__main__":

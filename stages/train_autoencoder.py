@@ -23,6 +23,7 @@ def main(params: Params) -> None:
         ),
         model=AUTOENCODER,
         metrics=METRICS / "autoencoder",
+        released=params.released_start(),
     )
 
 

@@ -190,6 +190,8 @@ READ_BY = {
     ],
     "start_weights('autoencoder')": ["autoencoder.weights"],
     "start_weights('recurrent')": ["recurrent.weights"],
+    # Its source is in the key of the budget.
+    "released_start()": ["autoencoder.weights", "autoencoder.start", "autoencoder.released"],
     # The name of the source is in the interpolated keys and in the manifest.
     "sources": ["sources.${source}"],
     "source": [],
@@ -222,7 +224,7 @@ def parameters(stage: Path) -> set[str]:
             if isinstance(part, ast.Name) and part.id == "params":
                 name = ".".join(chain).removesuffix(".model_dump")
                 if id(node) in calls and chain[-1] != "model_dump":
-                    name += f"({ast.unparse(calls[id(node)].args[0])})"
+                    name += f"({', '.join(map(ast.unparse, calls[id(node)].args))})"
                 names |= set(READ_BY.get(name, [name]))
     return names
 

@@ -78,6 +78,8 @@ TESTED_ELSEWHERE = {
     "evaluate": "probes, baselines and figures; tests/evaluation",
     "autoencoder.architecture": "all architectures are tested",
     "autoencoder.weights": "tests/training",
+    "autoencoder.start": "tests/training/test_released_encoder.py",
+    "autoencoder.released": "tests/training/test_released_encoder.py",
     "recurrent.architecture": "all architectures are tested",
     "recurrent.weights": "tests/training",
 }

@@ -263,6 +263,18 @@ def test_changed_bytes_of_a_local_file_are_noticed(clean, tmp_path):
         (home / "stamps.pkl").write_bytes(original)
 
 
+def test_training_with_few_labels_starts_from_the_released_encoder_unless_told_not_to(clean):
+    def origin(*change):
+        clean.run("dvc", "exp", "run", "-S", "autoencoder.invariant.latent_dim=128", *change,
+                  "train_autoencoder")  # fmt: skip
+        return clean.json("data/models/autoencoder/model.json")["start_weights"]
+
+    assert clean.json("data/models/autoencoder/model.json")["start_weights"] == "data/none"
+    assert origin() == "released"
+    assert origin("-S", "autoencoder.start=nothing") == "data/none"
+    assert origin("-S", "autoencoder.released.below=60") == "data/none"
+
+
 def test_a_change_of_the_recurrent_network_runs_no_stage_of_the_stamps(clean):
     clean.set(recurrent__temporal__hidden=16)
     status = clean.run("dvc", "status")

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, create_model, model_validator
 from ztfrep.data.strict_yaml import read_yaml
 from ztfrep.evaluation.protocol import EvaluationProtocol
 from ztfrep.fields import (
+    NO_FILE,
     BatchSize,
     Epochs,
     FilePath,
@@ -21,11 +22,14 @@ from ztfrep.models.alert import ARCHITECTURES as ALERT_ARCHITECTURES
 from ztfrep.models.alert import get_alert_network
 from ztfrep.models.object import ARCHITECTURES as OBJECT_ARCHITECTURES
 from ztfrep.models.object import get_object_network
+from ztfrep.models.released_start import ReleasedOptions, ReleasedStart
 from ztfrep.schema_errors import explain
 from ztfrep.sources import SOURCES, get_source
 
 Network = Literal["autoencoder", "recurrent"]
 _SOURCE_NAMES = tuple(SOURCES)
+# The sources of a user's own alerts, which may have few labels.
+_OWN_SOURCES = ("alerts", "local")
 if TYPE_CHECKING:
     Sources: TypeAlias = Any
     Budgets: TypeAlias = Any
@@ -71,6 +75,15 @@ class NetworkTable(Table):
     def config(self) -> Any:
         """The parameters of the architecture."""
         return getattr(self, self.architecture)
+
+
+class AutoencoderTable(NetworkTable):
+    """The table `autoencoder`."""
+
+    start: Literal["auto", "released", "nothing"]
+    """Where training starts if weights is data/none: released: the released encoder | nothing |
+    auto: the former for sources alerts and local with few labels, see below, else nothing."""
+    released: ReleasedOptions
 
 
 class Encode(Table):
@@ -134,6 +147,15 @@ class Params(Table):
         """
         return resolve_path(f"{network}.weights", getattr(self, network).weights)
 
+    def released_start(self) -> ReleasedStart | None:
+        """Return how the autoencoder may start from the released one; None if it does not."""
+        table = self.autoencoder
+        if table.weights != NO_FILE or table.start == "nothing":
+            return None
+        if table.start == "auto" and self.source not in _OWN_SOURCES:
+            return None
+        return ReleasedStart(table.released, required=table.start == "released")
+
 
 @cache
 def params_with_networks() -> type[Params]:
@@ -143,10 +165,10 @@ def params_with_networks() -> type[Params]:
     """
     networks: Any = {
         "autoencoder": _network_table(
-            {name: get_alert_network(name).Config for name in ALERT_ARCHITECTURES}
+            AutoencoderTable, {name: get_alert_network(name).Config for name in ALERT_ARCHITECTURES}
         ),
         "recurrent": _network_table(
-            {name: get_object_network(name).Config for name in OBJECT_ARCHITECTURES}
+            NetworkTable, {name: get_object_network(name).Config for name in OBJECT_ARCHITECTURES}
         ),
     }
     fields: Any = {name: (table, ...) for name, table in networks.items()}
@@ -154,14 +176,14 @@ def params_with_networks() -> type[Params]:
     return params
 
 
-def _network_table(configs: dict[str, type[Table]]) -> type[NetworkTable]:
+def _network_table(base: type[NetworkTable], configs: dict[str, type[Table]]) -> type[NetworkTable]:
     names = tuple(configs)
     description = NetworkTable.model_fields["architecture"].description
     fields: Any = {
         "architecture": (Literal[names], Field(description=description)),
         **{name: (config, ...) for name, config in configs.items()},
     }
-    table: type[NetworkTable] = create_model("NetworkTable", __base__=NetworkTable, **fields)
+    table: type[NetworkTable] = create_model(base.__name__, __base__=base, **fields)
     return table
 
 

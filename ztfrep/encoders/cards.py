@@ -45,11 +45,15 @@ class ModelCard(Table):
     config : Table
         The parameters of the network and of its training.
     start_weights : str
-        The file of weights that training started from, or `data/none`.
+        The file of weights that training started from, `released` for those of the released
+        encoder, or `data/none`.
     best_epoch, epochs : int
         The epoch of the saved weights, and the number of epochs trained.
     best : dict
         The record of `best_epoch` in `history`, without its `epoch`.
+    selection : dict
+        The figures of the decision between the released encoder as it is and a tuned one; empty
+        for a training that did not start from it.
     history : list of dict
         A record of metrics per epoch. The first, of epoch 0, is that of the start weights.
     """
@@ -65,6 +69,7 @@ class ModelCard(Table):
     best_epoch: _Epochs
     epochs: _Epochs
     best: _Record
+    selection: _Record = {}
     seed: Seed
     threads: Annotated[int, Field(ge=1, le=1 << 20)]
     precision: Literal["float32", "bf16"]

@@ -63,22 +63,32 @@ class Reference:
         validation_logits: np.ndarray,
         validation_labels: np.ndarray,
         reconstruction_error: np.ndarray | None = None,
+        calibration: "Reference | None" = None,
     ) -> "Reference":
         """Fit a reference to train vectors `(m, d)`, at most 2,000, and validation rows.
 
         `validation_logits` is `(v, classes)`, labels are -1 where unlabelled. With
         `reconstruction_error` `(v,)`, NaN without a stamp, that is a term of the anomaly score.
+        Without a labelled validation row, temperature and thresholds are those of `calibration`, if
+        there is one.
         """
         labelled = validation_labels >= 0
         temperature = fit_temperature(validation_logits[labelled], validation_labels[labelled])
+        if calibration is not None and not labelled.any():
+            temperature = calibration.temperature
         probabilities = calibrated(validation_logits, temperature)
+        true_probabilities = probabilities[labelled, validation_labels[labelled]]
+        true_labels = np.asarray(validation_labels[labelled], np.int64)
+        if calibration is not None and not labelled.any():
+            true_probabilities = calibration.true_probabilities
+            true_labels = calibration.true_labels
         reference = cls(
             np.asarray(vectors, np.float32),
             np.asarray(labels, np.int64),
             {},
             temperature,
-            probabilities[labelled, validation_labels[labelled]],
-            np.asarray(validation_labels[labelled], np.int64),
+            true_probabilities,
+            true_labels,
         )
         terms = reference.anomaly_terms(validation_vectors, probabilities, reconstruction_error)
         levels = np.linspace(0, 1, N_QUANTILES)

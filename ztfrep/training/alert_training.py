@@ -20,9 +20,17 @@ from ztfrep.models.alert import get_alert_network
 from ztfrep.models.alert.base import AlertConfig, AlertInput, AlertNetwork, Augmentation
 from ztfrep.models.alert.preprocessing import FeatureScaling
 from ztfrep.models.loss_terms import LossTerms
+from ztfrep.models.released_start import ReleasedStart
 from ztfrep.training.augmentation import augment
 from ztfrep.training.fit import Dataset
 from ztfrep.training.process_group import joined_processes
+from ztfrep.training.released_encoder import (
+    NAME,
+    find_released,
+    fit_released_head,
+    selector,
+    tuning,
+)
 from ztfrep.training.sampling import oversampling_counts
 from ztfrep.training.training_run import RunSettings, train_and_save
 
@@ -40,19 +48,28 @@ def train_autoencoder(
     *,
     model: Path,
     metrics: Path,
+    released: ReleasedStart | None = None,
 ) -> None:
     """Train an autoencoder on the train split of a stamps table, and write its model folder.
 
     The saved weights are those of the epoch with the lowest loss on the validation split.
     `architecture` is a name in `ztfrep.models.alert.ARCHITECTURES`, and `config` its parameters.
-    Writes the folders `model` and `metrics`; see `train_and_save`.
+    With `released` and no start weights, training may start from the released encoder, which is
+    frozen without labelled train rows of two classes; see `ReleasedOptions`. Writes the folders
+    `model` and `metrics`; see `train_and_save`. Raises InputError if the released encoder is
+    required and is another network.
     """
     device = settings.start()
     alerts = AlertTable(table)
     network_class: Any = get_alert_network(architecture)
     index = alerts.identity()
     split = index["split"].to_numpy()
-    scaling = _feature_scaling(alerts, split == "train", config, settings.start_weights)
+    start = find_released(released, alerts, architecture, config)
+    scaling = (
+        _feature_scaling(alerts, split == "train", config, settings.start_weights)
+        if start is None
+        else start.scaling
+    )
     network: AlertNetwork = network_class(config, classes=len(CLASSES), feature_scaling=scaling)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     inputs = concatenate(input_batches(network, alerts, ROW_GROUP))
@@ -61,14 +78,25 @@ def train_autoencoder(
         name: torch.tensor(np.flatnonzero(split == name), device=device)
         for name in ("train", "validation")
     }
-    network.fit_statistics(inputs.rows(rows["train"]))
+    if start is None:
+        network.fit_statistics(inputs.rows(rows["train"]))
+    else:
+        network.load_state_dict(start.state)
     data = {
         name: make_dataset(network, inputs.rows(part), labels[part]) for name, part in rows.items()
     }
 
+    select, files = None, [table]
+    if start is not None and released is not None:
+        files.append(start.path)
+        fit_released_head(network, data["train"], config, released.options)
+        select = selector(network, data["train"], data["validation"], released.options)
+        settings, config = tuning(settings, config, data["train"], released.options)
+
     def make_card(run: dict[str, Any]) -> AlertCard:
+        origin = {} if start is None else {"start_weights": NAME}
         return AlertCard.for_architecture(architecture)(
-            architecture=architecture, classes=list(CLASSES), features=scaling, **run
+            architecture=architecture, classes=list(CLASSES), features=scaling, **(run | origin)
         )
 
     train_and_save(
@@ -82,9 +110,11 @@ def train_autoencoder(
         make_card,
         name="autoencoder",
         recipe=config,
-        inputs=[table],
+        inputs=files,
         model=model,
         metrics=metrics,
+        select=select,
+        calibration=None if start is None else start.reference,
         row_wise=network.row_wise(),
     )
 

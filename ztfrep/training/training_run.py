@@ -24,7 +24,7 @@ from ztfrep.models.recipe import Recipe
 from ztfrep.training.curves import logged_curves
 from ztfrep.training.fit import Dataset, Loss, fit
 from ztfrep.training.process_group import check_equal, is_first, own_device
-from ztfrep.training.resumption import Record
+from ztfrep.training.resumption import Progress, Record
 from ztfrep.training.sampling import stratified_sample
 from ztfrep.training.shared_rows import sharing_rows
 
@@ -32,6 +32,9 @@ _PACKAGE = Path(ztfrep.__file__).parent
 _ROWS_PER_BATCH = 512
 
 Outputs = Callable[[nn.Module, Dataset], NetworkOutputs]
+# A function that is called after training: it may load other weights into the network, and returns
+# their progress and the figures of its decision.
+Select = Callable[[Progress], tuple[Progress, dict[str, float]]]
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ def train_and_save(
     model: Path,
     metrics: Path,
     row_wise: Sequence[nn.Module] = (),
+    select: Select | None = None,
+    calibration: Reference | None = None,
 ) -> None:
     """Train a network, and write its weights, card, reference, metrics and curves.
 
@@ -108,6 +113,11 @@ def train_and_save(
         The folder of the curves and of `metrics.json`, which has the metrics of the best epoch.
     row_wise : modules
         Modules of the network whose rows several processes share; see `sharing_rows`.
+    select : function, optional
+        Selects the weights that are saved, after training; its figures are in the card and the
+        metrics.
+    calibration : Reference, optional
+        Calibrates the probabilities if no validation row is labelled.
 
     Raises
     ------
@@ -142,17 +152,21 @@ def train_and_save(
             expected="a finite loss",
             remedy=f"lower the learning_rate of {name}",
         ) from error
+    figures: dict[str, float] = {}
+    if select is not None:
+        progress, figures = select(progress)
     if not is_first():
         return
     best = {metric: value for metric, value in progress.best.items() if metric != "epoch"}
     epochs = {"best_epoch": progress.best_epoch, "epochs": len(progress.history) - 1}
-    write_metrics(metrics / "metrics.json", {**epochs, **best})
+    write_metrics(metrics / "metrics.json", {**epochs, **best, **figures})
     card = make_card(
         {
             **epochs,
             "config": recipe,
             "start_weights": str(settings.start_weights or NO_FILE),
             "best": best,
+            "selection": figures,
             "seed": settings.seed,
             "threads": settings.threads,
             "precision": settings.precision,
@@ -161,7 +175,8 @@ def train_and_save(
             "history": progress.history,
         }
     )
-    save_model(model, network, card, _fit_reference(network, outputs, train, validation, settings))
+    reference = _fit_reference(network, outputs, train, validation, settings, calibration)
+    save_model(model, network, card, reference)
     checkpoint.unlink(missing_ok=True)
 
 
@@ -173,7 +188,12 @@ def _curves(
 
 
 def _fit_reference(
-    network: nn.Module, outputs: Outputs, train: Dataset, validation: Dataset, settings: RunSettings
+    network: nn.Module,
+    outputs: Outputs,
+    train: Dataset,
+    validation: Dataset,
+    settings: RunSettings,
+    calibration: Reference | None,
 ) -> Reference:
     """Return the reference of a trained network: of a sample of train rows, and validation."""
     device = next(network.parameters()).device
@@ -196,6 +216,7 @@ def _fit_reference(
         scored.logits,
         validation_labels,
         scored.reconstruction_error,
+        calibration,
     )
 
 
