@@ -76,7 +76,11 @@ def _sky_noise(pixels: Tensor, observed: Tensor) -> tuple[Tensor, Tensor, Tensor
 
     inside = convolve(observed.float(), torch.ones_like(kernel)) > 8.5
     filtered = convolve(pixels, kernel) / torch.tensor(_FILTERED, device=pixels.device)[:, None]
-    return _MAD * masked_median(filtered.abs(), inside) * inside.any(2, keepdim=True), filtered, inside
+    return (
+        _MAD * masked_median(filtered.abs(), inside) * inside.any(2, keepdim=True),
+        filtered,
+        inside,
+    )
 
 
 def draw_noise(rows: int, size: int, generator: torch.Generator) -> Tensor:

@@ -43,9 +43,7 @@ def render_alerts(labels: np.ndarray, size: int, seed: Sequence[int]) -> NoiseFr
     parts = []
     for chunk, start in enumerate(range(0, len(labels), _CHUNK)):
         rng = np.random.default_rng([*seed, chunk])
-        scenes = scene_sampler.draw(
-            labels[start : start + _CHUNK], 1, rng, scene.FIRST_ALERTS
-        )
+        scenes = scene_sampler.draw(labels[start : start + _CHUNK], 1, rng, scene.FIRST_ALERTS)
         stamps, sign = _render(scenes, size, copy.deepcopy(rng), noise=1.0)
         noise_free, own_sign = _render(scenes, size, rng, noise=0.0)
         noise_free[:, 2] *= (sign * own_sign)[:, None, None]
