@@ -8,11 +8,9 @@ does not change the vectors. An orthogonal matrix mixes the two parts: it preser
 makes the variances of the numbers of a vector similar.
 """
 
-import math
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,17 +25,14 @@ from ztfrep.models.alert.base import (
 )
 from ztfrep.models.alert.covariance import principal_components
 from ztfrep.models.alert.decoder import DecodedStamps, StampDecoder
+from ztfrep.models.alert.feature_bins import encode_features, fit_bin_edges
 from ztfrep.models.alert.invariant_config import InvariantConfig
 from ztfrep.models.alert.mixing import orthogonal_matrix
 from ztfrep.models.alert.morphology import N_MORPHOLOGY, compute_morphology
-from ztfrep.models.alert.noise_levels import (
-    NoiseLevels,
-    draw_noise,
-    estimate_noise,
-    scale_noise,
-)
-from ztfrep.models.alert.orientation import N_ORIENTATIONS, Orientations, reorient
+from ztfrep.models.alert.noise_levels import NoiseLevels, draw_noise_targets, scale_noise
+from ztfrep.models.alert.orientation import N_ORIENTATIONS, Orientations
 from ztfrep.models.alert.preprocessing import FeatureScaling
+from ztfrep.models.alert.stamp_encoder import make_stamp_encoder
 from ztfrep.models.loss_terms import LossTerms, accuracy, row_count
 
 # Bins of a feature's quantiles, and width of the linear layers. TODO-MEASURE
@@ -45,8 +40,6 @@ _BINS = 16
 _HIDDEN = 128
 _MIN_STD = 1e-3
 _MORPHOLOGY_CLIP = 4.0  # standard deviations
-# Keeps the random numbers of the decoder's noise apart from those of the training.
-_NOISE_SEED = 1
 
 
 class _Outputs(NamedTuple):
@@ -78,18 +71,10 @@ class InvariantAutoencoder(AlertNetwork):
     ) -> None:
         super().__init__(config, feature_scaling)
         self.config = config
-        size, dropout, widths = config.latent_dim, config.dropout, config.encoder_widths
+        size, dropout = config.latent_dim, config.dropout
         n_components = min(max(1, round(config.pca_fraction * size)), size - 1)
         self.semantic_size = size - n_components
-        self.stamp_encoder = nn.Sequential(
-            *_convolution(8, widths[0], stride=1),
-            *_convolution(widths[0], widths[1], stride=2),
-            *_convolution(widths[1], widths[2], stride=1),
-            *_convolution(widths[2], widths[3], stride=2),
-            nn.Flatten(),
-            nn.Linear(widths[3] * 6 * 6, _HIDDEN),
-            nn.ReLU(),
-        )
+        self.stamp_encoder = make_stamp_encoder(config.encoder_widths, _HIDDEN)
         self.metadata_encoder = nn.Sequential(
             nn.Linear(N_FEATURES * (_BINS + 1), _HIDDEN),
             nn.ReLU(),
@@ -131,21 +116,12 @@ class InvariantAutoencoder(AlertNetwork):
         self.register_buffer("morphology_mean", torch.zeros(N_MORPHOLOGY))
         self.register_buffer("morphology_std", torch.ones(N_MORPHOLOGY))
         self.orientations = Orientations(CROP)
-        # The weights are a gradient along an oblique direction: no two orientations of an image
-        # have the same weighted sum, unless the image is symmetric. In float64, so that rounding
-        # does not decide between two.
-        axis = torch.linspace(-1, 1, CROP, dtype=torch.float64, device="cpu")
-        weights = axis * math.cos(math.pi / 8) + axis[:, None] * math.sin(math.pi / 8)
-        inverse = self.orientations.inverse.tolist()
-        weights = torch.stack([reorient(weights, index).flatten() for index in inverse])
+        weights = self.orientations.asymmetric_weights()
         self.register_buffer("orientation_weights", weights, persistent=False)
 
     def fit_statistics(self, train: AlertInput) -> None:
         """Compute quantiles of the features, scale of the morphology, and principal components."""
-        values = np.where(train.feature_mask.cpu(), train.features.cpu(), np.nan)
-        levels = np.linspace(0, 1, _BINS + 1)
-        for column in np.flatnonzero(np.isfinite(values).any(axis=0)):
-            self.bin_edges[column] = torch.from_numpy(np.nanquantile(values[:, column], levels))
+        fit_bin_edges(train.features, train.feature_mask, self.bin_edges)
         morphology, mask = compute_morphology(train.crop_and_context)
         self.morphology_mean.copy_(_masked_mean(morphology, mask))
         std = _masked_mean((morphology - self.morphology_mean).square(), mask).sqrt()
@@ -162,15 +138,21 @@ class InvariantAutoencoder(AlertNetwork):
             self.components.copy_(components)
             largest = variances[0].clamp(min=_MIN_STD).sqrt()
             self.semantic_scale.copy_(self.config.semantic_scale * largest)
-            self._fit_decoder(stamps, train.rows(complete))
+            self.fit_decoder(train)
 
-    def _fit_decoder(self, stamps: Tensor, train: AlertInput) -> None:
-        """Compute the statistics of the decoder of stamps in their canonical orientation."""
-        deviation, correlation, noise = self._noise_targets(train)
+    def fit_decoder(self, train: AlertInput) -> None:
+        """Compute the statistics of the decoder, after those of the encoder."""
+        deviation, correlation, noise = self.noise_targets(train)
         noise = scale_noise(noise, NoiseLevels(deviation, correlation))
-        noise = self.orientations.apply_to(noise, self.orientation(train))
-        scores = (stamps.flatten(1) - self.mean_pixels) @ self.components.T
-        self.decoder.fit_statistics(scores, noise.flatten(1) @ self.components.T, stamps)
+        noise, stamps = (
+            self.orientations.apply_to(part, self.orientation(train)).flatten(1)
+            for part in (noise, train.pixels)
+        )
+        complete = train.pixel_mask.flatten(1).all(dim=1)
+        scores = (stamps - self.mean_pixels) @ self.components.T
+        self.decoder.fit_statistics(
+            scores[complete], noise[complete] @ self.components.T, stamps[complete]
+        )
 
     def row_wise(self) -> Sequence[nn.Module]:
         """Return the stamp encoder."""
@@ -202,7 +184,8 @@ class InvariantAutoencoder(AlertNetwork):
         has_stamps = alerts.pixel_mask.flatten(1).any(dim=1)[:, None]
         encoded = self._encode_stamps(alerts.crop_and_context, orientation)
         stamps = torch.where(has_stamps, encoded, self.missing_stamps)
-        encoded = self.metadata_encoder(self._binned(alerts.features, alerts.feature_mask))
+        binned = encode_features(alerts.features, alerts.feature_mask, self.bin_edges)
+        encoded = self.metadata_encoder(binned)
         has_metadata = alerts.feature_mask.any(dim=1)[:, None]
         metadata = torch.where(has_metadata, encoded, self.missing_metadata)
         # Batch norm needs at least two rows to update its statistics.
@@ -251,16 +234,12 @@ class InvariantAutoencoder(AlertNetwork):
         if self.config.morphology_weight:
             targets += self._standardised_morphology(alerts.crop_and_context)
         if self.config.denoising_weight:
-            targets += self._noise_targets(alerts)
+            targets += self.noise_targets(alerts)
         return targets
 
-    def _noise_targets(self, alerts: AlertInput) -> tuple[Tensor, Tensor, Tensor]:
-        """Return deviation and correlation of the noise, and noise of deviation 1."""
-        pixels = alerts.pixels
-        # A generator of its own: the random numbers of the training are those without noise.
-        generator = torch.Generator().manual_seed(_NOISE_SEED)
-        noise = draw_noise(len(pixels), CROP, generator).to(pixels.device)
-        return (*estimate_noise(pixels, alerts.pixel_mask), noise)
+    def noise_targets(self, alerts: AlertInput) -> tuple[Tensor, ...]:
+        """Return deviation and correlation of the stamps' noise, and noise of deviation 1."""
+        return draw_noise_targets(alerts.pixels, alerts.pixel_mask)
 
     def loss(
         self,
@@ -299,13 +278,13 @@ class InvariantAutoencoder(AlertNetwork):
             contrastive = losses.contrastive_loss(output.vectors, labels, config.temperature)
             terms["contrastive"] = contrastive, n_labelled
             total = total + config.contrastive_weight * contrastive
-        terms |= self._decoder_terms(alerts, output.vectors.detach(), orientation, targets)
+        terms |= self.decoder_terms(alerts, output.vectors.detach(), orientation, targets)
         total = total + config.reconstruction_weight * terms["reconstruction"][0]
         if config.denoising_weight:
             total = total + config.denoising_weight * terms["denoising"][0]
         return {"loss": (total, row_count(labels)), **terms}
 
-    def _decoder_terms(
+    def decoder_terms(
         self,
         alerts: AlertInput,
         vectors: Tensor,
@@ -314,7 +293,7 @@ class InvariantAutoencoder(AlertNetwork):
     ) -> LossTerms:
         """Return the loss terms of the decoder; in training of the first half of the rows.
 
-        They are a random half, because batches are shuffled.
+        They are a random half, because batches are shuffled. `targets` are the `noise_targets`.
         """
         rows = slice(0, -(-len(vectors) // 2) if self.training else None)
         orientation = orientation[rows]
@@ -367,16 +346,6 @@ class InvariantAutoencoder(AlertNetwork):
         encoded = self.stamp_encoder(torch.cat([images, images.flip((2, 3))]))
         return encoded.unflatten(0, (2, -1)).mean(dim=0)
 
-    def _binned(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Return the piecewise linear encoding of features, and their mask: `(n, features * 17)`.
-
-        The bins are between quantiles (Gorishniy et al. 2022, NeurIPS, section 3.2).
-        """
-        low, high = self.bin_edges[:, :-1], self.bin_edges[:, 1:]
-        fraction = (features[:, :, None] - low) / (high - low).clamp(min=1e-6)
-        binned = (fraction.clamp(0, 1) * mask[:, :, None]).flatten(1)
-        return torch.cat([binned, mask.float()], dim=1)
-
     def _standardised_morphology(self, crop_and_context: Tensor) -> tuple[Tensor, Tensor]:
         """Return the morphology, standardised by the train rows and clipped, and its mask."""
         # A standard deviation is a difference of two large numbers, which bfloat16 cannot resolve.
@@ -388,11 +357,3 @@ class InvariantAutoencoder(AlertNetwork):
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * mask).sum(dim=0) / mask.sum(dim=0).clamp(min=1)
-
-
-def _convolution(channels: int, out: int, *, stride: int) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(out),
-        nn.ReLU(inplace=True),
-    )

@@ -26,6 +26,7 @@ _RESAMPLING = (-0.07, 0.11, 1.0, 0.11, -0.07)
 # and 7 x 6.2 in real alerts (medians). For a template 45 was measured in the simulation.
 _PHOTON_SCALES = (60.0, 45.0, 60.0)
 _MAD = 1.4826  # Standard deviation of a Gaussian in units of its MAD
+_SEED = 1
 _CLIP = 4.0  # Deviations; a source in both channels must not dominate their correlation.
 
 
@@ -76,27 +77,28 @@ def _sky_noise(pixels: Tensor, observed: Tensor) -> tuple[Tensor, Tensor, Tensor
 
     inside = convolve(observed.float(), torch.ones_like(kernel)) > 8.5
     filtered = convolve(pixels, kernel) / torch.tensor(_FILTERED, device=pixels.device)[:, None]
-    return (
-        _MAD * masked_median(filtered.abs(), inside) * inside.any(2, keepdim=True),
-        filtered,
-        inside,
-    )
+    mad = torch.where(inside.any(2, keepdim=True), masked_median(filtered.abs(), inside), 0.0)
+    return _MAD * mad, filtered, inside
+
+
+def draw_noise_targets(pixels: Tensor, observed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the `NoiseLevels` of stamps, and random noise of deviation 1 `(n, 3, s, s)`."""
+    # A generator of its own: the random numbers of a training stay what they are without noise.
+    generator = torch.Generator().manual_seed(_SEED)
+    noise = draw_noise(len(pixels), pixels.shape[-1], generator)
+    return (*estimate_noise(pixels, observed), noise.to(pixels.device))
 
 
 def draw_noise(rows: int, size: int, generator: torch.Generator) -> Tensor:
     """Draw noise of deviation 1 `(rows, 3, size, size)`, which is correlated in the template."""
-    noise = torch.randn(rows, 3, size, size, generator=generator)
     kernel = torch.tensor(_RESAMPLING)
     kernel = kernel / kernel.norm()
-    template = noise[:, 1:2]
-    for shape in ((1, 1, 1, -1), (1, 1, -1, 1)):
-        padding = [2 * (length < 0) for length in shape[2:]]
-        template = nn.functional.conv2d(
-            nn.functional.pad(template, (padding[1],) * 2 + (padding[0],) * 2, mode="circular"),
-            kernel.view(shape),
-        )
-    noise[:, 1:2] = template
-    return noise
+    # The margin is lost in the convolution.
+    margin = len(_RESAMPLING) // 2
+    noise = torch.randn(rows, 3, size + 2 * margin, size + 2 * margin, generator=generator)
+    inside = noise[:, :, margin:-margin, margin:-margin]
+    template = nn.functional.conv2d(noise[:, 1:2], (kernel[:, None] * kernel)[None, None])
+    return torch.cat([inside[:, :1], template, inside[:, 2:]], dim=1)
 
 
 def scale_noise(noise: Tensor, levels: NoiseLevels) -> Tensor:
