@@ -41,7 +41,10 @@ ALERTS = {
     "invariant": {
         "latent_dim": 12, "pca_fraction": 0.3, "dropout": 0.5, "excluded_features": [],
         "stamp_scaling": "asinh", "classification_weight": 0.3, "feature_weight": 0.0,
-        "morphology_weight": 0.0, "contrastive_weight": 0.0, "label_smoothing": 0.2,
+        "morphology_weight": 0.0, "contrastive_weight": 0.0, "temperature": 1.0,
+        "reconstruction_weight": 0.0, "denoising_weight": 0.0, "decoder_width": 8,
+        "encoder_widths": [8, 16, 16, 24], "semantic_scale": 1.0, "covariance_shrinkage": 0.0,
+        "label_smoothing": 0.2,
         "drop_stamps": 0.9, "drop_context": 0.9, "drop_features": 0.9, "noise": 1.0, "shift": 2,
         "rotation": 20.0, "sampling": "distinct", "optimizer": "adam", "learning_rate": 0.0003,
         "schedule": "constant", "epochs": 2, "batch_size": 5, "patience": 1,

@@ -138,7 +138,13 @@ def test_reconstructions_are_in_the_scale_and_orientation_of_the_scaled_stamps(m
     assert reconstructed.shape == pixels.shape == (6, 3, 21, 21)
     assert reconstructed.dtype == np.float32
     with torch.inference_mode():
-        assert_close(reconstructed, encoder.network(inputs).reconstruction)
+        output = encoder.network(inputs)
+        assert_close(reconstructed, output.reconstruction)
+    if output.denoised is not None:
+        assert_close(encoder.reconstruct(table, denoised=True), output.denoised)
+    else:
+        with pytest.raises(InputError, match="found no output of denoised stamps"):
+            encoder.reconstruct(table, denoised=True)
 
 
 def test_rows_without_stamps_have_no_vector(tmp_path, models, rows):

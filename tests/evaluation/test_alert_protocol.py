@@ -119,6 +119,7 @@ def test_every_method_is_scored_on_both_splits(evaluation):
         assert set(part.reconstructions) == {
             "reconstruction",
             "reconstruction_without_orientation",
+            "denoised",
             "pca_reconstruction",
         }
         for method in part.reconstructions:
@@ -127,6 +128,7 @@ def test_every_method_is_scored_on_both_splits(evaluation):
             *(f"{method}_minus_{baseline}" for method, baseline in PAIRS),
             "reconstruction_minus_pca_reconstruction",
             "reconstruction_without_orientation_minus_pca_reconstruction",
+            "denoised_minus_pca_reconstruction",
         }
         assert {"retrieval", "clustering", "anomaly_detection", "calibration"} < set(metrics)
         # The folder has no reference.

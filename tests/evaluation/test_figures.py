@@ -33,11 +33,12 @@ DRAWN = {
         PLANE, np.arange(300) % 6 - 1, CLASSES, "PCA of 300 alerts"
     ),
     "panel": lambda: figures.reconstruction_panel(
-        PIXELS, PIXEL_MASK, PIXELS * 0.9, np.arange(20) % 5, CLASSES,
+        PIXELS, PIXEL_MASK, 0.1 + 0 * PIXELS, {"reconstruction": PIXELS * 0.9, "denoised": PIXELS},
+        np.arange(20) % 5, CLASSES,
         ("science", "template", "difference"), "20 alerts",
     ),
     "one class": lambda: figures.reconstruction_panel(
-        PIXELS, 0 * PIXEL_MASK > 0, PIXELS, np.full(20, 2), CLASSES,
+        PIXELS, 0 * PIXEL_MASK > 0, 0 * PIXELS, {"pca": PIXELS}, np.full(20, 2), CLASSES,
         ("science", "template", "difference"), "Nothing observed",
     ),
     "methods": lambda: figures.method_comparison(
@@ -105,3 +106,19 @@ def test_cells_have_counts_and_shares_of_their_row():
     assert [text.get_text() for text in figure.axes[0].texts] == [
         "3\n75 %", "1\n25 %", "0\n0 %", "5\n100 %",
     ]  # fmt: skip
+
+
+def test_an_error_is_drawn_in_units_of_the_noise_of_its_pixels():
+    noise = np.full_like(PIXELS, 0.5)
+    noise[:, :, 0, 0] = 0
+    figure = figures.reconstruction_panel(
+        PIXELS, PIXEL_MASK, noise, {"reconstruction": 0 * PIXELS, "denoised": PIXELS - 1},
+        np.zeros(20, int), CLASSES, ("science",), "20 alerts",
+    )  # fmt: skip
+    images = [axes.images[0].get_array() for axes in figure.axes if axes.images][:4]
+    shown = np.ma.filled(images[3], np.nan)
+    expected = np.where(PIXEL_MASK[0, 0], 2.0, np.nan)
+    expected[0, 0] = np.nan
+    np.testing.assert_allclose(shown, expected, rtol=1e-5)
+    titles = [axes.get_title() for axes in figure.axes[:4]]
+    assert titles == ["science", "reconstruction", "denoised", "error"]

@@ -31,6 +31,7 @@ def alert_evaluation(**changes):
         predicted=PREDICTED,
         pixels=pixels,
         pixel_mask=pixels > 0.1,
+        noise=0.1 + 0 * pixels,
         reconstructions={"reconstruction": pixels},
     )
     test = replace(part, **changes)

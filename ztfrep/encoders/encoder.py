@@ -232,14 +232,29 @@ class Encoder:
         table = pd.DataFrame(values, columns=self.classes)
         return pd.concat([ids.reset_index(drop=True), table], axis=1)
 
-    def reconstruct(self, alerts: AlertSource, *, progress: bool = False) -> np.ndarray:
+    def reconstruct(
+        self, alerts: AlertSource, *, denoised: bool = False, progress: bool = False
+    ) -> np.ndarray:
         """Return the reconstructed crops, float32 `(n, 3, 21, 21)`.
 
         Their scale is that of `scaled_stamps`, not counts; their orientation is that of the stamps.
+        With `denoised` they approximate the stamps without noise; raises InputError if the network
+        has no such output.
         """
 
         def pixels(batch: AlertInput) -> torch.Tensor:
-            return self.network.decode(self._vectors(batch), self.network.orientation(batch))
+            vectors, orientation = self._vectors(batch), self.network.orientation(batch)
+            if not denoised:
+                return self.network.decode(vectors, orientation)
+            result = self.network.denoise(vectors, orientation)
+            if result is None:
+                raise InputError(
+                    "the autoencoder",
+                    found="no output of denoised stamps",
+                    expected="a network that denoises, as the architecture invariant does",
+                    remedy="leave out denoised, or load such a network",
+                )
+            return result
 
         return self._collect(alerts, pixels, progress)
 

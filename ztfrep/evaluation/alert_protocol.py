@@ -29,10 +29,12 @@ from ztfrep.evaluation.published_vectors import align_rows, read_published
 from ztfrep.evaluation.reconstruction import mse_reduction, score_reconstruction, squared_errors
 from ztfrep.evaluation.vector_scores import score_vectors
 from ztfrep.models.alert.base import AlertInput, AlertNetwork
+from ztfrep.models.alert.noise_levels import estimate_noise
 from ztfrep.training.sampling import stratified_sample
 
 CLASSIFIER_HEAD = "classifier_head"
 RECONSTRUCTION, PCA_RECONSTRUCTION = "reconstruction", "pca_reconstruction"
+DENOISED = "denoised"
 # By name: kind of the probe, name of its input values, fraction of the labels.
 PROBES = {
     "linear_probe": Probe("linear_probe", "vectors"),
@@ -71,12 +73,15 @@ class AlertSplitEvaluation(SplitEvaluation):
     ----------
     pixels : float32 (n, 3, 21, 21)
     pixel_mask : bool (n, 3, 21, 21)
+    noise : float32 (n, 3, 21, 21)
+        Standard deviation of the noise of the pixels, estimated from them.
     reconstructions : dict of float32 (n, 3, 21, 21)
         By method. The first method is the network, if it is evaluated.
     """
 
     pixels: np.ndarray
     pixel_mask: np.ndarray
+    noise: np.ndarray
     reconstructions: dict[str, np.ndarray]
 
 
@@ -201,7 +206,10 @@ def evaluate_alert_split(
                 method_errors, errors[PCA_RECONSTRUCTION], bootstrap
             )
     metrics |= {"paired_differences": differences, **magnitudes}
-    return AlertSplitEvaluation(metrics, labels, predicted, pixels, pixel_mask, reconstructions)
+    noise = estimate_noise(rows.alerts.pixels, rows.alerts.pixel_mask).deviation.numpy()
+    return AlertSplitEvaluation(
+        metrics, labels, predicted, pixels, pixel_mask, noise, reconstructions
+    )
 
 
 def _classify(network: AlertNetwork, vectors: np.ndarray) -> np.ndarray:
@@ -214,11 +222,18 @@ def _classify(network: AlertNetwork, vectors: np.ndarray) -> np.ndarray:
 def _reconstruct(
     network: AlertNetwork, vectors: np.ndarray, alerts: AlertInput
 ) -> dict[str, np.ndarray]:
-    """Return reconstructions by name; also without orientation if the network has orientations."""
+    """Return reconstructions by name.
+
+    Also denoised ones if the network has that output, and those without orientation if it has
+    orientations.
+    """
     with torch.inference_mode():
         latent = torch.from_numpy(vectors)
         orientation = network.orientation(alerts)
         decoded = {RECONSTRUCTION: network.decode(latent, orientation).numpy()}
+        denoised = network.denoise(latent, orientation)
+        if denoised is not None:
+            decoded[DENOISED] = denoised.numpy()
         if orientation.any():
             decoded[f"{RECONSTRUCTION}_without_orientation"] = network.decode(latent).numpy()
     return decoded

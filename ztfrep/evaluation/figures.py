@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # class is that of its index, independently of the other classes.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442")
 _GREY = "#9a9a9a"
+_MAX_ERROR = 4.0  # In units of the noise: beyond it no colour of an error differs.
 
 
 def png_bytes(figure: Figure) -> bytes:
@@ -116,21 +117,27 @@ def projection(
 def reconstruction_panel(
     pixels: np.ndarray,
     pixel_mask: np.ndarray,
-    reconstructed: np.ndarray,
+    noise: np.ndarray,
+    reconstructions: Mapping[str, np.ndarray],
     labels: np.ndarray,
     classes: Sequence[str],
     channels: Sequence[str],
     title: str,
 ) -> Figure:
-    """Draw originals beside reconstructions, `(n, c, H, W)` each, of two rows per class.
+    """Draw originals, reconstructions and their errors of two rows per class.
 
-    Without labels the first ten rows are drawn. The images of a pair have the same grey scale;
-    masked pixels are orange.
+    `pixels` and the reconstructions by name are `(n, c, H, W)`, and `noise` is the standard
+    deviation of the pixels' noise. Originals and reconstructions of a channel have the same grey
+    scale; an error is original minus reconstruction in units of the noise, for the last one by
+    name. Without labels the first ten rows are drawn. Masked pixels are orange, and grey in errors.
     """
     rows = [row for label in range(len(classes)) for row in np.flatnonzero(labels == label)[:2]]
     rows = rows or list(range(min(10, len(labels))))
-    figure = _figure(2.2 * len(channels) + 0.9, 1.02 * len(rows) + 0.9, title)
-    grid = figure.subplots(len(rows), 2 * len(channels), squeeze=False)
+    *_, last = reconstructions
+    columns = ["", *reconstructions, "error"]
+    width = len(columns)
+    figure = _figure(1.02 * width * len(channels) + 1.7, 1.02 * len(rows) + 1.2, title)
+    grid = figure.subplots(len(rows), width * len(channels), squeeze=False)
     for axes in grid.flat:
         axes.set_xticks([])
         axes.set_yticks([])
@@ -143,12 +150,22 @@ def reconstruction_panel(
             original = np.where(mask, pixels[row, channel], np.nan)
             observed = original[mask]
             low, high = (observed.min(), observed.max()) if observed.size else (0.0, 1.0)
-            for column, image in enumerate((original, reconstructed[row, channel])):
-                axes = row_axes[2 * channel + column]
+            images = [original, *(images[row, channel] for images in reconstructions.values())]
+            own_axes = row_axes[width * channel : width * (channel + 1)]
+            for axes, image in zip(own_axes, images, strict=False):
                 axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower")
-    for channel, name in enumerate(channels):
-        grid[0, 2 * channel].set_title(name, fontsize=10)
-        grid[0, 2 * channel + 1].set_title("reconstructed", fontsize=10, color=_GREY)
+            own_axes[-1].set_facecolor(_GREY)
+            deviation = np.where(noise[row, channel] > 0, noise[row, channel], np.nan)
+            error = (original - reconstructions[last][row, channel]) / deviation
+            drawn = own_axes[-1].imshow(
+                error, cmap="RdBu_r", vmin=-_MAX_ERROR, vmax=_MAX_ERROR, origin="lower"
+            )
+    for channel, channel_name in enumerate(channels):
+        for column, name in enumerate(columns):
+            axes = grid[0, width * channel + column]
+            axes.set_title(name or channel_name, fontsize=9, color=_GREY if name else "black")
+    bar = figure.colorbar(drawn, ax=grid, shrink=0.5, pad=0.01)
+    bar.set_label(f"original minus {last}, in units of the noise", fontsize=9)
     return figure
 
 

@@ -11,7 +11,12 @@ from ztfrep.data.alert_schema import CHANNELS
 from ztfrep.data.files import replacing
 from ztfrep.data.metrics_files import write_metrics
 from ztfrep.evaluation import figures
-from ztfrep.evaluation.alert_protocol import AlertSplitEvaluation
+from ztfrep.evaluation.alert_protocol import (
+    DENOISED,
+    PCA_RECONSTRUCTION,
+    RECONSTRUCTION,
+    AlertSplitEvaluation,
+)
 from ztfrep.evaluation.bootstrap import Scores
 from ztfrep.evaluation.evaluation_results import Evaluation, Split, SplitEvaluation
 from ztfrep.evaluation.metrics import confusion
@@ -34,15 +39,17 @@ def write_alert_report(
         evaluation, metrics, folder,
         name="stamps", rows="alerts", confusion_csv="classifier_head.csv", network="Autoencoder",
     )  # fmt: skip
-    method, reconstruction = next(iter(test.reconstructions.items()))
+    drawn = [name for name in (RECONSTRUCTION, DENOISED) if name in test.reconstructions]
+    drawn = drawn or [PCA_RECONSTRUCTION]
     panel = figures.reconstruction_panel(
         test.pixels,
         test.pixel_mask,
-        reconstruction,
+        test.noise,
+        {_title(name).lower(): test.reconstructions[name] for name in drawn},
         test.labels,
         evaluation.classes,
         CHANNELS,
-        f"{_title(method)} of {len(test.labels)} test alerts",
+        f"{_title(drawn[0])} of {len(test.labels)} test alerts",
     )
     _write_figure(folder / "reconstruction.png", panel)
 

@@ -19,6 +19,7 @@ from tests.models.networks import (
     without_stamps,
 )
 from ztfrep.models.alert.base import N_FEATURES, AlertInput, AlertOutput
+from ztfrep.models.alert.decoder import DecodedStamps
 from ztfrep.models.alert.losses import contrastive_loss, cross_entropy
 from ztfrep.models.alert.morphology import N_MORPHOLOGY
 from ztfrep.models.alert.orientation import N_ORIENTATIONS, reorient
@@ -247,20 +248,28 @@ def test_pca_fraction_is_the_fraction_of_the_pca_part():
 
 def random_output(n=6, seed=1):
     generator = torch.Generator().manual_seed(seed)
-    sizes = (2, N_FEATURES, N_MORPHOLOGY, 5)
+    sizes = (128, N_FEATURES, N_MORPHOLOGY, 5)
     vectors, features, morphology, logits = (
         torch.randn(n, size, generator=generator) for size in sizes
     )
-    reconstruction = random_alerts(n, seed).pixels
-    return AlertOutput(vectors, reconstruction, logits, features, morphology)
+    reconstruction, denoised = (random_alerts(n, seed + i).pixels for i in range(2))
+    return AlertOutput(vectors, reconstruction, logits, features, morphology, denoised)
 
 
 def loss_of(output, alerts, labels, *, original=None, **changes):
     """Return the loss of a network whose output is `output`."""
     network = alert_network("invariant", **changes).eval()
     network.load_state_dict(trained_alert_network("invariant").state_dict())
-    network.forward = lambda _: output
+    set_output(network, output)
     return compute_loss(network, alerts, labels, original)
+
+
+def set_output(network, output):
+    network._outputs = lambda alerts, orientation: output
+    network.orientation = lambda alerts: torch.zeros(len(alerts.pixels), dtype=torch.int64)
+    network._decode = lambda scores: DecodedStamps(
+        output.reconstruction[: len(scores)], output.denoised[: len(scores)]
+    )
 
 
 def test_masked_pixels_unknown_features_and_unlabelled_rows_do_not_count_in_the_loss(invariant):
@@ -277,6 +286,7 @@ def test_masked_pixels_unknown_features_and_unlabelled_rows_do_not_count_in_the_
     reference = loss_of(output, alerts, labels)
     changed = output._replace(
         reconstruction=torch.where(alerts.pixel_mask, output.reconstruction, 1e3),
+        denoised=torch.where(alerts.pixel_mask, output.denoised, 1e3),
         features=torch.where(alerts.feature_mask, output.features, 1e3),
         morphology=torch.where(mask, output.morphology, 1e3),
         logits=torch.where(labels[:, None] >= 0, output.logits, 50.0),
@@ -293,15 +303,17 @@ def test_masked_pixels_unknown_features_and_unlabelled_rows_do_not_count_in_the_
     torch.testing.assert_close(reference["morphology"][0], squared)
 
 
-def test_the_loss_is_the_weighted_sum_of_its_terms_without_the_reconstruction():
-    labels, weights = torch.tensor([0, 0, 2, -1, 4, 2]), (0.7, 0.2, 0.3, 0.4)
+def test_the_loss_is_the_weighted_sum_of_its_terms():
+    labels, weights = torch.tensor([0, 0, 2, -1, 4, 2]), (0.7, 0.2, 0.3, 0.4, 0.6, 0.9)
     alerts = random_alerts()
-    terms = loss_of(random_output(), alerts, labels, **dict(zip(WEIGHTS, weights, strict=True)))
+    keys = (*WEIGHTS, "reconstruction_weight", "denoising_weight")
+    terms = loss_of(random_output(), alerts, labels, **dict(zip(keys, weights, strict=True)))
     names = ("classification", "features", "morphology", "contrastive")
+    names += ("reconstruction", "denoising")
     total = sum(w * terms[name][0] for w, name in zip(weights, names, strict=True))
     torch.testing.assert_close(terms["loss"][0], total)
     assert terms["loss"][1] == 6
-    assert set(terms) == {"loss", "reconstruction", "accuracy", *names}
+    assert set(terms) == {"loss", "accuracy", *names}
 
 
 @pytest.mark.parametrize(
@@ -310,6 +322,7 @@ def test_the_loss_is_the_weighted_sum_of_its_terms_without_the_reconstruction():
         ("feature_weight", "features"),
         ("morphology_weight", "morphology"),
         ("contrastive_weight", "contrastive"),
+        ("denoising_weight", "denoising"),
     ],
 )
 def test_a_term_of_weight_0_is_not_computed(weight, term):
@@ -326,13 +339,13 @@ def test_dropped_metadata_are_predicted_and_the_morphology_of_dropped_stamps_is_
     without = loss_of(output, without_stamps(original), labels, original=original)
     assert without["morphology"][1] == 0
     assert without["morphology"][0] == 0
-    assert without["reconstruction"][1] == 0
+    assert without["reconstruction"][1] == without["denoising"][1] == 0
 
 
 def test_labels_are_smoothed_in_training_alone():
     network = alert_network("invariant", label_smoothing=0.3)
     output, alerts, labels = random_output(), random_alerts(), torch.arange(6) % 5
-    network.forward = lambda _: output
+    set_output(network, output)
     for training, smoothing in ((True, 0.3), (False, 0.0)):
         terms = compute_loss(network.train(training), alerts, labels)
         expected = cross_entropy(output.logits, labels, smoothing)
@@ -342,7 +355,8 @@ def test_labels_are_smoothed_in_training_alone():
 def test_the_contrastive_term_is_that_of_the_vectors():
     output, labels = random_output(), torch.tensor([0, 0, 1, 1, 1, -1])
     terms = loss_of(output, random_alerts(), labels)
-    torch.testing.assert_close(terms["contrastive"][0], contrastive_loss(output.vectors, labels))
+    expected = contrastive_loss(output.vectors, labels, alert_config("invariant").temperature)
+    torch.testing.assert_close(terms["contrastive"][0], expected)
     assert terms["contrastive"][1] == 5
 
 
@@ -361,3 +375,35 @@ def test_augmentation_is_that_of_the_config():
     config = alert_config("invariant", **values, excluded_features=["rb"])
     assert config.augmentation._asdict() == values
     assert config.masked_features == ["rb"]
+
+
+def decoder_loss(network, alerts):
+    terms = compute_loss(network, alerts, torch.arange(len(alerts.pixels)) % 5)
+    return terms["reconstruction"][0] + terms["denoising"][0]
+
+
+def test_the_decoder_terms_train_the_decoder_alone():
+    network = alert_network("invariant")
+    network.load_state_dict(trained_alert_network("invariant").state_dict())
+    decoder_loss(network.train(), random_alerts(20)).backward()
+    trained = {n.partition(".")[0] for n, p in network.named_parameters() if p.grad is not None}
+    assert trained == {"decoder"}
+
+
+def test_the_encoder_learns_the_same_with_any_weights_of_the_decoder():
+    changes = {"reconstruction_weight": 3.0, "denoising_weight": 0.0}
+    states = [trained_alert_network("invariant", **values).state_dict() for values in ({}, changes)]
+    names = [name for name in states[0] if not name.startswith("decoder.")]
+    for name in names:
+        assert torch.equal(states[0][name], states[1][name]), name
+
+
+def test_the_denoised_stamps_have_the_orientation_of_the_alert(invariant):
+    alerts = random_alerts(8)
+    turned = AlertInput(*(reorient(part, 5) for part in alerts[:3]), *alerts[3:])
+    denoised, expected = (
+        invariant.denoise(invariant.encode(part), invariant.orientation(part))
+        for part in (turned, alerts)
+    )
+    torch.testing.assert_close(denoised, reorient(expected, 5), atol=1e-4, rtol=0)
+    torch.testing.assert_close(invariant(alerts).denoised, expected)

@@ -68,27 +68,28 @@ def test_terms_of_nothing_are_0():
     for value, count in (
         losses.reconstruction_loss(values, values + 1, nothing),
         losses.regression_loss(values, values + 1, nothing),
+        losses.denoising_risk(values, values + 1, values - 1, values, nothing),
         accuracy(values, unlabelled),
     ):
         assert value == 0
         assert count == 0
     assert losses.cross_entropy(values, unlabelled) == 0
-    assert losses.contrastive_loss(values, unlabelled) == 0
+    assert losses.contrastive_loss(values, unlabelled, 0.1) == 0
 
 
 def test_the_contrastive_loss_is_low_where_rows_of_the_same_label_are_near():
     labels = torch.tensor([0, 0, 1, 1, -1])
     near = torch.tensor([[1, 0.1], [1, 0], [0, 1], [0.1, 1], [1, 1.0]])
     far = near[[0, 2, 1, 3, 4]]
-    assert losses.contrastive_loss(near, labels) < 0.1
-    assert losses.contrastive_loss(far, labels) > 1
+    assert losses.contrastive_loss(near, labels, 0.1) < 0.1
+    assert losses.contrastive_loss(far, labels, 0.1) > 1
 
 
 def test_the_contrastive_loss_does_not_depend_on_the_length_of_the_vectors():
     labels = torch.tensor([0, 0, 1, 1, -1])
     vectors = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
-    expected = losses.contrastive_loss(vectors, labels)
-    torch.testing.assert_close(losses.contrastive_loss(3 * vectors, labels), expected)
+    expected = losses.contrastive_loss(vectors, labels, 0.1)
+    torch.testing.assert_close(losses.contrastive_loss(3 * vectors, labels, 0.1), expected)
 
 
 def test_the_contrastive_loss_is_higher_if_an_unlabelled_row_is_near():
@@ -97,4 +98,21 @@ def test_the_contrastive_loss_is_higher_if_an_unlabelled_row_is_near():
         torch.tensor([[1, 0], [1, 0.1], [1, 0.05]]),
         torch.tensor([[1, 0], [1, 0.1], [-1, 0]]),
     )
-    assert losses.contrastive_loss(near, labels) > losses.contrastive_loss(far, labels) + 0.1
+    far_loss = losses.contrastive_loss(far, labels, 0.1)
+    assert losses.contrastive_loss(near, labels, 0.1) > far_loss + 0.1
+
+
+def test_the_denoising_risk_is_on_average_the_error_against_the_noise_free_image():
+    generator = torch.Generator().manual_seed(0)
+    noise_free, deviation, gain = torch.linspace(-1, 1, 50), 0.7, 0.4
+    shape = (4000, 1, 1, 50)
+    noise, sample = (deviation * torch.randn(shape, generator=generator) for _ in range(2))
+    pixels = noise_free + noise
+    mask = torch.ones(shape, dtype=torch.bool)
+    moved = gain * (pixels + losses.NOISE_STEP * sample)
+    risk, count = losses.denoising_risk(gain * pixels, moved, pixels, sample, mask)
+    error = (gain * pixels - noise_free).square().mean()
+    torch.testing.assert_close(risk - deviation**2, error, atol=0.01, rtol=0)
+    assert count == mask.sum()
+    # The error against the pixels themselves favours an image that keeps its noise.
+    assert abs((gain * pixels - pixels).square().mean() - deviation**2 - error) > 0.1

@@ -73,6 +73,8 @@ class AlertOutput(NamedTuple):
         Predicted metadata, standardised; None for a network without that head.
     morphology : (n, 327) or None
         Predicted morphology; None for a network without that head.
+    denoised : (n, 3, 21, 21) or None
+        As the reconstruction, but without noise; None for a network without that output.
     """
 
     vectors: Tensor
@@ -80,6 +82,7 @@ class AlertOutput(NamedTuple):
     logits: Tensor
     features: Tensor | None = None
     morphology: Tensor | None = None
+    denoised: Tensor | None = None
 
 
 class Augmentation(NamedTuple):
@@ -211,6 +214,14 @@ class AlertNetwork(nn.Module, ABC):
         default, for networks without a canonical orientation.
         """
         return alerts.pixels.new_zeros(len(alerts.pixels), dtype=torch.int64)
+
+    def denoise(self, vectors: Tensor, orientation: Tensor | None = None) -> Tensor | None:
+        """Return an estimate of the noise-free pixels `(n, 3, 21, 21)` of vectors, or None.
+
+        Scale and orientation are as in `decode`. None by default, for networks that only
+        reconstruct the pixels with their noise.
+        """
+        return None
 
     def predict_features(self, vectors: Tensor) -> Tensor | None:
         """Return standardised metadata `(n, features)` predicted from vectors, or None."""

@@ -1,5 +1,7 @@
 """The eight orientations of a square stamp: rotations by right angles, and mirror images."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +30,18 @@ class Orientations(nn.Module):
         pixels = torch.stack([reorient(index, k).flatten() for k in range(N_ORIENTATIONS)])
         self.register_buffer("pixels", pixels, persistent=False)
         self.register_buffer("inverse", torch.tensor(_INVERSE, device="cpu"), persistent=False)
+
+    def asymmetric_weights(self) -> Tensor:
+        """Return weights float64 `(8, s * s)`, whose sums with an image order its orientations.
+
+        They are a gradient along an oblique direction: no two orientations of an image have the
+        same weighted sum, unless the image is symmetric. In float64, so that rounding does not
+        decide between two.
+        """
+        side = math.isqrt(self.pixels.shape[1])
+        axis = torch.linspace(-1, 1, side, dtype=torch.float64, device="cpu")
+        weights = axis * math.cos(math.pi / 8) + axis[:, None] * math.sin(math.pi / 8)
+        return torch.stack([reorient(weights, index).flatten() for index in _INVERSE])
 
     def apply_to(self, images: Tensor, orientations: Tensor) -> Tensor:
         """Return images `(n, c, s, s)`, each in its own orientation, in the format `channels_last`.

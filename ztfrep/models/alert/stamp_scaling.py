@@ -63,9 +63,9 @@ def scale(pixels: Tensor, observed: Tensor, method: str) -> Tensor:
         span = torch.where(mask, flat, -math.inf).amax(dim=2, keepdim=True) - lowest
         scaled = (flat - lowest) / torch.where(span > 0, span, 1.0)
     elif method == "asinh":
-        deviations = flat - _median(flat, mask)
+        deviations = flat - masked_median(flat, mask)
         sizes = deviations.abs()
-        mad = _median(sizes, mask)
+        mad = masked_median(sizes, mask)
         # If more than half of the pixels are equal, the MAD is 0. The largest deviation is used
         # then: it scales with the counts too.
         largest = (sizes * mask).amax(dim=2, keepdim=True)
@@ -105,7 +105,7 @@ def _sum_cells(images: Tensor, size: int) -> Tensor:
     return images
 
 
-def _median(values: Tensor, mask: Tensor) -> Tensor:
+def masked_median(values: Tensor, mask: Tensor) -> Tensor:
     """Return the median of the values `(n, c, k)` in the mask: `(n, c, 1)`, any where none is."""
     ordered = _sort(torch.where(mask, values, math.inf))
     counts = mask.sum(dim=2, keepdim=True)

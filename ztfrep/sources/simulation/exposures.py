@@ -19,24 +19,25 @@ _TRAIL_POINTS = 5
 
 
 def expose(
-    scenes: Scenes, size: int, rng: np.random.Generator
+    scenes: Scenes, size: int, rng: np.random.Generator, *, noise: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Render scenes: science `(n, k, size, size)`, template, difference, and signs `(n, k)`.
 
     Template is `(n, size, size)`, difference as science; float32 counts. The difference
     of a source that faded is multiplied by its sign, -1, as the survey does, so that its centre is
-    positive.
+    positive. `noise` multiplies the photon noise of sky and sources: 0 renders the same scenes, of
+    the same random numbers, without it.
     """
     n, exposures = scenes.change.shape
     galaxies = optics.render_galaxies(**scenes.galaxy, size=size)
     template = render_template(scenes, galaxies, size)
-    white = rng.standard_normal(template.shape, dtype=np.float32)
+    white = noise * rng.standard_normal(template.shape, dtype=np.float32)
     template_noise = scale_template_noise(white, template, scenes.noise.mean(axis=1))
     science = np.empty((n, exposures, size, size), np.float32)
     difference = np.empty_like(science)
     for exposure in range(exposures):
         science[:, exposure], difference[:, exposure] = render_exposure(
-            scenes, exposure, galaxies, template_noise, size, rng
+            scenes, exposure, galaxies, template_noise, size, rng, noise=noise
         )
     template += template_noise
     sign = central_sign(difference)
@@ -68,15 +69,21 @@ def render_exposure(
     template_noise: np.ndarray,
     size: int,
     rng: np.random.Generator,
+    *,
+    noise: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Render one exposure of scenes: science and difference, science minus template."""
+    """Render one exposure of scenes: science and difference, science minus template.
+
+    For `noise` see `expose`.
+    """
     stars = (scenes.star_x, scenes.star_y, scenes.star_flux)
-    seeing, noise = scenes.seeing[:, exposure], scenes.noise[:, exposure]
+    seeing = scenes.seeing[:, exposure]
     static = optics.render_point_sources(*stars, seeing, size) + optics.blur(galaxies, seeing)
     alert = _render_alert(scenes, exposure, size)
     image = optics.elongate(static + alert, scenes.elongation[:, exposure])
     _saturate(image)
-    image += _scale_noise(rng.standard_normal(image.shape, dtype=np.float32), image, noise)
+    white = noise * rng.standard_normal(image.shape, dtype=np.float32)
+    image += _scale_noise(white, image, scenes.noise[:, exposure])
     image += _render_artefacts(scenes, exposure, size, rng)
     matched = _render_matched_template(scenes, stars, galaxies, exposure, size, rng)
     _saturate(matched)
