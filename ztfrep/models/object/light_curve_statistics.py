@@ -192,10 +192,10 @@ def _compressed(slope: Tensor) -> Tensor:
 def _last(values: Tensor, days: Tensor, mask: Tensor) -> LastDetection:
     """Return values and days `(n, steps)` at the last step of masks `(n, steps, k)` so far."""
     position = torch.arange(mask.shape[1], device=mask.device)
-    latest = _pairs(torch.where(mask, position[:, None], -1), -1).amax(dim=2)
+    latest = running_maximum(torch.where(mask, position[:, None], -1))
     known = latest >= 0
-    index = latest.clamp(min=0).flatten(1)
-    picked = (part.gather(1, index).view_as(latest) for part in (values, days))
+    index = latest.clamp(min=0)
+    picked = (part[..., None].expand(index.shape).gather(1, index) for part in (values, days))
     return LastDetection(*(torch.where(known, part, 0.0) for part in picked), known)
 
 
@@ -209,18 +209,19 @@ def _first(values: Tensor, mask: Tensor) -> Tensor:
 
 def _running_minimum(values: Tensor, mask: Tensor) -> Tensor:
     """Return the minimum of values `(n, steps)` so far in masks `(n, steps, k)`; 0 without one."""
-    lowest = _pairs(torch.where(mask, values[..., None], _LARGE), _LARGE).amin(dim=2)
+    lowest = -running_maximum(torch.where(mask, -values[..., None], -_LARGE))
     return torch.where(lowest < _LARGE, lowest, 0.0)
 
 
-def _pairs(values: Tensor, fill: float) -> Tensor:
-    """Return values `(n, steps, k)` of every step, for every later step: `(n, steps, steps, k)`.
-
-    The entry of a step and an even later one is `fill`.
-    """
+def running_maximum(values: Tensor) -> Tensor:
+    """Return the maximum of values `(n, steps, k)` so far, at each step."""
+    if not torch.compiler.is_compiling():
+        return values.cummax(dim=1).values
+    # ONNX has no cumulative maximum.
     steps = values.shape[1]
     past = torch.ones(steps, steps, dtype=torch.bool, device=values.device).tril()
-    return torch.where(past[:, :, None], values[:, None], fill)
+    lowest = values.amin(dim=1, keepdim=True)[:, None]
+    return torch.where(past[:, :, None], values[:, None], lowest).amax(dim=2)
 
 
 def _shifted(values: Tensor) -> Tensor:

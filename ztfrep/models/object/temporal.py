@@ -33,6 +33,7 @@ from ztfrep.models.object.light_curve_statistics import (
     days_since_start,
     last_detections,
     light_curve_statistics,
+    running_maximum,
 )
 
 _ATTENTION_HEADS = 4
@@ -241,11 +242,9 @@ class TemporalRecurrent(ObjectNetwork):
 
 def _last_vector(vectors: Tensor, mask: Tensor) -> Tensor:
     """Return the last of vectors `(n, steps, d)` in the mask so far; 0 before the first."""
-    steps = mask.shape[1]
-    position = torch.arange(steps, device=mask.device)
-    past = position[:, None] >= position
-    latest = torch.where(past & mask[:, None], position, 0).amax(dim=2)
-    return vectors.gather(1, latest[..., None].expand_as(vectors))
+    position = torch.arange(mask.shape[1], device=mask.device)
+    latest = running_maximum(torch.where(mask, position, 0)[..., None])
+    return vectors.gather(1, latest.expand_as(vectors))
 
 
 def _base_magnitude(own: Tensor, before: LastDetection) -> Tensor:
