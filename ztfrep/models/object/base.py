@@ -122,8 +122,8 @@ class ObjectNetwork(nn.Module, ABC):
         """Return a forecast of the magnitude of each observation, `(n, steps)`.
 
         It is computed from the observations before, and from the time and the filter of the
-        observation itself; that of the first one is 0. It is scaled as in `ObjectInput.photometry`.
-        None for a network without a forecast.
+        observation itself. It is scaled as in `ObjectInput.photometry`. None for a network without
+        a forecast.
         """
         return None
 

@@ -112,7 +112,7 @@ def light_curve_statistics(objects: ObjectInput) -> Tensor:
     is_limit = ~is_detection & (photometry[..., LIMIT_MASK] > 0.5)
 
     last = _last(scaled, days, detected)
-    before = LastDetection(*(_shifted(part) for part in last))
+    before = LastDetection(*(step_before(part) for part in last))
     own = photometry[..., FILTER] > 0.5
     known_before = (own & before.known & detected).any(dim=2)
     change = _MAGNITUDE_SCALE * (own * (scaled[..., None] - before.magnitude)).sum(dim=2)
@@ -126,8 +126,8 @@ def light_curve_statistics(objects: ObjectInput) -> Tensor:
     last_limit = _LIMIT_SCALE * limit.magnitude[..., 0] + _LIMIT_CENTRE
     last_magnitude = _MAGNITUDE_SCALE * measured.magnitude[..., 0] + _MAGNITUDE_CENTRE
     first_day = _first(days, is_detection & has_time)
-    detection_before = _shifted(anything.days[..., 0])
-    has_detection_before = _shifted(anything.known[..., 0]) & has_time
+    detection_before = step_before(anything.days[..., 0])
+    has_detection_before = step_before(anything.known[..., 0]) & has_time
     both = last.known[..., 0] & last.known[..., 1]
     one = torch.ones_like(both)
     columns = [
@@ -224,7 +224,7 @@ def running_maximum(values: Tensor) -> Tensor:
     return torch.where(past[:, :, None], values[:, None], lowest).amax(dim=2)
 
 
-def _shifted(values: Tensor) -> Tensor:
-    """Return values `(n, steps, ...)` of the step before, 0 or False for the first."""
+def step_before(values: Tensor) -> Tensor:
+    """Return values `(n, steps, ...)` of the step before each, 0 or False for the first."""
     first = torch.zeros_like(values[:, :1])
     return torch.cat([first, values[:, :-1]], dim=1)

@@ -14,34 +14,25 @@ from ztfrep.fields import Probability, Weight
 from ztfrep.models.loss_terms import LossTerms, accuracy, row_count
 from ztfrep.models.object import sequence_losses
 from ztfrep.models.object.base import (
-    FILTER,
-    FILTERS,
-    GAP,
     MAGNITUDE,
     MAGNITUDE_MASK,
     N_PHOTOMETRY,
     N_TIMES,
-    TIME_MASK,
     ObjectConfig,
     ObjectInput,
     ObjectNetwork,
     last_step,
 )
+from ztfrep.models.object.forecast_query import N_QUERY, forecast_query
 from ztfrep.models.object.light_curve_statistics import (
     N_STATISTICS,
-    LastDetection,
-    days_since_start,
-    last_detections,
     light_curve_statistics,
     running_maximum,
+    step_before,
 )
 
 _ATTENTION_HEADS = 4
 _MIN_STD = 1e-3
-# What the forecast of an observation reads beside the state before it: its filter, the logarithm of
-# the days since the observation before, and for each filter the logarithm of the days since its
-# last detection, the magnitude of that, and whether there is one.
-_N_QUERY = len(FILTERS) + 2 + 3 * len(FILTERS)
 
 
 class TemporalConfig(ObjectConfig):
@@ -111,7 +102,7 @@ class TemporalRecurrent(ObjectNetwork):
         self.classifier_head = nn.Linear(hidden, classes)
         # An observation's vector, and its magnitude minus the last one in its filter.
         self.forecast_head = nn.Sequential(
-            nn.Linear(hidden + _N_QUERY, 2 * hidden), nn.ReLU(), nn.Linear(2 * hidden, input_dim + 1)
+            nn.Linear(hidden + N_QUERY, 2 * hidden), nn.ReLU(), nn.Linear(2 * hidden, input_dim + 1)
         )
 
     def fit_statistics(self, train: ObjectInput) -> None:
@@ -143,7 +134,9 @@ class TemporalRecurrent(ObjectNetwork):
         )
         states = self._run_cell(vectors + observations)
         fused = self.fusion(self.dropout(torch.relu(torch.cat([states, observations], dim=2))))
-        total: Tensor = self.mean_map(self.dropout(mean)) + self.last_map(self.dropout(last)) + fused
+        total: Tensor = (
+            self.mean_map(self.dropout(mean)) + self.last_map(self.dropout(last)) + fused
+        )
         return total
 
     def _run_cell(self, observations: Tensor) -> Tensor:
@@ -171,28 +164,9 @@ class TemporalRecurrent(ObjectNetwork):
         They are `(n, steps, d)`, standardised, and `(n, steps)`. The magnitude is the last one in
         the filter of the observation, or without one in any filter, plus a forecast of the change.
         """
-        detections = last_detections(objects)
-        known, magnitudes = _before(detections.known), _before(detections.magnitude)
-        days = days_since_start(objects)[..., None] - _before(detections.days)
-        has_time = objects.times[..., TIME_MASK, None] > 0
-        ages = torch.where(known & has_time, days.clamp(min=0).log1p().float(), 0.0)
-        own = objects.photometry[..., FILTER]
-        gap = torch.where(has_time[..., 0], objects.times[..., GAP], 0.0)
-        base = _base_magnitude(own, LastDetection(magnitudes, ages, known))
-        query = torch.cat(
-            [
-                own,
-                gap[..., None],
-                base[..., None],
-                ages,
-                torch.where(known, magnitudes - base[..., None], 0.0),
-                known.to(own.dtype),
-            ],
-            dim=2,
-        )
-        forecast = self.forecast_head(torch.cat([_before(encoded), query], dim=2))
-        is_first = torch.arange(own.shape[1], device=own.device) == 0
-        return forecast[..., :-1], torch.where(is_first, 0.0, base + forecast[..., -1])
+        query = forecast_query(objects)
+        forecast = self.forecast_head(torch.cat([step_before(encoded), query.values], dim=2))
+        return forecast[..., :-1], query.last_magnitude + forecast[..., -1]
 
     def loss(self, objects: ObjectInput, labels: Tensor, class_weights: Tensor | None) -> LossTerms:
         """Return the loss of a batch and its terms.
@@ -245,18 +219,3 @@ def _last_vector(vectors: Tensor, mask: Tensor) -> Tensor:
     position = torch.arange(mask.shape[1], device=mask.device)
     latest = running_maximum(torch.where(mask, position, 0)[..., None])
     return vectors.gather(1, latest.expand_as(vectors))
-
-
-def _base_magnitude(own: Tensor, before: LastDetection) -> Tensor:
-    """Return the last magnitude `(n, steps)` in the own filter, else in any; 0 without one."""
-    in_own = (own > 0) & before.known
-    magnitude = torch.where(in_own, before.magnitude, 0.0).sum(dim=2)
-    # The filter whose last detection is the latest.
-    ages = torch.where(before.known, before.days, torch.inf)
-    latest = before.magnitude.gather(2, ages.argmin(dim=2, keepdim=True))[..., 0]
-    return torch.where(in_own.any(dim=2), magnitude, latest)
-
-
-def _before(values: Tensor) -> Tensor:
-    """Return values `(n, steps, ...)` of the step before, 0 or False for the first."""
-    return torch.cat([torch.zeros_like(values[:, :1]), values[:, :-1]], dim=1)
