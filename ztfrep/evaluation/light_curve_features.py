@@ -29,9 +29,9 @@ def light_curve_features(observations: pd.DataFrame, n_objects: int) -> np.ndarr
     parts = []
     for fid in _FILTERS:
         own = detected[detected["fid"] == fid]
-        curves = [(np.empty(0), np.empty(0), np.empty(0))] * n_objects
-        for row, curve in own.groupby("row"):
-            curves[row] = _arrays(curve)
+        # The observations of object i are the rows from start i to start i + 1.
+        starts = np.searchsorted(own["row"], np.arange(n_objects + 1))
+        curves = [_arrays(own.iloc[starts[i] : starts[i + 1]]) for i in range(n_objects)]
         parts.append(extractor.many(curves, sorted=True, check=False, n_jobs=1, fill_value=np.nan))
     medians = [
         detected[detected["fid"] == fid].groupby("row")["magpsf"].median() for fid in _FILTERS
@@ -50,7 +50,7 @@ def light_curve_features(observations: pd.DataFrame, n_objects: int) -> np.ndarr
 def _arrays(curve: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return times, magnitudes and errors of a light curve, with times that increase."""
     days = curve["mjd"].to_numpy(np.float64)
-    kept = np.concatenate([[True], np.diff(days) > _MIN_GAP])
+    kept = np.diff(days, prepend=-np.inf) > _MIN_GAP
     errors = curve["sigmapsf"].fillna(0.1).to_numpy(np.float64).clip(1e-3)
     return days[kept], curve["magpsf"].to_numpy(np.float64)[kept], errors[kept]
 

@@ -1,10 +1,17 @@
 """The series of objects as baselines read them, and the first detections of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ztfrep.data.alert_table import AlertTable
+from ztfrep.data.features import ALERCE_FEATURES
+from ztfrep.data.frames import read_frame
+from ztfrep.data.row_index import read_row_index
+from ztfrep.data.vector_files import SplitVectors, read_vectors
 from ztfrep.evaluation.light_curve_features import light_curve_features
 from ztfrep.models.object.base import ObjectInput, ObjectNetwork
 from ztfrep.models.object.observation_input import object_input
@@ -109,3 +116,28 @@ class ObjectSeries:
         last = np.full((len(self.lengths), metadata.shape[1]), np.nan)
         last[row[is_last]] = metadata[is_last]
         return last
+
+
+def read_object_series(
+    series: Path, observations: Path, table: Path | None, excluded_features: Sequence[str]
+) -> tuple[dict[str, SplitVectors], dict[str, ObjectSeries]]:
+    """Read the vectors and the series of objects by split.
+
+    `series` and `observations` are the outputs of `encode_series_table` for the series table
+    `table`; without a table there are no metadata. Features that are excluded, and those without a
+    value, are not read.
+    """
+    parts, index, rows = read_vectors(series), read_row_index(series), read_frame(observations)
+    metadata = None
+    if table is not None:
+        # A row of the table for each observation, in the same order.
+        metadata = AlertTable(table).features()
+        metadata[:, ALERCE_FEATURES.columns(excluded_features)] = np.nan
+        metadata = metadata[:, np.isfinite(metadata).any(axis=0)]
+    by_split = {}
+    for split, part in parts.items():
+        own = (rows["split"] == split).to_numpy()
+        lengths = index.loc[index["split"] == split, "length"].to_numpy()
+        own_metadata = None if metadata is None else metadata[own]
+        by_split[split] = ObjectSeries(part.vectors, lengths, rows[own], own_metadata)
+    return parts, by_split

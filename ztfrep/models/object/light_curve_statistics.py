@@ -195,8 +195,11 @@ def _last(values: Tensor, days: Tensor, mask: Tensor) -> LastDetection:
     latest = running_maximum(torch.where(mask, position[:, None], -1))
     known = latest >= 0
     index = latest.clamp(min=0)
-    picked = (part[..., None].expand(index.shape).gather(1, index) for part in (values, days))
-    return LastDetection(*(torch.where(known, part, 0.0) for part in picked), known)
+    magnitude, day = (
+        torch.where(known, part[..., None].expand(index.shape).gather(1, index), 0.0)
+        for part in (values, days)
+    )
+    return LastDetection(magnitude, day, known)
 
 
 def _first(values: Tensor, mask: Tensor) -> Tensor:
