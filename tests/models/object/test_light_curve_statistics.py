@@ -82,7 +82,7 @@ def expected(table):
                 f"range_{fid}": np.ptp(magnitudes),
                 f"last_minus_brightest_{fid}": magnitudes[-1] - magnitudes.min(),
                 f"last_minus_first_{fid}": magnitudes[-1] - magnitudes[0],
-                f"slope_{fid}": np.arcsinh(slope / 0.1),
+                f"slope_{fid}": np.sign(slope) * np.log1p(abs(slope) / 0.1),
                 f"days_{fid}": np.log1p(np.ptp(days)),
             }
     values["count_3"] = 0.0

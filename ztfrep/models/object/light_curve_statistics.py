@@ -186,7 +186,7 @@ def _statistics_of_filter(
 
 def _compressed(slope: Tensor) -> Tensor:
     """Return slopes in mag per day on a scale that is logarithmic where they are steep."""
-    return torch.asinh(slope / _SLOPE_SCALE)
+    return slope.sign() * (slope.abs() / _SLOPE_SCALE).log1p()
 
 
 def _last(values: Tensor, days: Tensor, mask: Tensor) -> LastDetection:
@@ -229,5 +229,10 @@ def running_maximum(values: Tensor) -> Tensor:
 
 def step_before(values: Tensor) -> Tensor:
     """Return values `(n, steps, ...)` of the step before each, 0 or False for the first."""
-    first = torch.zeros_like(values[:, :1])
-    return torch.cat([first, values[:, :-1]], dim=1)
+    position = torch.arange(values.shape[1], device=values.device)
+    # A slice of all steps but one could not be exported with a dynamic number of steps.
+    shifted = values[:, (position - 1).clamp(min=0)]
+    has_before = (position > 0).view(-1, *[1] * (values.ndim - 2))
+    if values.dtype == torch.bool:  # ONNX Runtime selects no bools.
+        return shifted & has_before
+    return torch.where(has_before, shifted, 0.0)
