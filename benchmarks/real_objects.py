@@ -8,9 +8,8 @@ folds, stratified by class, for five seeds of the folds. Intervals, of paired di
 of resampled objects. Choices are made on part A of the objects, and part B is for claims.
 """
 
-import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ import typer
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 
+from benchmarks.halves import Part, rows_of
 from benchmarks.measuring import save
 from benchmarks.real_alerts import compare_methods, linear_probe
 from ztfrep.data.alert_schema import CLASSES
@@ -91,7 +91,7 @@ def main(
     stamps: Annotated[Path, typer.Option(help="The stamps table of the real alerts.")],
     series: Annotated[Path, typer.Option(help="Their series table.")],
     model: Annotated[Path | None, typer.Option(help="Another model than the released one.")] = None,
-    part: Annotated[str, typer.Option(help="A, B or all: half of the objects, or all.")] = "all",
+    part: Annotated[Part, typer.Option(help="A, B or all: half of the objects, or all.")] = "all",
     epochs: Annotated[int, typer.Option(help="Epochs of the fine-tuning.")] = 10,
     learning_rate: Annotated[float, typer.Option(help="Its learning rate.")] = 0.001,
     variants: Annotated[bool, typer.Option(help="Frozen parts and shorter histories too.")] = False,
@@ -111,7 +111,8 @@ def main(
     features = features[:, np.isfinite(features).any(axis=0)]
     alert = observations["alert"].to_numpy()
     metadata = np.where((alert >= 0)[:, None], features[alert], np.nan)
-    rows = np.flatnonzero((labels >= 0) & (lengths > 0) & [in_part(i, part) for i in ids])
+    rows = rows_of(part, ids, labels)
+    rows = rows[lengths[rows] > 0]
     counts = np.bincount(labels[rows], minlength=len(CLASSES))
     rows = rows[counts[labels[rows]] >= 5]  # A class must be in all folds.
     objects = ObjectSeries(padded, lengths, observations, metadata).rows(rows)
@@ -164,12 +165,6 @@ def main(
             "methods": scores,
         },
     )
-
-
-def in_part(object_id: str, part: str | Literal["A", "B", "all"]) -> bool:
-    """Return True if an object is in a half of all objects, which its name decides."""
-    even = int(hashlib.md5(object_id.encode()).hexdigest(), 16) % 2 == 0
-    return {"A": even, "B": not even, "all": True}[part]
 
 
 def _encode(network: ObjectNetwork, objects: ObjectInput) -> np.ndarray:
