@@ -2,8 +2,8 @@
 
 python -m benchmarks.real_objects --stamps STAMPS.parquet --series SERIES.parquet [--part A]
 
-The network starts from that of a model folder, which was trained on the simulated survey, and is
-fine-tuned in each fold; its vectors as they are have a linear probe. Objects are predicted in five
+The network is that of a model folder, which was trained on the simulated survey. Its vectors as
+they are have a linear probe, and it is fine-tuned in each fold. Objects are predicted in five
 folds, stratified by class, for five seeds of the folds. Intervals, of paired differences too, are
 of resampled objects. Choices are made on part A of the objects, and part B is for claims.
 """
@@ -92,8 +92,8 @@ def main(
     series: Annotated[Path, typer.Option(help="Their series table.")],
     model: Annotated[Path | None, typer.Option(help="Another model than the released one.")] = None,
     part: Annotated[Part, typer.Option(help="A, B or all: half of the objects, or all.")] = "all",
-    epochs: Annotated[int, typer.Option(help="Epochs of the fine-tuning.")] = 10,
-    learning_rate: Annotated[float, typer.Option(help="Its learning rate.")] = 0.001,
+    epochs: Annotated[int, typer.Option(help="Epochs of the fine-tuning.")] = 8,
+    learning_rate: Annotated[float, typer.Option(help="Its learning rate.")] = 0.0003,
     variants: Annotated[bool, typer.Option(help="Frozen parts and shorter histories too.")] = False,
     name: Annotated[str, typer.Option(help="Of the JSON in benchmarks/results.")] = "real_objects",
 ) -> None:
@@ -125,8 +125,8 @@ def main(
     forest = RandomForestClassifier(100, class_weight="balanced", random_state=0)
     index = np.arange(len(rows))[:, None]
     methods: dict[str, tuple[np.ndarray, BaseEstimator]] = {
-        "network, fine-tuned": (index, FineTuned(network, inputs, epochs, learning_rate)),
         "vectors of objects": (encoded, linear_probe()),
+        "network, fine-tuned": (index, FineTuned(network, inputs, epochs, learning_rate)),
         "mean of the alerts' vectors": (mean, linear_probe()),
         "vectors of objects and mean": (np.hstack([encoded, mean]), linear_probe()),
         "forest on light curve and metadata": (values[LIGHT_CURVE], forest),

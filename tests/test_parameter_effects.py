@@ -56,7 +56,8 @@ ALERTS = {
 OBJECTS = {
     "temporal": {
         "cell": "lstm", "hidden": 8, "layers": 2, "dropout": 0.6, "class_balance": "weights",
-        "forecast_weight": 2.0, "early_weight": 0.9, "drop_alerts": 0.1, "max_observations": 2, "optimizer": "sgd", "learning_rate": 0.01,
+        "forecast_weight": 2.0, "early_weight": 0.9, "drop_alerts": 0.1,
+        "max_observations": 2, "optimizer": "sgd", "learning_rate": 0.01,
         "schedule": "constant", "epochs": 2, "batch_size": 5, "patience": 1,
     },
     "published": {
