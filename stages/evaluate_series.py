@@ -9,6 +9,7 @@ from stages.paths import (
     METRICS,
     OBSERVATIONS,
     RECURRENT,
+    SERIES,
 )
 from ztfrep.evaluation.object_protocol import evaluate_objects
 from ztfrep.evaluation.reports import write_object_report
@@ -25,6 +26,7 @@ def main(params: Params) -> None:
         params.evaluate,
         seed=params.seed,
         threads=params.threads,
+        table=SERIES,
         published=MANIFEST if params.evaluate.encodings == "published" else None,
     )
     write_object_report(evaluation, METRICS, FIGURES / "series")

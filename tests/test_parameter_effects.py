@@ -58,8 +58,9 @@ ALERTS = {
 }  # fmt: skip
 OBJECTS = {
     "temporal": {
-        "cell": "lstm", "hidden": 8, "layers": 1, "dropout": 0.6, "class_balance": "weights",
-        "forecast_weight": 2.0, "max_observations": 2, "optimizer": "sgd", "learning_rate": 0.01,
+        "cell": "lstm", "hidden": 8, "layers": 2, "dropout": 0.6, "class_balance": "weights",
+        "forecast_weight": 2.0, "early_weight": 0.9, "drop_alerts": 0.1,
+        "max_observations": 2, "optimizer": "sgd", "learning_rate": 0.01,
         "schedule": "constant", "epochs": 2, "batch_size": 5, "patience": 1,
     },
     "published": {

@@ -49,7 +49,10 @@ DRAWN = {
         "f1", "Methods",
     ),
     "early": lambda: figures.early_classification(
-        {n: {"f1": 1 - 1 / n, "f1_low": 0.9 - 1 / n, "f1_high": 1} for n in (2, 3, 5)},
+        {
+            n: dict.fromkeys("ab", {"f1": 1 - 1 / n, "f1_low": 0.9 - 1 / n, "f1_high": 1})
+            for n in (2, 3, 5)
+        },
         ["f1"], "Classification after n detections",
     ),
 }  # fmt: skip

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.evaluation.small_networks import PROTOCOL, object_network, save_object_network
-from tests.evaluation.small_objects import objects, observations, series
+from tests.evaluation.small_objects import observations, series
 from tests.model_folders import make_reference
 from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.frames import write_frame
@@ -18,6 +18,7 @@ from ztfrep.encoders.vectors_of_tables import encode_object_series
 from ztfrep.errors import InputError
 from ztfrep.evaluation import vector_scores
 from ztfrep.evaluation.object_protocol import (
+    BASELINES,
     PAIRS,
     PROBES,
     ObjectBaselines,
@@ -25,6 +26,7 @@ from ztfrep.evaluation.object_protocol import (
     evaluate_object_split,
     evaluate_objects,
 )
+from ztfrep.evaluation.object_series import ObjectSeries
 from ztfrep.evaluation.probes import fit_probes
 
 OBJECTS = {"train": 36, "validation": 18, "test": 21}
@@ -93,12 +95,16 @@ def test_every_method_is_scored_on_both_splits(tmp_path):
         assert list(part.predicted) == ["network", *PROBES]
         assert set(metrics["paired_differences"]) == {f"{a}_minus_{b}" for a, b in PAIRS}
         assert set(metrics["network"]["recall"]) == set(SERIES_CLASSES)
-        assert metrics["forecast_magnitude"]["mean_absolute_error"] > 0
+        forecast = metrics["forecast_magnitude"]
+        assert forecast["network"]["mean_absolute_error"] > 0
+        assert {"last_detection", "gaussian_process"} < set(forecast)
         assert list(part.early) == [1, 2, 3]
         assert list(metrics["early_classification"]) == ["after_1", "after_2", "after_3"]
         # No object has more than three detections.
         network = {key: value for key, value in metrics["network"].items() if key != "recall"}
-        assert metrics["early_classification"]["after_3"] == network
+        after_all = metrics["early_classification"]["after_3"]
+        assert after_all["network"] == network
+        assert list(after_all) == ["network", *BASELINES, "paired_differences"]
         assert metrics["mean_alert_linear_probe"]["accuracy"] > 0.5
         assert {"network_balanced", "retrieval", "clustering"} < set(metrics)
     again = evaluate(tmp_path)
@@ -146,13 +152,14 @@ def split_rows(n, labels=None):
         "mean_alert": rng.normal(size=(n, 6)),
         "last_alert": rng.normal(size=(n, 6)),
     }
-    return ObjectRows(np.arange(n) % 3 if labels is None else labels, values, objects(lengths))
+    own = ObjectSeries(series(lengths), np.array(lengths), observations(lengths))
+    return ObjectRows(np.arange(n) % 3 if labels is None else labels, values, own)
 
 
 def test_the_order_of_the_splits_changes_nothing():
     train, validation, test = split_rows(30), split_rows(15), split_rows(18)
     probes = fit_probes(PROBES, train.values, train.labels, PROTOCOL, seed=0, threads=1)
-    baselines = ObjectBaselines(train.labels, train.vectors, probes)
+    baselines = ObjectBaselines(train.labels, train.vectors, probes, {}, None)
     network = object_network()
 
     def metrics_of(*splits):
@@ -168,7 +175,7 @@ def test_the_order_of_the_splits_changes_nothing():
 
 def test_unlabelled_objects_are_predicted_and_not_scored():
     rows = split_rows(12, labels=np.full(12, -1))
-    baselines = ObjectBaselines(rows.labels, rows.vectors, {})
+    baselines = ObjectBaselines(rows.labels, rows.vectors, {}, {}, None)
     part = evaluate_object_split(rows, baselines, object_network(), list(SERIES_CLASSES), seed=0)
     assert part.metrics == {"objects": 0}
     assert part.predicted["network"].shape == (12,)

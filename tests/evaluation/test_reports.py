@@ -18,6 +18,7 @@ LABELS = np.array([0, 1, 2, -1, 1])
 PREDICTED = {"classifier_head": np.array([0, 1, 1, 2, 1]), "svm": np.zeros(5, int)}
 SCORE = {"balanced_accuracy": 0.5, "balanced_accuracy_low": 0.4, "balanced_accuracy_high": 0.6}
 F1 = {key.replace("balanced_accuracy", "macro_f1"): value for key, value in SCORE.items()}
+EARLY = {"network": SCORE | F1, "mean_alert_linear_probe": SCORE | F1}
 HISTORY = [{"epoch": 0, "validation_loss": 1.0}, {"epoch": 1, "validation_loss": 0.5}]
 PLANE = np.arange(10.0).reshape(5, 2)
 PROJECTIONS = [Projection(method, PLANE, LABELS) for method in ("pca", "tsne")]
@@ -81,7 +82,7 @@ def test_a_confusion_of_nothing_is_a_table_without_rows(tmp_path, changes):
     assert not {"confusion.png", "methods.png"} & files_of(figures)
 
 
-@pytest.mark.parametrize("early", [{}, {1: SCORE | F1, 3: SCORE | F1}], ids=["none", "some"])
+@pytest.mark.parametrize("early", [{}, {1: EARLY, 3: EARLY}], ids=["none", "some"])
 def test_a_report_of_objects_has_early_classification_if_there_is_any(tmp_path, early):
     metrics, figures = tmp_path / "metrics", tmp_path / "figures"
     write_object_report(object_evaluation(early), metrics, figures)
@@ -91,7 +92,9 @@ def test_a_report_of_objects_has_early_classification_if_there_is_any(tmp_path, 
         *(f"plots/{name}.csv" for name in ("recurrent", "early", "objects_pca", "objects_tsne")),
     }
     content = pd.read_csv(metrics / "plots/early.csv")
-    assert list(content) == ["detections", "balanced_accuracy", "macro_f1"]
+    of_network = ["balanced_accuracy", "macro_f1"]
+    baseline = [f"mean_alert_linear_probe_{metric}" for metric in of_network] if early else []
+    assert list(content) == ["detections", *of_network, *baseline]
     assert content["detections"].tolist() == list(early)
     assert ("early.png" in files_of(figures)) == bool(early)
 

@@ -26,8 +26,8 @@ from ztfrep.encoders.torch_observations import observations_to_input
 from ztfrep.models.alert import ARCHITECTURES as ALERT_ARCHITECTURES
 from ztfrep.models.alert.base import AlertInput, AlertNetwork
 from ztfrep.models.object import ARCHITECTURES as OBJECT_ARCHITECTURES
-from ztfrep.models.object.base import ObjectNetwork
-from ztfrep.models.object.observation_input import FILTERS, object_input
+from ztfrep.models.object.base import FILTERS, ObjectNetwork
+from ztfrep.models.object.observation_input import object_input
 
 # Height and width of the stamps in packets, pixels.
 STAMP_SIZE = 63

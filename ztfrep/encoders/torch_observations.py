@@ -8,8 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from ztfrep.models.object.base import ObjectInput
-from ztfrep.models.object.observation_input import FILTERS, SCALES
+from ztfrep.models.object.base import FILTERS, SCALES, ObjectInput
 
 
 def observations_to_input(

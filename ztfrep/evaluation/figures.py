@@ -197,26 +197,34 @@ def method_comparison(scores: Mapping[str, Mapping[str, float]], metric: str, ti
 
 
 def early_classification(
-    scores: Mapping[int, Mapping[str, float]], metrics: Sequence[str], title: str
+    scores: Mapping[int, Mapping[str, Mapping[str, float]]], metrics: Sequence[str], title: str
 ) -> Figure:
-    """Draw metrics with their intervals over the number of detections.
+    """Draw a panel for each metric: a line for each method over the number of detections.
 
-    The keys of the scores are the name of each metric, `metric_low` and `metric_high`.
+    The scores are by number of detections and method; their keys are the name of each metric,
+    `metric_low` and `metric_high`. The first method has its intervals drawn.
     """
-    figure, axes = _axes(6.0, 3.8, title)
-    steps = list(scores)
-    for color, metric in zip(PALETTE, metrics, strict=False):
-        values, low, high = (
-            [scores[step][key] for step in steps]
-            for key in (metric, f"{metric}_low", f"{metric}_high")
-        )
-        axes.plot(steps, values, "o-", color=color, markersize=4, label=metric.replace("_", " "))
-        axes.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
-    axes.set_xlabel("detections so far")
-    axes.set_ylim(0, 1.02)
-    axes.set_xticks(steps)
-    axes.legend(frameon=False, loc="lower right")
-    _tidy(axes)
+    figure = _figure(4.6 * len(metrics), 4.0, title)
+    grid = figure.subplots(1, len(metrics), squeeze=False)
+    counts = list(scores)
+    methods = list(scores[counts[0]])
+    for axes, metric in zip(grid[0], metrics, strict=True):
+        for place, (color, method) in enumerate(zip(PALETTE, methods, strict=False)):
+            values, low, high = (
+                [scores[count][method][key] for count in counts]
+                for key in (metric, f"{metric}_low", f"{metric}_high")
+            )
+            label = method.replace("_", " ")
+            axes.plot(counts, values, "o-", color=color, markersize=4, label=label)
+            if place == 0:
+                axes.fill_between(counts, low, high, color=color, alpha=0.15, linewidth=0)
+        axes.set_xlabel("detections so far")
+        axes.set_ylabel(metric.replace("_", " "))
+        axes.set_xscale("log")
+        axes.set_xticks(counts, [str(count) for count in counts])
+        axes.minorticks_off()
+        _tidy(axes)
+    grid[0, -1].legend(frameon=False, fontsize=9, loc="lower right")
     return figure
 
 

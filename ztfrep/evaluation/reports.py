@@ -165,10 +165,23 @@ def _write_projections(
         _write_figure(folder / f"{method}.png", figures.projection(points, labels, classes, title))
 
 
-def _write_early_classification(csv: Path, png: Path, early: Mapping[int, Scores]) -> None:
-    """Write the scores of early classification as CSV, and as PNG if there are any."""
+def _write_early_classification(
+    csv: Path, png: Path, early: Mapping[int, Mapping[str, Scores]]
+) -> None:
+    """Write the scores of early classification as CSV, and as PNG if there are any.
+
+    The CSV has the metrics of the network as `balanced_accuracy` and `macro_f1`, and those of a
+    baseline with its name before them.
+    """
     metrics = ("balanced_accuracy", "macro_f1")
-    columns = {metric: [scores[metric] for scores in early.values()] for metric in metrics}
+    methods = list(next(iter(early.values()), {"network": {}}))
+    columns = {
+        (f"{method}_{metric}" if place else metric): [
+            scores[method][metric] for scores in early.values()
+        ]
+        for place, method in enumerate(methods)
+        for metric in metrics
+    }
     _write_plot(csv, {"detections": list(early), **columns})
     if early:
         figure = figures.early_classification(early, metrics, "Classification after n detections")

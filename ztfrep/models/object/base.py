@@ -19,10 +19,17 @@ from ztfrep.models.recipe import Recipe
 # Photometry of an observation: magnitude, its error and the limiting magnitude, all scaled; the
 # masks of the three; the filter, one-hot.
 N_PHOTOMETRY = 9
-MAGNITUDE, MAGNITUDE_MASK = 0, 3
+MAGNITUDE, LIMIT = 0, 2
+MAGNITUDE_MASK, LIMIT_MASK = 3, 5
+FILTER = slice(6, 9)
+# Centre and scale of the magnitudes, in mag, near mean and standard deviation in the survey.
+SCALES = {"magpsf": (19.0, 1.5), "sigmapsf": (0.1, 0.1), "diffmaglim": (20.0, 1.0)}
+# Values of `fid`: g, r, i.
+FILTERS = (1, 2, 3)
 # Times of an observation: log(1 + days) since the previous and since the first observation; 1 where
 # both are known.
 N_TIMES = 3
+GAP, TIME_MASK = 0, 2
 
 
 class ObjectInput(NamedTuple):
@@ -112,9 +119,11 @@ class ObjectNetwork(nn.Module, ABC):
         """
 
     def forecast_magnitude(self, objects: ObjectInput) -> Tensor | None:
-        """Return a forecast of the next observation's magnitude at each step, `(n, steps)`.
+        """Return a forecast of the magnitude of each observation, `(n, steps)`.
 
-        It is scaled as in `ObjectInput.photometry`. None for a network without a forecast.
+        It is computed from the observations before, and from the time and the filter of the
+        observation itself. It is scaled as in `ObjectInput.photometry`. None for a network without
+        a forecast.
         """
         return None
 

@@ -4,14 +4,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ztfrep.models.object.base import N_PHOTOMETRY, N_TIMES, ObjectInput
+from ztfrep.models.object.base import FILTERS, N_PHOTOMETRY, N_TIMES, SCALES, ObjectInput
 
-# Centre and scale of the magnitudes, in mag, near mean and standard deviation in the survey.
-SCALES = {"magpsf": (19.0, 1.5), "sigmapsf": (0.1, 0.1), "diffmaglim": (20.0, 1.0)}
 # One unit of the magnitude in `ObjectInput.photometry`, in mag.
 MAGNITUDE_SCALE = SCALES["magpsf"][1]
-# Values of `fid`: g, r, i.
-FILTERS = (1, 2, 3)
 
 
 def object_input(
