@@ -47,18 +47,16 @@ class StampDecoder(nn.Module):
         super().__init__()
         self.register_buffer("score_unit", torch.ones(()))
         self.register_buffer("pixel_unit", torch.ones(()))
-        self.gains = nn.Sequential(
-            nn.Linear(components, 4 * width), nn.ReLU(), nn.Linear(4 * width, components)
-        )
+        last_gains = nn.Linear(4 * width, components)
+        self.gains = nn.Sequential(nn.Linear(components, 4 * width), nn.ReLU(), last_gains)
         images = len(DecodedStamps._fields) * len(CHANNELS)
         self.first = nn.Conv2d(images, width, 3, padding=1)
         # Added to the output of the first layer: the alert is in the centre of every stamp.
         self.position = nn.Parameter(torch.zeros(width, CROP, CROP))
         self.middle = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
         self.last = nn.Conv2d(width, images, 3, padding=1)
-        for layer in (self.gains[2], self.last):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for weights in (*last_gains.parameters(), *self.last.parameters()):
+            nn.init.zeros_(weights)
 
     def fit_statistics(self, scores: Tensor, noise: Tensor, pixels: Tensor) -> None:
         """Set the units and the first gains.
@@ -71,8 +69,8 @@ class StampDecoder(nn.Module):
         deviation = pixels.var(dim=0).mean().sqrt()
         self.pixel_unit.copy_((_DEVIATIONS * deviation).clamp(min=_MIN_UNIT))
         gains = 1 - noise_variance / signal.clamp(min=_MIN_UNIT**2)
-        with torch.no_grad():
-            self.gains[2].bias.copy_(gains.clamp(*_FIRST_GAINS).logit())
+        *_, last = self.gains.parameters()
+        last.data.copy_(gains.clamp(*_FIRST_GAINS).logit())
 
     def forward(self, scores: Tensor, mean: Tensor, components: Tensor) -> DecodedStamps:
         """Return the stamps of scores `(n, k)`.

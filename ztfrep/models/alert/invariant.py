@@ -212,7 +212,8 @@ class InvariantAutoencoder(AlertNetwork):
         return pixels if orientation is None else self.orientations.revert(pixels, orientation)
 
     def _decode(self, scores: Tensor) -> DecodedStamps:
-        return self.decoder(scores, self.mean_pixels, self.components)  # type: ignore[no-any-return]
+        decoded: DecodedStamps = self.decoder(scores, self.mean_pixels, self.components)
+        return decoded
 
     def classify(self, vectors: Tensor) -> Tensor:
         """Return logits `(n, classes)` of the semantic part."""
