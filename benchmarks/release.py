@@ -142,9 +142,14 @@ def _real_figures() -> str:
         return "This model was not evaluated on real alerts: pass their tables to `make release`."
     head = f"| classifier head, as it is | {_cells(content['classifier_head'])} |"
     tables = []
-    for name in ("alerts", "objects"):
+    for name, title in (
+        ("alerts", "real alerts, weak labels, five folds by object"),
+        ("alerts_by_night", "the same, folds by night"),
+        ("objects", "real objects, weak labels, five folds by object"),
+    ):
         scores: dict[str, Any] = content[name]
-        lines = [_HEAD.format(f"{scores['rows']:,} real {name}, weak labels, five folds by object")]
+        rows = f"{scores['rows']:,} " if "rows" in scores else ""
+        lines = [_HEAD.format(rows + title)]
         for method, values in scores.items():
             if isinstance(values, dict):
                 cells = [_cell(values[m]["mean"], *values[m]["interval"]) for m in _DISPLAYED]
