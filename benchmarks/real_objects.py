@@ -94,6 +94,7 @@ def main(
     part: Annotated[Part, typer.Option(help="A, B or all: half of the objects, or all.")] = "all",
     epochs: Annotated[int, typer.Option(help="Epochs of the fine-tuning.")] = 8,
     learning_rate: Annotated[float, typer.Option(help="Its learning rate.")] = 0.0003,
+    fine_tuned: Annotated[bool, typer.Option(help="The fine-tuned network too.")] = True,
     variants: Annotated[bool, typer.Option(help="Frozen parts and shorter histories too.")] = False,
     name: Annotated[str, typer.Option(help="Of the JSON in benchmarks/results.")] = "real_objects",
 ) -> None:
@@ -126,12 +127,14 @@ def main(
     index = np.arange(len(rows))[:, None]
     methods: dict[str, tuple[np.ndarray, BaseEstimator]] = {
         "vectors of objects": (encoded, linear_probe()),
-        "network, fine-tuned": (index, FineTuned(network, inputs, epochs, learning_rate)),
         "mean of the alerts' vectors": (mean, linear_probe()),
         "vectors of objects and mean": (np.hstack([encoded, mean]), linear_probe()),
         "forest on light curve and metadata": (values[LIGHT_CURVE], forest),
         "forest on these and the last vector": (values[LIGHT_CURVE_AND_ALERT], forest),
     }
+    if fine_tuned:
+        tuned = FineTuned(network, inputs, epochs, learning_rate)
+        methods["network, fine-tuned"] = index, tuned
     if variants:
         cell = ("cell", "vector_encoder", "missing_vector", "observation_encoder")
         alone = inputs._replace(vector_mask=torch.zeros_like(inputs.vector_mask))

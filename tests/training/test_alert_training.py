@@ -175,7 +175,9 @@ def test_targets_are_computed_once_and_equal_those_of_each_batch(monkeypatch, ar
     assert data[-1] is labels
     rows = torch.tensor([11, 2, 19, 7])
     of_batch = network.targets(alerts.rows(rows))
-    for target, expected in zip(targets, of_batch, strict=True):
+    # The last one of this architecture is random noise, which depends on the position of a row.
+    last = -1 if architecture == "invariant" else None
+    for target, expected in zip(targets[:last], of_batch[:last], strict=True):
         torch.testing.assert_close(target[rows], expected, atol=1e-5, rtol=0)
     # Weights have no effect on them.
     for parameter in network.parameters():
@@ -184,10 +186,13 @@ def test_targets_are_computed_once_and_equal_those_of_each_batch(monkeypatch, ar
         assert torch.equal(target, expected)
 
 
-def test_only_a_network_that_predicts_the_morphology_has_it_as_target():
+def test_a_network_has_the_targets_of_terms_that_have_a_weight():
     alerts = random_alerts(4)
     assert alert_network("published").targets(alerts) == ()
-    assert alert_network("invariant", morphology_weight=0.0).targets(alerts) == ()
+    weights = {"morphology_weight": 0.0, "denoising_weight": 0.0}
+    assert alert_network("invariant", **weights).targets(alerts) == ()
+    for weight, number in (("morphology_weight", 3), ("denoising_weight", 2)):
+        assert len(alert_network("invariant", **{weight: 0.0}).targets(alerts)) == number
     morphology, mask = alert_network("invariant").targets(alerts)
     assert morphology.shape == mask.shape == (4, N_MORPHOLOGY)
     assert mask.dtype == torch.bool

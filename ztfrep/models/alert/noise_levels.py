@@ -82,11 +82,14 @@ def _sky_noise(pixels: Tensor, observed: Tensor) -> tuple[Tensor, Tensor, Tensor
 
 
 def draw_noise_targets(pixels: Tensor, observed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the `NoiseLevels` of stamps, and random noise of deviation 1 `(n, 3, s, s)`."""
+    """Return the `NoiseLevels` of stamps, and random noise of deviation 1 `(n, 3, s, s)`.
+
+    The noise is float16, which takes half the memory; it depends on the position of a row alone.
+    """
     # A generator of its own: the random numbers of a training stay what they are without noise.
     generator = torch.Generator().manual_seed(_SEED)
     noise = draw_noise(len(pixels), pixels.shape[-1], generator)
-    return (*estimate_noise(pixels, observed), noise.to(pixels.device))
+    return (*estimate_noise(pixels, observed), noise.half().to(pixels.device))
 
 
 def draw_noise(rows: int, size: int, generator: torch.Generator) -> Tensor:
@@ -103,7 +106,7 @@ def draw_noise(rows: int, size: int, generator: torch.Generator) -> Tensor:
 
 def scale_noise(noise: Tensor, levels: NoiseLevels) -> Tensor:
     """Scale noise of deviation 1 `(n, 3, s, s)` to that of stamps, and correlate its channels."""
-    correlation = levels.correlation[:, None, None]
+    noise, correlation = noise.float(), levels.correlation[:, None, None]
     rest = (1 - correlation.square()).clamp(min=0).sqrt()
     difference = correlation * noise[:, 0] + rest * noise[:, 2]
     mixed = torch.stack([noise[:, 0], noise[:, 1], difference], dim=1)
