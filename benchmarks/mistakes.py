@@ -2,15 +2,14 @@
 
 python -m benchmarks.mistakes --stamps STAMPS.parquet --series SERIES.parquet --folder FOLDER
 
-Only half of the labelled objects are used, those with an even md5 of their id, so that the other
-half remains for claims. The classes are predicted by the classifier head, and by a linear probe of
+Only half A of the labelled objects is used (see `benchmarks.halves`): the other half remains
+for claims. The classes are predicted by the classifier head, and by a linear probe of
 the vectors in folds by object. FOLDER gets a page for each class that was predicted in error, and
 a CSV of all mistakes on the pages. The causes that a person finds in these are in
 benchmarks/results/mistakes.json.
 """
 
 import csv
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,8 @@ import numpy as np
 import typer
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-from benchmarks.real_alerts import linear_probe
+from benchmarks.alert_scores import linear_probe
+from benchmarks.halves import rows_of
 from ztfrep.catalogues.stamp_pages import stamp_page
 from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.alert_table import AlertTable
@@ -42,7 +42,7 @@ def main(
     index = table.index()
     labels = index["label"].to_numpy().astype(np.int64)
     objects = index["object_id"].to_numpy(dtype=str)
-    rows = np.flatnonzero((labels >= 0) & np.array([is_first_half(name) for name in objects]))
+    rows = rows_of("A", objects, labels)
     predictions = encoder.predict(table)
     probabilities = {
         "head": predictions.probabilities[rows],
@@ -82,11 +82,6 @@ def main(
             ["method", "true", "predicted", "probability", "object_id", "candid", *_SHOWN]
         )
         writer.writerows(lines)
-
-
-def is_first_half(object_id: str) -> bool:
-    """Return True for the objects of the half that choices may be made on."""
-    return int(hashlib.md5(object_id.encode()).hexdigest(), 16) % 2 == 0
 
 
 def most_confident_mistakes(
