@@ -17,9 +17,9 @@ import typer
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 
+from benchmarks.alert_scores import compare_methods, linear_probe
 from benchmarks.halves import Part, rows_of
 from benchmarks.measuring import save
-from benchmarks.real_alerts import compare_methods, linear_probe
 from ztfrep.data.alert_schema import CLASSES
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.features import ALERCE_FEATURES

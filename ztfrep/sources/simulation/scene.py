@@ -31,12 +31,13 @@ class Composition:
     host: float  # mag, mean of the hosts of supernovae
     crossing: float  # of the asteroids: passing a star
     noise_peaks: float  # of the bogus: similar to a faint source
-    # of the bogus: a bright star behind clouds, from which too little was subtracted. In the
-    # survey, those of the exposures with the brightest limits.
+    # of the bogus: a bright star behind clouds, from which too little was subtracted. Those of the
+    # survey are in the exposures with the brightest limits instead.
     clouded: float
 
 
-# Alerts of clouds are rare in the published data, of which people chose the bogus.
+# The fraction of alerts of clouds in the published data is not known: a small one hardly changes
+# the level of a probe of the pixels.
 FIRST_ALERTS = Composition(
     quasars=0.3, outbursts=0.05, hostless=0.08, nuclear=0.04, host=17.5,
     crossing=0.05, noise_peaks=0.07, clouded=0.02,
