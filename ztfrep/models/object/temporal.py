@@ -45,7 +45,7 @@ class TemporalConfig(ObjectConfig):
     early_weight: Annotated[float, Field(ge=0, le=1)]
     """Weight of the classification loss after every detection; the rest is that after the last."""
     drop_alerts: Probability
-    """Probability that an alert loses its vector in training, as prior detections have none."""
+    """Probability that an alert with a magnitude loses its vector in training."""
 
     @model_validator(mode="after")
     def _check_hidden(self) -> "TemporalConfig":
@@ -175,14 +175,14 @@ class TemporalRecurrent(ObjectNetwork):
         mean over all detections. The forecast loss is that of the vector and of the magnitude of
         each observation but the first, where known.
         """
+        has_magnitude = objects.photometry[..., MAGNITUDE_MASK] > 0
         read = objects
         if self.training and self.config.drop_alerts:
-            kept = torch.rand(objects.vector_mask.shape, device=labels.device)
-            read = objects._replace(
-                vector_mask=objects.vector_mask & (kept >= self.config.drop_alerts)
-            )
+            # Nothing would be left of an alert without a magnitude.
+            drawn = torch.rand(objects.vector_mask.shape, device=labels.device)
+            kept = (drawn >= self.config.drop_alerts) | ~has_magnitude
+            read = objects._replace(vector_mask=objects.vector_mask & kept)
         encoded, mask = self.encode_steps(read), objects.observation_mask()
-        has_magnitude = objects.photometry[..., MAGNITUDE_MASK] > 0
         step_logits = self.classify(encoded)
         logits = last_step(step_logits, objects.lengths)
         step_losses = sequence_losses.cross_entropy(
