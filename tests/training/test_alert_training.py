@@ -193,7 +193,7 @@ def test_a_network_has_the_targets_of_terms_that_have_a_weight():
     assert alert_network("invariant", **weights).targets(alerts) == ()
     for weight, number in (("morphology_weight", 3), ("denoising_weight", 2)):
         assert len(alert_network("invariant", **{weight: 0.0}).targets(alerts)) == number
-    morphology, mask = alert_network("invariant").targets(alerts)
+    morphology, mask, *_ = alert_network("invariant").targets(alerts)
     assert morphology.shape == mask.shape == (4, N_MORPHOLOGY)
     assert mask.dtype == torch.bool
 

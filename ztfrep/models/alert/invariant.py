@@ -35,11 +35,14 @@ from ztfrep.models.alert.preprocessing import FeatureScaling
 from ztfrep.models.alert.stamp_encoder import make_stamp_encoder
 from ztfrep.models.loss_terms import LossTerms, accuracy, row_count
 
-# Bins of a feature's quantiles, and width of the linear layers. TODO-MEASURE
+# Bins between a feature's quantiles. With 8 the accuracy on the 500 validation rows of the sample
+# at scale 0.03 is 0.898, with 16 0.906; the interval is +-0.025.
 _BINS = 16
+# Width of the linear layers, and standard deviations to which a morphology is clipped. Other values
+# were not measured.
 _HIDDEN = 128
+_MORPHOLOGY_CLIP = 4.0
 _MIN_STD = 1e-3
-_MORPHOLOGY_CLIP = 4.0  # standard deviations
 
 
 class _Outputs(NamedTuple):
