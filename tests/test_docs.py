@@ -347,7 +347,7 @@ def test_the_readme_shows_the_shapes_that_come_out(reproduced, monkeypatch):
     n = 14
     names = run_python(ROOT / "README.md", {"__name__": "page"})
     assert names["alerts"].stamps.shape[0] == n
-    assert names["object_vectors"].shape == (len(names["ids"]), 32) == (9, 32)
+    assert names["object_vectors"].shape == (len(names["ids"]), 64) == (9, 64)
     assert (np.diff(names["ids"].astype(str).argsort()) > 0).all()
     assert names["classes"].columns[:2].tolist() == ["object_id", "candid"]
     assert names["crops"].shape == names["original"].shape == names["observed"].shape
