@@ -85,6 +85,9 @@ def test_the_loss_is_finite_if_all_observations_are_masked(architecture, changes
 
 @every_network
 def test_every_parameter_is_trained_by_the_loss(architecture, changes):
+    if architecture == "temporal":
+        # Of few alerts, all could lose their vectors.
+        changes = changes | {"drop_alerts": 0.0}
     network = object_network(architecture, dropout=0.0, **changes).train()
     network.loss(random_objects(), torch.arange(5) % 3, None)["loss"][0].backward()
     untrained = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]

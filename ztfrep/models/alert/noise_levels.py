@@ -68,14 +68,14 @@ def _sky_noise(pixels: Tensor, observed: Tensor) -> tuple[Tensor, Tensor, Tensor
 
     The filtered stamps are in units of the sky's noise, `(n, 3, m)`.
     """
-    step = torch.tensor(_SECOND_DIFFERENCE, device=pixels.device)
+    step = torch.tensor(_SECOND_DIFFERENCE, dtype=pixels.dtype, device=pixels.device)
     kernel = (step[:, None] * step)[None, None]
 
     def convolve(images: Tensor, weights: Tensor) -> Tensor:
         flat = nn.functional.conv2d(images.flatten(0, 1)[:, None], weights)
         return flat.unflatten(0, images.shape[:2]).flatten(2)
 
-    inside = convolve(observed.float(), torch.ones_like(kernel)) > 8.5
+    inside = convolve(observed.to(pixels.dtype), torch.ones_like(kernel)) > 8.5
     filtered = convolve(pixels, kernel) / torch.tensor(_FILTERED, device=pixels.device)[:, None]
     mad = torch.where(inside.any(2, keepdim=True), masked_median(filtered.abs(), inside), 0.0)
     return _MAD * mad, filtered, inside
