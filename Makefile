@@ -32,7 +32,8 @@ test: $(INSTALLED)
 SCALE ?= 1.0
 RELEASED := $(CURDIR)/ztfrep/released/autoencoder/weights.safetensors
 release: $(INSTALLED)
-	dvc exp run --name release-alerts --set-param source=sample --set-param sources.sample.scale=$(SCALE)
+	dvc exp run --name release-alerts --set-param source=sample \
+		--set-param sources.sample.scale=$(SCALE) --set-param autoencoder.invariant.epochs=14
 	python -m benchmarks.release autoencoder
 	$(MAKE) release-objects
 
