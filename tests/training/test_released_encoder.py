@@ -187,14 +187,12 @@ def test_metadata_in_another_unit_is_ignored(tmp_path, train, caplog):
     )
 
 
-@pytest.mark.parametrize(("after", "tuned"), [(0.9, True), (0.5, False), (0.8, False)])
-def test_the_encoder_with_the_better_probe_of_validation_rows_is_selected(
-    monkeypatch, after, tuned
-):
-    """The frozen one if they are equal."""
+@pytest.mark.parametrize(("after", "tuned"), [(0.9, True), (0.5, False), (0.8, True)])
+def test_the_encoder_with_the_better_head_on_validation_rows_is_selected(monkeypatch, after, tuned):
+    """The tuned one if they are equal."""
     accuracies = iter([0.8, after])
     monkeypatch.setattr(released_encoder, "_vectors", lambda network, data: None)
-    monkeypatch.setattr(released_encoder, "probe_accuracy", lambda *_: next(accuracies))
+    monkeypatch.setattr(released_encoder, "head_accuracy", lambda *_: next(accuracies))
     network = torch.nn.Linear(2, 2)
     frozen = {name: value.clone() for name, value in network.state_dict().items()}
     data = (torch.tensor([0, 1, -1]),)

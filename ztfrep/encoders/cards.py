@@ -93,7 +93,9 @@ class ModelCard(Table):
                 expected = f"the number {epoch} and a validation_loss"
                 raise _mismatch(f"history.{epoch}", "a record of another kind", expected)
         losses = [record["validation_loss"] for record in self.history]
-        if self.best_epoch != losses.index(min(losses)):
+        # Trainings that start from the released encoder keep their last epoch.
+        keeps_last = bool(self.selection) and self.best_epoch == self.epochs
+        if self.best_epoch != losses.index(min(losses)) and not keeps_last:
             expected = f"{losses.index(min(losses))}, the first of the lowest validation loss"
             raise _mismatch("best_epoch", str(self.best_epoch), expected)
         record = self.history[self.best_epoch]

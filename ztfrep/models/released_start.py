@@ -15,11 +15,11 @@ class ReleasedOptions(Table):
     """With start auto, the labelled train alerts from which on training starts from nothing."""
     training: Literal["validation", "frozen", "tuned"]
     """frozen: only the classifier head is fitted | tuned: all weights are trained | validation: the
-    one whose vectors have the higher balanced accuracy on the validation split."""
+    one whose head has the higher balanced accuracy on the validation split."""
     learning_rate: LearningRate
     """Learning rate at the start if it is tuned, in place of that of the architecture's table."""
     epochs: Epochs
-    """Maximum number of epochs if it is tuned; fewer if the architecture's table has fewer."""
+    """Number of epochs if it is tuned; fewer if the architecture's table has fewer."""
     head_c: Annotated[float, Field(gt=0, le=1e6)]
     """Inverse strength C of the pull of the head's weights to the released ones when it is
     fitted."""

@@ -38,8 +38,11 @@ def fit(
     checkpoint: Path | None = None,
     on_epoch: Callable[[Record], None] = lambda record: None,
     compiled: bool | None = None,
+    keep_last: bool = False,
 ) -> Progress:
     """Train a model until its validation loss stops falling, and load the best epoch's weights.
+
+    With `keep_last` all epochs are run, and the weights are those of the last one.
 
     Epoch 0 evaluates the initial weights; epochs 1 to `epochs` train. An epoch visits the rows
     `train_rows` of `train`, shuffled. With `checkpoint`, the state after every epoch is saved to
@@ -101,7 +104,8 @@ def fit(
 
         # Save and log.
         progress.history.append(record)
-        if epoch == 0 or record["validation_loss"] < progress.best["validation_loss"]:
+        first = keep_last or epoch == 0
+        if first or record["validation_loss"] < progress.best["validation_loss"]:
             progress.best_epoch = epoch
             progress.best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
         if checkpoint is not None and is_first():

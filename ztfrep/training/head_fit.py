@@ -1,7 +1,7 @@
-"""Fits of linear classifiers to vectors: of a network's head, and of a probe of two networks.
+"""Fits of the classifier head of a network to vectors, and its accuracy.
 
-Both minimise the cross-entropy, all classes weighted equally, plus a quadratic pull of the weights,
-not of the biases, to where they start (for a probe: 0), by L-BFGS. They are deterministic.
+A fit minimises the cross-entropy, all classes weighted equally, plus a quadratic pull of the
+weights, not of the biases, to where they start, by L-BFGS. It is deterministic.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,27 +28,18 @@ def fit_head(network: AlertNetwork, vectors: Tensor, labels: Tensor, c: float) -
     _minimise(network.classify, _head_parameters(network, vectors[:1]), vectors, labels, c)
 
 
-def probe_accuracy(
-    train: Tensor, train_labels: Tensor, vectors: Tensor, labels: Tensor, c: float
-) -> float:
-    """Return the balanced accuracy of a linear probe, fitted to train vectors, on other vectors.
+def head_accuracy(network: AlertNetwork, vectors: Tensor, labels: Tensor) -> float:
+    """Return the balanced accuracy of the classifier head of a network on vectors `(n, d)`.
 
-    Vectors are `(m, d)` and `(n, d)`, standardised by the train ones; labels are -1 where
-    unlabelled. NaN if a set has no labels of two classes.
+    `labels` int64 `(n,)` are -1 where unlabelled. NaN without labels of two classes.
     """
-    known, scored = train_labels >= 0, labels >= 0
-    train, train_labels = train[known].double(), train_labels[known]
-    vectors, labels = vectors[scored].double(), labels[scored]
-    if min(len(train_labels.unique()), len(labels.unique())) < 2:
+    labelled = labels >= 0
+    vectors, labels = vectors[labelled], labels[labelled]
+    if len(labels.unique()) < 2:
         return float("nan")
-    mean, std = train.mean(dim=0), train.std(dim=0, correction=0).clamp(min=1e-9)
-    classes = int(train_labels.max()) + 1
-    probe = nn.Linear(train.shape[1], classes, dtype=torch.float64, device=train.device)
-    nn.init.zeros_(probe.weight)
-    nn.init.zeros_(probe.bias)
-    _minimise(probe, list(probe.parameters()), (train - mean) / std, train_labels, c)
+    network.eval()
     with torch.no_grad():
-        right = probe((vectors - mean) / std).argmax(dim=1) == labels
+        right = network.classify(vectors).argmax(dim=1) == labels
     recalls = [right[labels == label].double().mean() for label in labels.unique()]
     return float(torch.stack(recalls).mean())
 

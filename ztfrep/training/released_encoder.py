@@ -25,7 +25,7 @@ from ztfrep.models.alert.base import AlertConfig, AlertInput, AlertNetwork
 from ztfrep.models.alert.preprocessing import FeatureScaling
 from ztfrep.models.released_start import ReleasedOptions, ReleasedStart
 from ztfrep.training.fit import Dataset
-from ztfrep.training.head_fit import fit_head, probe_accuracy
+from ztfrep.training.head_fit import fit_head, head_accuracy
 from ztfrep.training.process_group import from_first
 from ztfrep.training.resumption import Progress
 from ztfrep.training.training_run import RunSettings, Select
@@ -34,10 +34,6 @@ from ztfrep.training.training_run import RunSettings, Select
 NAME = "released"
 _N_INPUTS = len(AlertInput._fields)
 _ROWS_PER_BATCH = 512
-# Inverse regularisation strength of the probes. With 0.2 and 10 to all labels of each class of half
-# of the real alerts, probes of the released encoder are at most 0.005 of balanced accuracy apart;
-# with 0.01 they are 0.01 to 0.02 worse.
-_PROBE_C = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +92,17 @@ def tuning(
 ) -> tuple[RunSettings, AlertConfig]:
     """Return the settings and parameters of the training; without epochs if it stays frozen.
 
-    The encoder is tuned with labelled train rows of two classes that may be used.
+    The encoder is tuned with labelled train rows of two classes that may be used. The weights of
+    the last epoch are kept: the fitted head has the lowest validation loss, but not the highest
+    accuracy.
     """
     labels = train[-1]
     tuned = options.training != "frozen" and config.uses_labels
     tuned = tuned and len(labels[labels >= 0].unique()) > 1
     epochs = min(settings.epochs, options.epochs) if tuned else 0
     changes = {"learning_rate": options.learning_rate}
-    return replace(settings, epochs=epochs), config.model_copy(update=changes)
+    settings = replace(settings, epochs=epochs, keep_last=True)
+    return settings, config.model_copy(update=changes)
 
 
 def selector(
@@ -113,14 +112,13 @@ def selector(
 
     Called before training, when the network is the frozen one. The function takes the progress of
     the training and returns that of the selected encoder, whose weights it loads, with the figures
-    of the decision. A tuned encoder is selected if the balanced accuracy of a probe of its vectors
-    is the higher one on the validation rows.
+    of the decision. A tuned encoder is selected if the balanced accuracy of its head on the
+    validation rows is not below that of the fitted head of the frozen one.
     """
     frozen = {name: value.detach().clone() for name, value in network.state_dict().items()}
 
     def accuracy() -> float:
-        vectors = _vectors(network, train), _vectors(network, validation)
-        return probe_accuracy(vectors[0], train[-1], vectors[1], validation[-1], _PROBE_C)
+        return head_accuracy(network, _vectors(network, validation), validation[-1])
 
     before = accuracy()
 
@@ -131,7 +129,7 @@ def selector(
             figures |= {"frozen_balanced_accuracy": before, "tuned_balanced_accuracy": after}
         tuned = progress.best_epoch > 0
         if options.training == "validation":
-            tuned = tuned and after > before
+            tuned = tuned and after >= before
         # Rounding in another process must not decide otherwise there.
         tuned = from_first(tuned)
         figures["tuned"] = float(tuned)

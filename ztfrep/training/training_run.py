@@ -53,6 +53,9 @@ class RunSettings:
         A file of weights to start from.
     checkpoints : path
         The folder of checkpoints, from which an interrupted run continues.
+    keep_last : bool
+        Whether the weights are those of the last epoch, instead of those with the lowest loss on
+        the validation split.
     """
 
     epochs: int
@@ -61,6 +64,7 @@ class RunSettings:
     precision: str
     start_weights: Path | None
     checkpoints: Path
+    keep_last: bool = False
 
     def start(self) -> torch.device:
         """Seed torch, make it deterministic, and return the device to train on."""
@@ -144,6 +148,7 @@ def train_and_save(
                 precision=settings.precision,
                 checkpoint=checkpoint,
                 on_epoch=log,
+                keep_last=settings.keep_last,
             )
     except FloatingPointError as error:
         raise InputError(
@@ -224,7 +229,13 @@ def _checkpoint(name: str, recipe: Recipe, settings: RunSettings, inputs: Sequen
     """Return a path with a digest of parameters, settings, code and inputs."""
     content = {
         "config": recipe.model_dump(),
-        "run": [settings.epochs, settings.seed, settings.threads, settings.precision],
+        "run": [
+            settings.epochs,
+            settings.seed,
+            settings.threads,
+            settings.precision,
+            settings.keep_last,
+        ],
         "torch": torch.__version__,
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
