@@ -173,7 +173,7 @@ def test_the_encoded_files_have_the_published_format_and_a_row_index(project):
     objects = read_vectors(project.folder / "data/encoded/objects.npy")
     assert [base[s].vectors.shape for s in base] == [(60, 8), (25, 8), (25, 8)]
     assert [series[s].vectors.shape for s in series] == [(54, 3, 8), (18, 3, 8), (18, 3, 8)]
-    assert [objects[s].vectors.shape for s in objects] == [(54, 32), (18, 32), (18, 32)]
+    assert [objects[s].vectors.shape for s in objects] == [(54, 64), (18, 64), (18, 64)]
     assert (base["test"].vectors.dtype, series["test"].vectors.dtype) == (np.float32, np.float64)
     for name, blocks in (("base", base), ("baseRecurrente", series), ("objects", objects)):
         names = read_row_index(project.folder / f"data/encoded/{name}.npy")
