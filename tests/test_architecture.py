@@ -19,13 +19,14 @@ PACKAGE = sorted((ROOT / "ztfrep").rglob("*.py"))
 STAGES = sorted(p for p in (ROOT / "stages").glob("*.py") if p.stem not in ("__init__", "paths"))
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
-BASE = {"errors", "process", "fields", "registry"}
+BASE = {"errors", "process", "fields", "registry", "palette"}
 # The packages and top-level modules of ztfrep that each may import. None may import cli or stages.
 ALLOWED = {
     "errors": set(),
     "process": {"errors"},
     "fields": {"errors"},
     "registry": set(),
+    "palette": set(),
     "schema_errors": {"data", *BASE},
     "parallel": BASE,
     "data": BASE,
