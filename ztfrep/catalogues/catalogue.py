@@ -131,11 +131,12 @@ class Catalogue:
     Attributes
     ----------
     path : path
+    files : tuple of path
     info : CatalogueInfo
     """
 
     def __init__(self, path: Path, files: Sequence[Path], info: CatalogueInfo) -> None:
-        self.path, self._files, self.info = path, list(files), info
+        self.path, self.files, self.info = path, tuple(files), info
 
     def __len__(self) -> int:
         return len(self.table)
@@ -203,7 +204,7 @@ class Catalogue:
         """
         wanted = np.asarray(rows, dtype=np.int64)
         start = 0
-        for path in self._files:
+        for path in self.files:
             with open_parquet(path) as file:
                 for number in range(file.num_row_groups):
                     stop = start + file.metadata.row_group(number).num_rows
@@ -219,7 +220,7 @@ class Catalogue:
         schema = self.info.schema()
         wanted = pa.schema([schema.field(name) for name in columns])
         chunks = []
-        for path in self._files:
+        for path in self.files:
             with open_parquet(path) as file:
                 # Files of packets, in a folder with those of alert tables, have no labels.
                 present = [name for name in columns if name in file.schema_arrow.names]

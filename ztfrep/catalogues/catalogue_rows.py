@@ -158,7 +158,7 @@ def _label_columns(
     return {"class": names, "split": splits}
 
 
-def _most_frequent(frame: pd.DataFrame, name: str, ids: Sequence[str] | np.ndarray) -> pd.Series:
+def _most_frequent(frame: pd.DataFrame, name: str, ids: np.ndarray) -> pd.Series:
     """Return the most frequent value of each object, the lowest of several, by its id.
 
     Labels of -1 do not count, unless there are no others.
