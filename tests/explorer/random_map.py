@@ -21,7 +21,7 @@ SIZE = 63
 NONE = 255
 
 
-class MapFolder:
+class RandomMap:
     """What is in a folder of a map: the values that tests compare the page with."""
 
     def __init__(
