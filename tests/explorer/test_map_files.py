@@ -36,7 +36,11 @@ def test_the_map_says_what_its_files_have(small_map, alerts):
     value = read(small_map, "data/map.js")
     assert (value["title"], value["rows"], value["n"]) == ("v.parquet", "alerts", 40)
     assert value["classes"] == list(CLASSES) and value["projections"] == ["pca"]
-    assert value["stamps"] == {"rows": 1, "size": 9, "channels": ["science", "template", "difference"]}
+    assert value["stamps"] == {
+        "rows": 1,
+        "size": 9,
+        "channels": ["science", "template", "difference"],
+    }
     assert value["detail_rows"] == 1 and value["neighbours"] == 10
     assert value["colours"] == list(palette.COLOURS)
     assert value["filters"]["1"] == ["g", palette.FILTERS[1][1]]
@@ -88,7 +92,9 @@ def test_details_are_those_of_the_row(small_map, random_vectors):
     expected = nearest(random_vectors, random_vectors[5:6], 10, [np.array([5])])
     assert [number for number, _ in row["neighbours"]] == expected.rows[0].tolist()
     distances = [distance for _, distance in row["neighbours"]]
-    assert np.allclose(distances, expected.distances[0], atol=1e-5) and distances == sorted(distances)
+    assert np.allclose(distances, expected.distances[0], atol=1e-5) and distances == sorted(
+        distances
+    )
 
 
 def test_files_of_several_rows_have_those_rows(alerts):
@@ -110,7 +116,8 @@ def test_files_of_several_rows_have_those_rows(alerts):
         "data/details-40.js", "data/details--1.js", "data/details-01.js", "data/details-1.png",
         "data/details-99999999999999999999.js", "data/details-\u0661.js", "stamps/40.png",
         "stamps/1.js", "data/projection-umap.js", "data/projection-.js", "data/column-object_id.js",
-        "data/column-vector.js", "/etc/passwd", "index.html/", "web/dist/index.html", "data/map.js\n",
+        "data/column-vector.js", "/etc/passwd", "index.html/", "web/dist/index.html", 
+        "data/map.js\n",
         "__init__.py", "INDEX.HTML",
     ],
 )  # fmt: skip
@@ -169,7 +176,11 @@ def test_a_folder_of_catalogues_has_one_map(tmp_path, random_vectors):
     folder.mkdir()
     for name, part in (("a", slice(0, 15)), ("b", slice(15, 40))):
         n = part.stop - part.start
-        write_small_catalogue(folder / f"{name}.parquet", random_vectors[part], candid=CANDID + part.start + np.arange(n))
+        write_small_catalogue(
+            folder / f"{name}.parquet",
+            random_vectors[part],
+            candid=CANDID + part.start + np.arange(n),
+        )
         write_small_catalogue(folder / f"{name}.objects.parquet", random_vectors[:3], rows=OBJECTS)
     files = make_map(folder, projections=["pca"])
     value = read(files, "data/map.js")
@@ -181,14 +192,18 @@ def test_a_folder_of_catalogues_has_one_map(tmp_path, random_vectors):
 def test_classes_and_splits_of_an_alert_table_are_columns(tmp_path, random_vectors):
     truth = pa.array(["SN", None, "bogus", "AGN"] * 10)
     splits = pa.array(["test", "train", "train", "validation"] * 10)
-    write_small_catalogue(tmp_path / "v.parquet", random_vectors, **{"class": truth, "split": splits})
+    write_small_catalogue(
+        tmp_path / "v.parquet", random_vectors, **{"class": truth, "split": splits}
+    )
     files = make_map(tmp_path / "v.parquet", projections=["pca"])
     assert categories(files, "class") == truth.to_pylist()
     assert categories(files, "split") == splits.to_pylist()
     assert column(files, "split")["values"] == ["train", "validation", "test"]
     # A class has one colour, whatever the others are.
     assert column(files, "class")["colours"] == list(palette.COLOURS[:3])
-    assert any("10 of 40 rows have no class" in note for note in read(files, "data/map.js")["notes"])
+    assert any(
+        "10 of 40 rows have no class" in note for note in read(files, "data/map.js")["notes"]
+    )
 
 
 def test_labels_of_a_user_are_in_place_of_the_classes(tmp_path, random_vectors):

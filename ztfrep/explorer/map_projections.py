@@ -55,7 +55,8 @@ def project_vectors(vectors: np.ndarray, method: str, *, seed: int) -> MapProjec
     """Project finite vectors `(n, d)`, n >= 1, on one thread: equal points for equal arguments.
 
     The seed is that of UMAP; from the axes of PCA, t-SNE needs none. Both preserve neighbourhoods
-    by cosine distance; fewer than ten different vectors are projected by PCA instead. Raises InputError if UMAP is not installed.
+    by cosine distance; fewer than ten different vectors are projected by PCA instead. Raises
+    InputError if UMAP is not installed.
     """
     from threadpoolctl import threadpool_limits
 
