@@ -116,7 +116,7 @@ def test_files_of_several_rows_have_those_rows(alerts):
         "data/details-40.js", "data/details--1.js", "data/details-01.js", "data/details-1.png",
         "data/details-99999999999999999999.js", "data/details-\u0661.js", "stamps/40.png",
         "stamps/1.js", "data/projection-umap.js", "data/projection-.js", "data/column-object_id.js",
-        "data/column-vector.js", "/etc/passwd", "index.html/", "web/dist/index.html", 
+        "data/column-vector.js", "/etc/passwd", "index.html/", "web/dist/index.html",
         "data/map.js\n",
         "__init__.py", "INDEX.HTML",
     ],
