@@ -84,9 +84,9 @@ def test_details_are_those_of_the_row(small_map, random_vectors):
     assert (row["object_id"], row["candid"], row["fid"]) == ("ZTF20aaaaaac", str(CANDID + 5), 1)
     assert (row["mjd"], row["magpsf"], row["ra"], row["dec"]) == (59005.0, 19.5, 5.0, 5.0)
     assert row["probabilities"] == [0.25, 0.5, 0.25] and row["predicted_class"] == "SN"
+    assert row["anomaly_score"] == 5.0
     assert row["anomaly"] == {
-        "anomaly_score": 5.0, "neighbour_distance": 2.5,
-        "reconstruction_error": 2.5, "class_entropy": 2.5,
+        "neighbour_distance": 2.5, "reconstruction_error": 2.5, "class_entropy": 2.5,
     }  # fmt: skip
     assert row["link"] == "https://alerce.online/object/ZTF20aaaaaac"
     expected = nearest(random_vectors, random_vectors[5:6], 10, [np.array([5])])
