@@ -1,5 +1,6 @@
 import pytest
 
+from tests.catalogues.small_catalogues import write_small_catalogue
 from tests.explorer.conftest import value_of
 from ztfrep.errors import InputError
 from ztfrep.explorer import map_folder
@@ -53,8 +54,6 @@ def test_the_same_map_has_the_same_bytes_and_replaces_itself(files, tmp_path):
 
 
 def test_a_map_without_stamps_has_no_folder_of_them(tmp_path, random_vectors):
-    from tests.catalogues.small_catalogues import write_small_catalogue
-
     write_small_catalogue(tmp_path / "v.parquet", random_vectors)
     write_folder(make_map(tmp_path / "v.parquet", projections=["pca"]), tmp_path / "map")
     assert not (tmp_path / "map/stamps").exists()

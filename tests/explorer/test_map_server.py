@@ -1,11 +1,12 @@
 import http.client
-import json
 import socket
 import threading
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
+from tests.catalogues.small_catalogues import CANDID, write_small_catalogue
 from tests.explorer.conftest import value_of
 from ztfrep.errors import InputError
 from ztfrep.explorer.catalogue_map import make_map
@@ -26,10 +27,6 @@ def serving(files):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    import numpy as np
-
-    from tests.catalogues.small_catalogues import write_small_catalogue
-
     path = tmp_path_factory.mktemp("map") / "v.parquet"
     vectors = np.random.default_rng(1).normal(size=(40, 6))
     write_small_catalogue(path, vectors, preview_size=9)
@@ -107,8 +104,8 @@ def test_only_reading_is_allowed(server, method):
         "/nothing", "/data", "/data/", "/stamps/", "/data/details-40.js", "/data/details--1.js",
         "/data/details-1e1.js", "/stamps/01.png", "/stamps/99999999999999999999999.png",
         "/../pyproject.toml", "/data/../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd",
-        "/data/%2e%2e/data/map.js", "/data\\..\\map.js", "//etc/passwd", "/index.html/", "/v.parquet",
-        "/__init__.py", "/web/dist/index.html", "http://127.0.0.1/", "/data/map.js%00", "*",
+        "/data/%2e%2e/data/map.js", "/data\\..\\map.js", "//etc/passwd", "/index.html/",
+        "/__init__.py", "/web/dist/index.html", "/data/map.js%00", "*", "/v.parquet",
     ],
 )  # fmt: skip
 def test_anything_else_is_not_found(server, path):
@@ -118,7 +115,8 @@ def test_anything_else_is_not_found(server, path):
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "0.0.0.0:{port}",
-             "127.0.0.1:{port}.evil.example", "localhost:{port}@evil.example", "", "127.0.0.1:{port},a"],
+             "127.0.0.1:{port}.evil.example", "localhost:{port}@evil.example", "",
+             "127.0.0.1:{port},a"],
 )  # fmt: skip
 def test_a_name_of_another_machine_is_refused(server, host):
     # A page of that name would be the same origin as the data, if its name led here.
@@ -205,9 +203,7 @@ def test_requests_at_the_same_time_have_their_own_answers(server):
     for thread in threads:
         thread.join()
     for row, (details, image) in answers.items():
-        assert (
-            json.dumps(value_of(details)[1][0]["candid"]) == f'"{1_234_567_890_123_456_789 + row}"'
-        )
+        assert value_of(details)[1][0]["candid"] == str(CANDID + row)
         assert image == server.files.read(f"stamps/{row}.png").content
 
 
