@@ -46,6 +46,7 @@ ALLOWED = {
         *BASE,
     },
     "streams": {"catalogues", "encoders", "sources", "models", "data", *BASE},
+    "explorer": {"catalogues", "sources", "data", *BASE},
     "params": {"data", "evaluation", "sources", "models", "schema_errors", *BASE},
 }
 

@@ -5,7 +5,7 @@ A catalogue has a row per alert, or a row per object. The columns are those of `
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -28,7 +28,7 @@ PROBABILITY = "probability_"
 ROW_GROUP = 256
 # Columns of many numbers in a row, and of text. Numbers hardly repeat: a dictionary of them takes
 # longer than their compression.
-_NUMBERS, _TEXTS = ("vector", "preview"), ("object_id",)
+_NUMBERS, _TEXTS = ("vector", "preview"), ("object_id", "class", "split")
 _MAX_VECTOR, _MAX_CLASSES = 4096, 1000
 _REMEDY = "make it with ztfrep encode"
 # mjd in days, magnitudes in mag, positions in degrees.
@@ -47,6 +47,8 @@ _OBJECT_COLUMNS = (
     ("n_alerts", pa.int32()),
     ("n_observations", pa.int32()),
 )
+# The true class and the split of a row of an alert table; null where it has none.
+_LABEL_COLUMNS = (("class", pa.string()), ("split", pa.string()))
 # Observations in time order: detections have magpsf, upper limits diffmaglim alone.
 LIGHT_CURVE = pa.list_(
     pa.struct(
@@ -79,6 +81,8 @@ class CatalogueInfo:
         The version of ztfrep that wrote it.
     preview_size : int or None
         Height and width in pixels of the previews of stamps; None without previews.
+    labelled : bool
+        Rows have a true class and a split, where the alert table has them. Packets have neither.
     """
 
     rows: str
@@ -87,12 +91,14 @@ class CatalogueInfo:
     model: str
     version: str
     preview_size: int | None = None
+    labelled: bool = False
 
     def schema(self) -> pa.Schema:
         """Return the Arrow schema, with this information in its metadata."""
         is_alerts = self.rows == ALERTS
         columns = [
             *(_ALERT_COLUMNS if is_alerts else _OBJECT_COLUMNS),
+            *(_LABEL_COLUMNS if self.labelled else ()),
             *((f"{PROBABILITY}{name}", pa.float32()) for name in self.classes),
             *((name, pa.float32()) for name in (SCORES if is_alerts else _OBJECT_SCORES)),
             ("vector", pa.list_(pa.float32(), self.vector_length)),
@@ -125,11 +131,12 @@ class Catalogue:
     Attributes
     ----------
     path : path
+    files : tuple of path
     info : CatalogueInfo
     """
 
     def __init__(self, path: Path, files: Sequence[Path], info: CatalogueInfo) -> None:
-        self.path, self._files, self.info = path, list(files), info
+        self.path, self.files, self.info = path, tuple(files), info
 
     def __len__(self) -> int:
         return len(self.table)
@@ -197,7 +204,7 @@ class Catalogue:
         """
         wanted = np.asarray(rows, dtype=np.int64)
         start = 0
-        for path in self._files:
+        for path in self.files:
             with open_parquet(path) as file:
                 for number in range(file.num_row_groups):
                     stop = start + file.metadata.row_group(number).num_rows
@@ -211,11 +218,17 @@ class Catalogue:
 
     def _read(self, columns: list[str]) -> pa.Table:
         schema = self.info.schema()
+        wanted = pa.schema([schema.field(name) for name in columns])
         chunks = []
-        for path in self._files:
+        for path in self.files:
             with open_parquet(path) as file:
-                chunks += list(iterate_batches(path, file, columns, 65_536))
-        return pa.Table.from_batches(chunks, pa.schema([schema.field(name) for name in columns]))
+                # Files of packets, in a folder with those of alert tables, have no labels.
+                present = [name for name in columns if name in file.schema_arrow.names]
+                chunks += [
+                    _with_nulls(batch, wanted)
+                    for batch in iterate_batches(path, file, present, 65_536)
+                ]
+        return pa.Table.from_batches(chunks, wanted)
 
 
 def read_catalogue(path: str | Path) -> Catalogue:
@@ -233,11 +246,23 @@ def read_catalogue(path: str | Path) -> Catalogue:
         infos = {file: info for file, info in infos.items() if info.rows == ALERTS}
     if not infos:
         raise _error(path, "a folder without catalogues of alerts", "files *.parquet")
-    first = next(iter(infos.values()))
+    labelled = any(info.labelled for info in infos.values())
+    first = replace(next(iter(infos.values())), labelled=labelled)
     for file, info in infos.items():
-        if info != first:
+        if replace(info, labelled=labelled) != first:
             raise _error(file, "a catalogue of another model", "files of one model in a folder")
     return Catalogue(path, list(infos), first)
+
+
+def _with_nulls(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch with the columns of a schema, null where it has none."""
+    columns = [
+        batch.column(field.name)
+        if field.name in batch.schema.names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _read_info(path: Path) -> CatalogueInfo:
@@ -268,6 +293,7 @@ def _read_info(path: Path) -> CatalogueInfo:
             model=metadata["model"],
             version=metadata["ztfrep"],
             preview_size=size,
+            labelled="split" in schema.names,
         )
         valid = (
             info.rows in (ALERTS, OBJECTS)
