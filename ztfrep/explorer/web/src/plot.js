@@ -147,8 +147,8 @@ export class Plot {
     const { camera } = this;
     // Points of a crowded view are small and let others shine through.
     const room = this.#room();
-    this.size = Math.max(2.4, Math.min(8, 0.95 * room));
-    const opacity = Math.max(0.4, Math.min(0.92, 0.38 + 0.065 * room));
+    this.size = Math.max(2.4, Math.min(8, 1.1 * room));
+    const opacity = Math.max(0.4, Math.min(0.92, 0.44 + 0.065 * room));
     const { progress, size, background } = this;
     this.points.draw(camera, { progress, size, opacity, faint: 0.22, background });
     for (const listener of this.listeners) listener(this);
