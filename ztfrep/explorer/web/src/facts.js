@@ -38,7 +38,7 @@ export function magnitude(catalogue, row, detail) {
 export function definitions(entries) {
   const list = element("dl");
   for (const [term, value] of entries) {
-    if (value === null || value === undefined || value === "") continue;
+    if (value === null || value === undefined || value === false || value === "") continue;
     list.append(element("dt", {}, term), element("dd", {}, value));
   }
   return list;

@@ -6,6 +6,7 @@ import { count, dateOf, fixed, sexagesimal, short } from "./numbers.js";
 import { stamps } from "./stamps.js";
 
 const TERMS = {
+  anomaly_score: "score",
   neighbour_distance: "distance to its nearest",
   class_entropy: "entropy of the classes",
   reconstruction_error: "reconstruction error",
@@ -82,7 +83,7 @@ export class Panel {
   #facts(row, detail) {
     const { catalogue } = this;
     const facts = definitions([
-      ["class", classOf(catalogue, "class", row) ?? element("span", { class: "muted" }, "none")],
+      ["class", classOf(catalogue, "class", row) ?? (catalogue.columns.has("class") && element("span", { class: "muted" }, "none"))],
       ["predicted", prediction(catalogue, row, detail)],
       ["split", catalogue.value("split", row)],
       ["magnitude", magnitude(catalogue, row, detail)],
@@ -102,9 +103,7 @@ export class Panel {
     }
     const anomaly = Object.entries(detail?.anomaly ?? {}).filter(([, value]) => Number.isFinite(value));
     if (anomaly.length) {
-      const score = catalogue.value("anomaly_score", row);
       const terms = anomaly.map(([name, value]) => [TERMS[name] ?? name, short(value)]);
-      if (score !== null) terms.unshift(["score", short(score)]);
       parts.push(element("section", { class: "group" }, element("h3", {}, "Anomaly"), definitions(terms)));
     }
     return parts;

@@ -4,6 +4,8 @@ import { Points } from "./points.js";
 
 const MOVE = 650;
 const FLIGHT = 450;
+/** Side of the squares that are counted to see how crowded a view is, in pixels. */
+const CELL = 14;
 
 /** Whether the reader asked for less motion. */
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -48,7 +50,12 @@ export class Plot {
   /** Places the points; with `move` they go there from where they are. */
   async place(positions, move = false) {
     const start = move && !still.matches ? this.positions : positions;
+    // Who sees the whole map goes on seeing it.
+    const whole = this.camera.isWhole;
     this.positions = positions;
+    this.camera.enclose(positions);
+    if (whole && start === positions) this.camera.reset();
+    else if (whole) this.reset();
     this.points.place(start, positions);
     this.progress = start === positions ? 1 : 0;
     this.request();
@@ -104,13 +111,14 @@ export class Plot {
   fly(row) {
     const { camera } = this;
     const [x, y] = [this.positions[2 * row], this.positions[2 * row + 1]];
-    const scale = Math.max(camera.scale, camera.whole * 6);
+    const scale = Math.max(camera.scale, camera.whole * 4);
     return this.#travel({ x, y: y - this.covered / 2 / scale, scale });
   }
 
   /** Shows the whole map. */
   reset() {
-    return this.#travel({ x: 0, y: 0, scale: this.camera.whole });
+    const { x, y } = this.camera.box;
+    return this.#travel({ x, y, scale: this.camera.whole });
   }
 
   pan(dx, dy) {
@@ -137,11 +145,10 @@ export class Plot {
 
   draw() {
     const { camera } = this;
-    const inside = Math.max(1, this.#inside());
     // Points of a crowded view are small and let others shine through.
-    const room = Math.sqrt((camera.width * camera.height) / inside);
-    this.size = Math.max(2.6, Math.min(9, 0.55 * room));
-    const opacity = Math.max(0.4, Math.min(0.92, 0.92 - 0.2 * (Math.log10(inside) - 3)));
+    const room = this.#room();
+    this.size = Math.max(2.4, Math.min(8, 1.1 * room));
+    const opacity = Math.max(0.4, Math.min(0.92, 0.44 + 0.065 * room));
     const { progress, size, background } = this;
     this.points.draw(camera, { progress, size, opacity, faint: 0.22, background });
     for (const listener of this.listeners) listener(this);
@@ -152,17 +159,22 @@ export class Plot {
     this.animations.flight++;
   }
 
-  /** How many points are in view. */
-  #inside() {
+  /** The side of the square, in pixels, that a point has for itself where points in view are. */
+  #room() {
     const { camera, positions, shown } = this;
-    const [left, top] = camera.toPlane(0, 0);
-    const [right, bottom] = camera.toPlane(camera.width, camera.height);
-    let inside = 0;
+    const columns = Math.ceil(camera.width / CELL);
+    const cells = new Uint8Array(columns * Math.ceil(camera.height / CELL));
+    let [inside, taken] = [0, 0];
     for (let i = 0; i < this.n; i++) {
-      const [x, y] = [positions[2 * i], positions[2 * i + 1]];
-      if (shown[i] && x > left && x < right && y > bottom && y < top) inside++;
+      if (!shown[i]) continue;
+      const x = camera.width / 2 + (positions[2 * i] - camera.x) * camera.scale;
+      const y = camera.height / 2 - (positions[2 * i + 1] - camera.y) * camera.scale;
+      if (x < 0 || y < 0 || x >= camera.width || y >= camera.height) continue;
+      const cell = columns * Math.floor(y / CELL) + Math.floor(x / CELL);
+      inside++;
+      if (!cells[cell]) taken += cells[cell] = 1;
     }
-    return inside;
+    return Math.sqrt((taken * CELL * CELL) / Math.max(1, inside));
   }
 
   /** Rows without a value first, selected ones last, the others in a random order. */
