@@ -26,15 +26,9 @@ import pyarrow as pa
 
 from benchmarks.measuring import save
 from benchmarks.similarity import resample
-from ztfrep.catalogues.catalogue import (
-    LIGHT_CURVE,
-    OBJECTS,
-    CatalogueInfo,
-    objects_path,
-    read_catalogue,
-    write_catalogue,
-)
+from ztfrep.catalogues.catalogue import objects_path, read_catalogue, write_catalogue
 from ztfrep.catalogues.catalogue_rows import preview_column
+from ztfrep.catalogues.catalogue_schema import LIGHT_CURVE, OBJECTS, CatalogueInfo
 from ztfrep.catalogues.encoding import encode_paths
 from ztfrep.data.files import replacing
 from ztfrep.encoders.encoder import load

@@ -3,14 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
-from ztfrep.catalogues.catalogue import (
-    ALERTS,
-    LIGHT_CURVE,
-    CatalogueInfo,
-    read_catalogue,
-    write_catalogue,
-)
+from ztfrep.catalogues.catalogue import read_catalogue, write_catalogue
 from ztfrep.catalogues.catalogue_rows import preview_column
+from ztfrep.catalogues.catalogue_schema import ALERTS, LIGHT_CURVE, CatalogueInfo
 
 CANDID = 1_234_567_890_123_456_789
 CLASSES = ("AGN", "SN", "bogus")

@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgb
 
 from tests.catalogues.small_catalogues import write_small_catalogue
 from ztfrep.catalogues import result_pages
-from ztfrep.catalogues.catalogue import OBJECTS
+from ztfrep.catalogues.catalogue_schema import OBJECTS
 from ztfrep.catalogues.queries import find_queries
 from ztfrep.catalogues.ranking import rank
 from ztfrep.catalogues.result_pages import ranking_page, similar_page, write_page

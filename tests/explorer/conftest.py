@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.catalogues.small_catalogues import write_small_catalogue
-from ztfrep.catalogues.catalogue import OBJECTS
+from ztfrep.catalogues.catalogue_schema import OBJECTS
 from ztfrep.explorer.catalogue_map import make_map
 
 

@@ -8,7 +8,8 @@ import pytest
 from tests.catalogues.small_catalogues import CANDID, CLASSES, write_small_catalogue
 from tests.explorer.conftest import read
 from ztfrep import palette
-from ztfrep.catalogues.catalogue import OBJECTS, read_catalogue
+from ztfrep.catalogues.catalogue import read_catalogue
+from ztfrep.catalogues.catalogue_schema import OBJECTS
 from ztfrep.catalogues.similarity import nearest
 from ztfrep.errors import InputError
 from ztfrep.explorer.catalogue_map import make_map

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ztfrep.catalogues.catalogue import FORMAT, OBJECTS, Catalogue, objects_path, read_catalogue
+from ztfrep.catalogues.catalogue import Catalogue, objects_path, read_catalogue
+from ztfrep.catalogues.catalogue_schema import FORMAT, OBJECTS
 from ztfrep.catalogues.encoding import encode_paths
 from ztfrep.catalogues.packet_encoding import as_paths
 from ztfrep.data.parquet_files import MAGIC, as_input_errors, open_parquet

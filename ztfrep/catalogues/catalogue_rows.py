@@ -7,7 +7,13 @@ import pandas as pd
 import pyarrow as pa
 
 import ztfrep
-from ztfrep.catalogues.catalogue import ALERTS, LIGHT_CURVE, OBJECTS, PROBABILITY, CatalogueInfo
+from ztfrep.catalogues.catalogue_schema import (
+    ALERTS,
+    LIGHT_CURVE,
+    OBJECTS,
+    PROBABILITY,
+    CatalogueInfo,
+)
 from ztfrep.data.alert_schema import UNLABELLED
 from ztfrep.data.alerts import Alerts
 from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL

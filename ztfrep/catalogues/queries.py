@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ztfrep.catalogues.catalogue import ALERTS, OBJECTS, Catalogue, objects_path, read_catalogue
+from ztfrep.catalogues.catalogue import Catalogue, objects_path, read_catalogue
+from ztfrep.catalogues.catalogue_schema import ALERTS, OBJECTS
 from ztfrep.catalogues.encoding import encode_paths
 from ztfrep.encoders.encoder import load
 from ztfrep.errors import InputError, quote

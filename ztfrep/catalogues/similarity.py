@@ -7,7 +7,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from ztfrep.catalogues.catalogue import PROBABILITY, Catalogue
+from ztfrep.catalogues.catalogue import Catalogue
+from ztfrep.catalogues.catalogue_schema import PROBABILITY
 
 # Rows and queries whose distances are in memory at a time: 16 MiB.
 _ROWS_PER_BLOCK, _QUERIES_PER_BLOCK = 16_384, 256

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from ztfrep.catalogues.catalogue import Catalogue, read_catalogue
 from ztfrep.errors import InputError
@@ -60,6 +61,7 @@ def make_map(
     if labels is not None:
         columns, notes = _with_labels(catalogue, columns, Path(labels), label_column)
     vectors = catalogue.vectors()
+    _release_memory()
     projected = read_or_project(catalogue.path, vectors, methods, seed=seed)
     notes += _notes(columns, len(catalogue))
     if not projections and TSNE not in methods:
@@ -80,7 +82,13 @@ def _previews(catalogue: Catalogue, rows: range) -> np.ndarray:
     previews = catalogue.previews(rows)
     if previews is None:
         raise ValueError("a catalogue without previews")
+    _release_memory()
     return previews
+
+
+def _release_memory() -> None:
+    """Return what Arrow has freed to the system: it would keep as much as the vectors take."""
+    pa.default_memory_pool().release_unused()
 
 
 def _with_labels(

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ztfrep import palette
-from ztfrep.catalogues.catalogue import ALERTS, Catalogue
+from ztfrep.catalogues.catalogue import Catalogue
+from ztfrep.catalogues.catalogue_schema import ALERTS
 from ztfrep.data.alert_schema import CHANNELS
 from ztfrep.explorer.map_columns import MapColumn
 from ztfrep.explorer.map_projections import MapProjection

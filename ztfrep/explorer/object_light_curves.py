@@ -7,13 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ztfrep.catalogues.catalogue import (
-    LIGHT_CURVE,
-    OBJECTS,
-    Catalogue,
-    objects_path,
-    read_catalogue,
-)
+from ztfrep.catalogues.catalogue import Catalogue, objects_path, read_catalogue
+from ztfrep.catalogues.catalogue_schema import LIGHT_CURVE, OBJECTS
 from ztfrep.errors import InputError
 
 # Digits after the point: a second, and a hundredth of the smallest error.
