@@ -31,6 +31,7 @@ class Explorer {
       close: () => this.pin(null),
       go: (row) => this.pin(row, true),
       focus: (row) => this.marks.set({ focused: row }),
+      isShown: (row) => this.filters.shown[row] === 1,
     });
     this.search = new Search(catalogue, (row) => this.pin(row, true));
     /** @type {{projection: string, colour: string, row: number|null}} */
@@ -199,8 +200,9 @@ class Explorer {
     fillHelp(byId("help-dialog"));
     const notes = (map.notes ?? []).map((note) => element("li", {}, note));
     fillDialog(byId("about-dialog"), "about-title", "About this map",
-      element("p", {}, `${counted(map.n, map.rows)}${map.model ? `, encoded by ${map.model}` : ""}. Near points have similar vectors; distances between groups and their sizes mean little.`),
-      notes.length ? fill(element("ul"), ...notes) : null);
+      element("p", {}, `${counted(map.n, map.rows)} of ${map.title}. Points that are near have similar vectors.`),
+      notes.length ? fill(element("ul"), ...notes) : null,
+      map.model ? element("p", { class: "muted" }, "Model: ", element("span", { class: "mono" }, map.model)) : null);
   }
 
   #theme() {
@@ -253,7 +255,6 @@ class Explorer {
       escape: () => (this.lassoing ? this.setLasso(false) : this.state.row !== null && this.pin(null)),
     });
     window.addEventListener("hashchange", () => this.#restore());
-    plot.canvas.addEventListener("webglcontextlost", () => say("The graphics card dropped the map. Reload the page."));
   }
 
   /** Shows what the address says, after Back, Forward or a change by hand. */

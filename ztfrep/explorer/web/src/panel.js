@@ -15,7 +15,8 @@ const TERMS = {
 export class Panel {
   /**
    * @param {import("./catalogue.js").Catalogue} catalogue
-   * @param {{close: () => void, go: (row: number) => void, focus: (row: number) => void}} on
+   * @param {{close: () => void, go: (row: number) => void, focus: (row: number) => void,
+   *   isShown: (row: number) => boolean}} on
    */
   constructor(catalogue, on) {
     this.catalogue = catalogue;
@@ -61,6 +62,7 @@ export class Panel {
       element("div", { class: "row" }, heading, close),
       candid && element("p", { class: "muted mono" }, `candid ${candid}`),
       link && element("p", {}, link),
+      !this.on.isShown(row) && element("p", { class: "muted" }, "The filters hide this row in the map."),
     );
     const parts = [head, this.#stamps(row), ...this.#facts(row, detail)];
     if (detail) parts.push(this.#nearest(detail));
