@@ -186,6 +186,7 @@ class Explorer {
     const { map } = this.catalogue;
     const { state } = this;
     document.title = `${map.title}: map`;
+    if (map.rows === "objects") byId("search").placeholder = "Object id";
     byId("title").textContent = map.title;
     this.#count();
     byId("plot").setAttribute("aria-label", `Map of ${counted(map.n, map.rows)}`);

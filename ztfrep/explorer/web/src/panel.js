@@ -146,7 +146,7 @@ const safe = (link) => (/^https:\/\//.test(link) ? link : null);
 
 function time(detail) {
   if (!Number.isFinite(detail?.mjd)) return null;
-  return element("span", {}, `MJD ${fixed(detail.mjd, 4)}`, element("span", { class: "muted" }, ` ${dateOf(detail.mjd)} UTC`));
+  return element("span", {}, `MJD ${fixed(detail.mjd, 4)}`, element("br"), element("span", { class: "muted" }, `${dateOf(detail.mjd)} UTC`));
 }
 
 function position(detail) {
