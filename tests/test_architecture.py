@@ -46,7 +46,7 @@ ALLOWED = {
         *BASE,
     },
     "streams": {"catalogues", "encoders", "sources", "models", "data", *BASE},
-    "explorer": {"catalogues", "sources", "data", *BASE},
+    "explorer": {"catalogues", "encoders", "sources", "data", *BASE},
     "params": {"data", "evaluation", "sources", "models", "schema_errors", *BASE},
 }
 

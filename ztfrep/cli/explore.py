@@ -21,7 +21,7 @@ def explore(
         list[str] | None,
         typer.Option(help="umap, pca or tsne; may be repeated, the first is shown first."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of UMAP and t-SNE.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="Of UMAP; others need none.")] = 7,
     port: Annotated[
         int, typer.Option(help="The port on this machine; 0 for any that is free.")
     ] = 8765,

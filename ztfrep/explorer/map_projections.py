@@ -46,7 +46,7 @@ def projection_settings(method: str, seed: int) -> dict[str, Any]:
     settings: dict[str, dict[str, Any]] = {
         UMAP: {"neighbours": _NEIGHBOURS, "metric": "cosine", "init": "pca", "seed": seed},
         PCA: {"scaling": "standardised"},
-        TSNE: {"perplexity": _PERPLEXITY, "metric": "cosine", "init": "pca", "seed": seed},
+        TSNE: {"perplexity": _PERPLEXITY, "metric": "cosine", "init": "pca"},
     }
     return settings[method]
 
@@ -54,8 +54,9 @@ def projection_settings(method: str, seed: int) -> dict[str, Any]:
 def project_vectors(vectors: np.ndarray, method: str, *, seed: int) -> MapProjection:
     """Project finite vectors `(n, d)`, n >= 1, on one thread: equal points for equal arguments.
 
-    UMAP and t-SNE preserve the neighbourhoods by cosine distance; fewer than ten different vectors
-    are projected by PCA instead. Raises InputError if UMAP is not installed.
+    The seed is that of UMAP; from the axes of PCA, t-SNE needs none. Both preserve neighbourhoods
+    by cosine distance; fewer than ten different vectors are projected by PCA instead. Raises
+    InputError if UMAP is not installed.
     """
     from threadpoolctl import threadpool_limits
 
@@ -68,7 +69,7 @@ def project_vectors(vectors: np.ndarray, method: str, *, seed: int) -> MapProjec
         if len(np.unique(vectors, axis=0)) < MIN_VECTORS:
             points, _ = _project_pca(vectors)
             return MapProjection(points, f"PCA: fewer than {MIN_VECTORS} different vectors")
-        points = (_project_umap if method == UMAP else _project_tsne)(vectors, seed)
+        points = _project_umap(vectors, seed) if method == UMAP else _project_tsne(vectors)
     return MapProjection(_fit_square(points), "cosine distance")
 
 
@@ -105,11 +106,11 @@ def _project_umap(vectors: np.ndarray, seed: int) -> np.ndarray:
     return points
 
 
-def _project_tsne(vectors: np.ndarray, seed: int) -> np.ndarray:
+def _project_tsne(vectors: np.ndarray) -> np.ndarray:
     from sklearn.manifold import TSNE as Tsne  # Slow to import.  # noqa: N811
 
     perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
-    model = Tsne(2, perplexity=perplexity, metric="cosine", init="pca", random_state=seed, n_jobs=1)
+    model = Tsne(2, perplexity=perplexity, metric="cosine", init="pca", random_state=0, n_jobs=1)
     points: np.ndarray = model.fit_transform(unit_vectors(vectors))
     return points
 

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ztfrep.catalogues.catalogue import SCORES, Catalogue
+from ztfrep.catalogues.catalogue import Catalogue
 from ztfrep.catalogues.similarity import nearest, object_link
+from ztfrep.encoders.reference import ANOMALY_TERMS
 from ztfrep.explorer.object_light_curves import LightCurves
 
 NEIGHBOURS = 10
@@ -61,7 +62,8 @@ class RowDetails:
             "split": as_text(row.get("split")),
             "predicted_class": row["predicted_class"],
             "probabilities": [_number(row[column], 4) for column in info.probability_columns],
-            "anomaly": {key: _number(row[key], 6) for key in SCORES if key in row},
+            "anomaly_score": _number(row["anomaly_score"], 6),
+            "anomaly": {key: _number(row[key], 6) for key in ANOMALY_TERMS if key in row},
             "link": (object_link(name) if isinstance(name, str) else "") or None,
         }
 

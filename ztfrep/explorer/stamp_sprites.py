@@ -11,6 +11,8 @@ from ztfrep.data.stamp_previews import MASKED
 from ztfrep.palette import MASKED as MASKED_COLOUR
 
 _GREYS = 255
+# Pixels on each side of the central one in which the source of an alert is: twice its FWHM.
+_CENTRE = 4
 # Rows that are decoded at once, those of a row group of a catalogue, and blocks of them in memory:
 # 3 MiB of previews each.
 _BLOCK_ROWS, _BLOCKS = 256, 8
@@ -51,9 +53,10 @@ def stamp_image(previews: np.ndarray) -> bytes:
     """Return previews uint8 `(m, 3, H, W)` as a PNG of m H times 3 W pixels.
 
     The stamps of an alert are side by side, alerts below each other, and the first row of a FITS
-    image is at the bottom of a stamp. Each stamp is between its own limits of zscale, which needs
-    no more than its pixels: a person sees the noise and the source. Palette index 0 is a pixel
-    that was not observed, 1 to 255 are black to white.
+    image is at the bottom of a stamp. The limits of a stamp are those of zscale, which other stars
+    do not change, but no narrower than the pixels around its centre: zscale knows the noise, and
+    in a stamp of little else it would show as black and white, and hide the source. Palette index
+    0 is a pixel that was not observed, 1 to 255 are black to white.
     """
     from PIL import Image  # Slow to import.
 
@@ -76,6 +79,11 @@ def _stretch(preview: np.ndarray) -> np.ndarray:
     if not observed.any():
         return np.zeros_like(preview)
     low, high = ZScaleInterval().get_limits(preview[observed])
+    row, column = (size // 2 for size in preview.shape)
+    centre = preview[row - _CENTRE : row + _CENTRE + 1, column - _CENTRE : column + _CENTRE + 1]
+    source = centre[centre != MASKED]
+    if source.size:
+        low, high = min(low, source.min()), max(high, source.max())
     span = max(float(high - low), 1.0)
     scaled = ((preview.astype(np.float32) - float(low)) / span).clip(0, 1)
     indices = 1 + np.rint(scaled * (_GREYS - 1)).astype(np.uint8)
