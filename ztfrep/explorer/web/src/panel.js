@@ -22,6 +22,7 @@ export class Panel {
     this.catalogue = catalogue;
     this.on = on;
     this.row = -1;
+    this.detail = null;
     this.whole = false;
     this.node = byId("pinned");
   }
@@ -34,7 +35,7 @@ export class Panel {
 
   /** Shows a row. @returns {Promise<any>} its details, or null where they could not be read */
   async show(row) {
-    this.row = row;
+    [this.row, this.detail] = [row, null];
     this.node.hidden = false;
     this.node.dataset.row = String(row);
     this.#fill(row, null);
@@ -47,8 +48,21 @@ export class Panel {
       this.node.append(element("p", { class: "group" }, "The details of this row could not be read."));
       return null;
     }
-    if (row === this.row) this.#fill(row, detail);
+    if (row === this.row) this.#fill(row, (this.detail = detail));
     return detail;
+  }
+
+  /** Shows what was read since, where the reader is. */
+  refresh() {
+    if (this.row < 0 || !this.detail) return;
+    const top = this.node.scrollTop;
+    this.#fill(this.row, this.detail);
+    this.node.scrollTop = top;
+  }
+
+  /** Says whether the filters hide the row. */
+  update() {
+    if (this.row >= 0) byId("hidden-note").hidden = this.on.isShown(this.row);
   }
 
   #fill(row, detail) {
@@ -62,7 +76,7 @@ export class Panel {
       element("div", { class: "row" }, heading, close),
       candid && element("p", { class: "muted mono" }, `candid ${candid}`),
       link && element("p", {}, link),
-      !this.on.isShown(row) && element("p", { class: "muted" }, "The filters hide this row in the map."),
+      element("p", { id: "hidden-note", class: "muted", hidden: this.on.isShown(row) }, "The filters hide this row in the map."),
     );
     const parts = [head, this.#stamps(row), ...this.#facts(row, detail)];
     if (detail) parts.push(this.#nearest(detail));

@@ -52,7 +52,7 @@ export class Plot {
 
   /** Places the points; with `move` they go there from where they are. */
   async place(positions, move = false) {
-    const start = move && !still.matches ? this.positions : positions;
+    const start = move ? this.positions : positions;
     // Who sees the whole map goes on seeing it.
     const whole = this.camera.isWhole;
     this.positions = positions;
