@@ -27,10 +27,10 @@ export function lightCurve(map, detail, { width, height }) {
   const limits = points.length - detections.length;
   if (points.length === 0) return element("p", { class: "muted" }, "no light curve for this row");
 
-  const [x, days] = axis(points.map((point) => point.day), 0.04, 4, 1);
+  const [x, days] = axis(points.map((point) => point.day), 0.04, 6, 1);
   const faintest = points.map((point) => point.magnitude + Math.min(point.error, 1));
   const brightest = points.map((point) => point.magnitude - Math.min(point.error, 1));
-  const [y, magnitudes] = axis([...faintest, ...brightest], 0.08, 4, 0.4);
+  const [y, magnitudes] = axis([...faintest, ...brightest], 0.08, 5, 0.4);
   const across = (day) => MARGIN.left + x(day) * (width - MARGIN.left - MARGIN.right);
   const down = (magnitude) => MARGIN.top + y(magnitude) * (height - MARGIN.top - MARGIN.bottom);
   const bottom = height - MARGIN.bottom;
