@@ -30,12 +30,12 @@ from ztfrep.catalogues.catalogue import (
     LIGHT_CURVE,
     OBJECTS,
     CatalogueInfo,
+    objects_path,
     read_catalogue,
     write_catalogue,
 )
 from ztfrep.catalogues.catalogue_rows import preview_column
 from ztfrep.catalogues.encoding import encode_paths
-from ztfrep.catalogues.packet_encoding import objects_path
 from ztfrep.data.files import replacing
 from ztfrep.encoders.encoder import load
 

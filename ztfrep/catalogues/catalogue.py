@@ -231,6 +231,11 @@ class Catalogue:
         return pa.Table.from_batches(chunks, wanted)
 
 
+def objects_path(out: Path) -> Path:
+    """Return the path of the catalogue of objects beside that of alerts: `NAME.objects.parquet`."""
+    return out.with_name(f"{out.stem}.objects{out.suffix}")
+
+
 def read_catalogue(path: str | Path) -> Catalogue:
     """Open a catalogue that `ztfrep encode` wrote: a file, or a folder of them.
 

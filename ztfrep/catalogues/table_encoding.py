@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from ztfrep.catalogues.catalogue import write_catalogue
+from ztfrep.catalogues.catalogue import objects_path, write_catalogue
 from ztfrep.catalogues.catalogue_rows import alert_info, alert_rows, object_info, object_rows
-from ztfrep.catalogues.packet_encoding import EncodingCounts, objects_path
+from ztfrep.catalogues.packet_encoding import EncodingCounts
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.alerts import Alerts
 from ztfrep.data.files import replacing

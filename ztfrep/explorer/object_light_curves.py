@@ -7,8 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ztfrep.catalogues.catalogue import LIGHT_CURVE, OBJECTS, Catalogue, read_catalogue
-from ztfrep.catalogues.packet_encoding import objects_path
+from ztfrep.catalogues.catalogue import (
+    LIGHT_CURVE,
+    OBJECTS,
+    Catalogue,
+    objects_path,
+    read_catalogue,
+)
 from ztfrep.errors import InputError
 
 # Digits after the point: a second, and a hundredth of the smallest error.
