@@ -3,6 +3,7 @@
 import functools
 import http.server
 import io
+import json
 import shutil
 import threading
 
@@ -158,7 +159,9 @@ def test_hover_shows_the_stamps_and_the_light_curve_of_the_row(open_map, rows, f
     assert drawing.locator("polygon.limit").count() == limits
     assert drawing.locator("circle.own").count() == 1
     # Bright is up.
-    points = drawing.locator("circle.detection").evaluate_all("all => all.map(c => +c.getAttribute('cy'))")
+    points = drawing.locator("circle.detection").evaluate_all(
+        "all => all.map(c => +c.getAttribute('cy'))"
+    )
     magnitudes = [magnitude for magnitude in curve["magpsf"] if magnitude is not None]
     assert np.corrcoef(points, magnitudes)[0, 1] > 0.999
     page.mouse.move(5, 5)
@@ -177,8 +180,10 @@ def test_hover_that_passes_by_reads_nothing(open_map, rows):
     assert not any(f"details-{a}.js" in url for url in read)
 
 
-def test_click_pins_a_row_with_its_neighbours_and_its_link(open_map, rows):
-    page = open_map()
+@pytest.mark.parametrize("from_folder", [False, True])
+def test_click_pins_a_row_with_its_neighbours_and_its_link(open_map, rows, from_folder):
+    folder = (rows.path / "index.html").as_uri()
+    page = open_map(address=folder) if from_folder else open_map()
     row = lonely_rows(rows, rows.predicted < NONE)[0]
     page.mouse.click(*at(page, row))
     panel = page.locator("#pinned")
@@ -213,7 +218,9 @@ def test_whole_stamps_are_shown_on_demand(open_map):
     page.get_by_role("button", name="Whole stamps").click()
     canvas = page.locator("#pinned section canvas[data-channel=science][data-row='5']").first
     assert canvas.get_attribute("width") == str(SIZE)
-    expect(page.get_by_role("button", name="Whole stamps")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Whole stamps")).to_have_attribute(
+        "aria-pressed", "true"
+    )
 
 
 def test_legend_hides_and_shows_classes(open_map, rows):
@@ -254,7 +261,11 @@ def export(page):
     with page.expect_download() as download:
         page.click("#export")
     path = download.value.path()
-    return download.value.suggested_filename, path.read_text(), pd.read_csv(path, dtype={"candid": str})
+    return (
+        download.value.suggested_filename,
+        path.read_text(),
+        pd.read_csv(path, dtype={"candid": str}),
+    )
 
 
 @pytest.mark.parametrize("from_folder", [False, True])
@@ -285,7 +296,9 @@ def test_lasso_exports_the_rows_inside_it(open_map, rows, from_folder):
     assert table["row"].tolist() == expected
     assert table["object_id"].tolist() == [rows.object_ids[row] for row in expected]
     assert table["candid"].tolist() == [rows.candids[row] for row in expected]
-    assert np.array_equal(table["magpsf"].astype("float32"), rows.magnitudes[expected], equal_nan=True)
+    assert np.array_equal(
+        table["magpsf"].astype("float32"), rows.magnitudes[expected], equal_nan=True
+    )
     classes = [None if rows.classes[r] == NONE else VALUES[rows.classes[r]] for r in expected]
     assert table["class"].astype(object).where(table["class"].notna(), None).tolist() == classes
     page.click("#clear")
@@ -309,8 +322,6 @@ def test_csv_quotes_fields_and_disarms_formulas(open_page, tmp_path):
 
 
 def replace_in_map(rows, old, new):
-    import json
-
     path = rows.path / "data" / "map.js"
     text = path.read_text()
     assert json.dumps(old) in text
@@ -522,15 +533,50 @@ def test_a_browser_without_webgl_gets_a_sentence(browser, rows):
 
 def test_motion_is_left_out_where_it_is_not_wanted(open_map):
     page = open_map(reduced_motion="reduce")
-    moved = page.evaluate(
+    page.select_option("#projection", "pca")
+    page.wait_for_timeout(60)
+    first = pixels(page)
+    page.wait_for_timeout(900)
+    assert np.array_equal(first, pixels(page))
+    places = page.evaluate(
         """async () => {
-          const select = document.getElementById("projection");
-          select.value = "pca";
-          select.dispatchEvent(new Event("change"));
-          await new Promise((resolve) => setTimeout(resolve, 120));
+          ztfrepMap.pin(0);
           const first = ztfrepMap.screenPosition(0);
-          await new Promise((resolve) => setTimeout(resolve, 300));
+          await new Promise((resolve) => setTimeout(resolve, 700));
           return [first, ztfrepMap.screenPosition(0)];
         }"""
     )
-    assert moved[0] == moved[1]
+    assert places[0] == pytest.approx(places[1], abs=0.01)
+
+
+def test_map_comes_back_when_the_graphics_card_dropped_it(browser, server, rows):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(server)
+    page.evaluate("ztfrepMap.ready")
+    page.evaluate(
+        """() => {
+          const context = document.getElementById("plot").getContext("webgl2");
+          window.lost = context.getExtension("WEBGL_lose_context");
+          window.lost.loseContext();
+        }"""
+    )
+    page.wait_for_timeout(200)
+    page.evaluate("window.lost.restoreContext()")
+    page.wait_for_timeout(300)
+    row = lonely_rows(rows, rows.classes != NONE)[0]
+    x, y = at(page, row)
+    drawn = pixels(page)[round(y), round(x)]
+    assert distance(drawn, colour_of(palette.class_colour(rows.classes[row]))) < 50
+    context.close()
+
+
+def test_a_pinned_row_that_is_hidden_is_said_to_be(open_map, rows):
+    page = open_map()
+    page.locator("#legend button", has_text="AGN").click()
+    row = int(np.flatnonzero(rows.classes == 0)[0])
+    page.evaluate("row => ztfrepMap.pin(row)", row)
+    note = page.get_by_text("The filters hide this row in the map.")
+    expect(note).to_be_visible()
+    page.click("#show-all")
+    expect(note).to_be_hidden()

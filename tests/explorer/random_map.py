@@ -1,8 +1,12 @@
-"""A folder of a map with random rows: the files that the page reads, without a catalogue."""
+"""A folder of a map with random rows: the files that the page reads, without a catalogue.
+
+python -m tests.explorer.random_map FOLDER [ROWS]
+"""
 
 import base64
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -234,3 +238,8 @@ def _base64(values: NDArray) -> str:
 
 def _rgb(colour: str) -> tuple[int, ...]:
     return tuple(bytes.fromhex(colour[1:]))
+
+
+if __name__ == "__main__":
+    rows = int(sys.argv[2]) if len(sys.argv) > 2 else 3000
+    RandomMap(Path(sys.argv[1]), rows)

@@ -44,4 +44,6 @@ def test_packages_are_pinned_without_an_address():
 def test_scripts_make_no_html_of_text():
     for path in (WEB / "src").glob("*.js"):
         text = path.read_text(encoding="utf-8")
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text)
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text
+        )

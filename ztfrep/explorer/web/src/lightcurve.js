@@ -27,10 +27,10 @@ export function lightCurve(map, detail, { width, height }) {
   const limits = points.length - detections.length;
   if (points.length === 0) return element("p", { class: "muted" }, "no light curve for this row");
 
-  const [x, days] = axis(points.map((point) => point.day), 0.04, 4, 1);
+  const [x, days] = axis(points.map((point) => point.day), 0.04, 6, 1);
   const faintest = points.map((point) => point.magnitude + Math.min(point.error, 1));
   const brightest = points.map((point) => point.magnitude - Math.min(point.error, 1));
-  const [y, magnitudes] = axis([...faintest, ...brightest], 0.08, 4, 0.4);
+  const [y, magnitudes] = axis([...faintest, ...brightest], 0.08, 5, 0.4);
   const across = (day) => MARGIN.left + x(day) * (width - MARGIN.left - MARGIN.right);
   const down = (magnitude) => MARGIN.top + y(magnitude) * (height - MARGIN.top - MARGIN.bottom);
   const bottom = height - MARGIN.bottom;
@@ -50,11 +50,12 @@ export function lightCurve(map, detail, { width, height }) {
   }
   parts.push(svg("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom, class: "axis" }));
   const middle = (MARGIN.left + width - MARGIN.right) / 2;
-  const days_ = svg("text", { x: middle, y: height - 4, "text-anchor": "middle" }, "days from this alert");
-  parts.push(days_);
+  const words = map.rows === "alerts" ? "days from this alert" : `days from MJD ${fixed(zero, 1)}`;
+  const below = svg("text", { x: middle, y: height - 4, "text-anchor": "middle" }, words);
+  parts.push(below);
   const name = svg("text", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(8 ${(MARGIN.top + bottom) / 2}) rotate(-90)` }, "magnitude");
   parts.push(name);
-  const own = nearest(detections, detail);
+  const own = map.rows === "alerts" ? nearest(detections, detail) : null;
   for (const point of points) {
     const [cx, cy] = [across(point.day), down(point.magnitude)];
     const colour = map.filters[point.fid]?.[1] ?? map.unlabelled;

@@ -29,12 +29,18 @@ class Explorer {
     this.selection = new Selection(catalogue, this.plot, this.filters);
     this.panel = new Panel(catalogue, {
       close: () => this.pin(null),
-      go: (row) => this.pin(row, true),
+      go: (row) => {
+        this.pin(row, true);
+        // The button is gone with the row that was pinned before.
+        byId("pinned").focus({ preventScroll: true });
+      },
       focus: (row) => this.marks.set({ focused: row }),
+      isShown: (row) => this.filters.shown[row] === 1,
     });
     this.search = new Search(catalogue, (row) => this.pin(row, true));
     /** @type {{projection: string, colour: string, row: number|null}} */
     this.state = { projection: map.projections[0], colour: map.columns[0]?.name ?? null, row: null };
+    this.wanted = { projection: null, colour: null };
     this.nearest = [];
     this.at = -1;
     this.lassoing = false;
@@ -67,12 +73,15 @@ class Explorer {
     const { catalogue } = this;
     for (const name of catalogue.columns.keys()) await catalogue.column(name);
     await catalogue.readIds();
-    if (this.state.row !== null) this.#pinned(this.state.row);
+    this.panel.refresh();
   }
 
   async project(name) {
+    this.wanted.projection = name;
     if (name === this.state.projection) return;
     const positions = await this.#tried(this.catalogue.projection(name), `The projection ${name}`);
+    // Another one was asked for while this one was read.
+    if (this.wanted.projection !== name) return;
     byId("projection").value = positions ? name : this.state.projection;
     if (!positions) return;
     this.state.projection = name;
@@ -84,8 +93,10 @@ class Explorer {
   }
 
   async colour(name) {
+    this.wanted.colour = name;
     if (name === this.state.colour) return;
     const values = await this.#tried(this.catalogue.column(name), `The column ${name}`);
+    if (this.wanted.colour !== name) return;
     byId("colour").value = values ? name : this.state.colour;
     if (!values) return;
     this.state.colour = name;
@@ -172,6 +183,7 @@ class Explorer {
     this.plot.show(filters.shown);
     updateCategories(filters);
     updateFilters(catalogue, filters);
+    this.panel.update();
     this.#count();
   }
 
@@ -185,6 +197,7 @@ class Explorer {
     const { map } = this.catalogue;
     const { state } = this;
     document.title = `${map.title}: map`;
+    if (map.rows === "objects") byId("search").placeholder = "Object id";
     byId("title").textContent = map.title;
     this.#count();
     byId("plot").setAttribute("aria-label", `Map of ${counted(map.n, map.rows)}`);
@@ -199,8 +212,9 @@ class Explorer {
     fillHelp(byId("help-dialog"));
     const notes = (map.notes ?? []).map((note) => element("li", {}, note));
     fillDialog(byId("about-dialog"), "about-title", "About this map",
-      element("p", {}, `${counted(map.n, map.rows)}${map.model ? `, encoded by ${map.model}` : ""}. Near points have similar vectors; distances between groups and their sizes mean little.`),
-      notes.length ? fill(element("ul"), ...notes) : null);
+      element("p", {}, `${counted(map.n, map.rows)} of ${map.title}. Points that are near have similar vectors.`),
+      notes.length ? fill(element("ul"), ...notes) : null,
+      map.model ? element("p", { class: "muted" }, "Model: ", element("span", { class: "mono" }, map.model)) : null);
   }
 
   #theme() {
@@ -253,7 +267,6 @@ class Explorer {
       escape: () => (this.lassoing ? this.setLasso(false) : this.state.row !== null && this.pin(null)),
     });
     window.addEventListener("hashchange", () => this.#restore());
-    plot.canvas.addEventListener("webglcontextlost", () => say("The graphics card dropped the map. Reload the page."));
   }
 
   /** Shows what the address says, after Back, Forward or a change by hand. */

@@ -15,12 +15,14 @@ const TERMS = {
 export class Panel {
   /**
    * @param {import("./catalogue.js").Catalogue} catalogue
-   * @param {{close: () => void, go: (row: number) => void, focus: (row: number) => void}} on
+   * @param {{close: () => void, go: (row: number) => void, focus: (row: number) => void,
+   *   isShown: (row: number) => boolean}} on
    */
   constructor(catalogue, on) {
     this.catalogue = catalogue;
     this.on = on;
     this.row = -1;
+    this.detail = null;
     this.whole = false;
     this.node = byId("pinned");
   }
@@ -33,7 +35,7 @@ export class Panel {
 
   /** Shows a row. @returns {Promise<any>} its details, or null where they could not be read */
   async show(row) {
-    this.row = row;
+    [this.row, this.detail] = [row, null];
     this.node.hidden = false;
     this.node.dataset.row = String(row);
     this.#fill(row, null);
@@ -46,8 +48,21 @@ export class Panel {
       this.node.append(element("p", { class: "group" }, "The details of this row could not be read."));
       return null;
     }
-    if (row === this.row) this.#fill(row, detail);
+    if (row === this.row) this.#fill(row, (this.detail = detail));
     return detail;
+  }
+
+  /** Shows what was read since, where the reader is. */
+  refresh() {
+    if (this.row < 0 || !this.detail) return;
+    const top = this.node.scrollTop;
+    this.#fill(this.row, this.detail);
+    this.node.scrollTop = top;
+  }
+
+  /** Says whether the filters hide the row. */
+  update() {
+    if (this.row >= 0) byId("hidden-note").hidden = this.on.isShown(this.row);
   }
 
   #fill(row, detail) {
@@ -61,6 +76,7 @@ export class Panel {
       element("div", { class: "row" }, heading, close),
       candid && element("p", { class: "muted mono" }, `candid ${candid}`),
       link && element("p", {}, link),
+      element("p", { id: "hidden-note", class: "muted", hidden: this.on.isShown(row) }, "The filters hide this row in the map."),
     );
     const parts = [head, this.#stamps(row), ...this.#facts(row, detail)];
     if (detail) parts.push(this.#nearest(detail));
@@ -144,7 +160,7 @@ const safe = (link) => (/^https:\/\//.test(link) ? link : null);
 
 function time(detail) {
   if (!Number.isFinite(detail?.mjd)) return null;
-  return element("span", {}, `MJD ${fixed(detail.mjd, 4)}`, element("span", { class: "muted" }, ` ${dateOf(detail.mjd)} UTC`));
+  return element("span", {}, `MJD ${fixed(detail.mjd, 4)}`, element("br"), element("span", { class: "muted" }, `${dateOf(detail.mjd)} UTC`));
 }
 
 function position(detail) {

@@ -33,6 +33,9 @@ export class Plot {
     /** @type {Record<string, number>} how often each kind of animation was begun or stopped */
     this.animations = { move: 0, flight: 0 };
     new ResizeObserver(() => this.resize()).observe(canvas);
+    // The graphics card may drop all it has, as phones do for a page in the background.
+    canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
+    canvas.addEventListener("webglcontextrestored", () => this.#restore());
     this.resize();
   }
 
@@ -49,7 +52,7 @@ export class Plot {
 
   /** Places the points; with `move` they go there from where they are. */
   async place(positions, move = false) {
-    const start = move && !still.matches ? this.positions : positions;
+    const start = move ? this.positions : positions;
     // Who sees the whole map goes on seeing it.
     const whole = this.camera.isWhole;
     this.positions = positions;
@@ -65,7 +68,8 @@ export class Plot {
   }
 
   /** Colours the points. @param {{codes: Uint8Array, colours: string[]}} colouring */
-  colour({ codes, colours }) {
+  colour(colouring) {
+    const { codes, colours } = (this.colouring = colouring);
     this.points.colour(codes, colours);
     this.none = codes.map((code) => (code === colours.length - 1 ? 1 : 0));
     this.#sort();
@@ -152,6 +156,13 @@ export class Plot {
     const { progress, size, background } = this;
     this.points.draw(camera, { progress, size, opacity, faint: 0.22, background });
     for (const listener of this.listeners) listener(this);
+  }
+
+  #restore() {
+    this.points = Points.create(this.canvas, this.n);
+    this.place(this.positions);
+    this.colour(this.colouring);
+    this.select(this.selected);
   }
 
   /** Stops a flight. */
