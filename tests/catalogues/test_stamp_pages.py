@@ -13,7 +13,8 @@ from ztfrep.catalogues.result_pages import ranking_page, similar_page, write_pag
 from ztfrep.catalogues.similarity import similar
 from ztfrep.catalogues.stamp_pages import light_curve_page, stamp_page
 from ztfrep.errors import InputError
-from ztfrep.evaluation.figures import PALETTE, png_bytes
+from ztfrep.evaluation.figures import png_bytes
+from ztfrep.palette import MASKED
 
 
 def texts(figure):
@@ -28,7 +29,7 @@ def test_stamps_are_side_by_side_from_the_bottom_and_masked_pixels_have_a_colour
     (image,) = figure.axes[0].images
     pixels = np.asarray(image.get_array())
     assert pixels.shape == (5, 3 * 5 + 2 * 3, 3) and image.origin == "lower"
-    np.testing.assert_allclose(pixels[0, 0], to_rgb(PALETTE[3]), atol=1e-6)
+    np.testing.assert_allclose(pixels[0, 0], to_rgb(MASKED), atol=1e-6)
     np.testing.assert_allclose(pixels[4, 5 + 3 + 2], 1)
     np.testing.assert_allclose(pixels[1, 1], 128 / 255, atol=1e-6)
 

@@ -13,12 +13,13 @@ from matplotlib.patches import Rectangle
 
 from ztfrep.data.alert_schema import CHANNELS
 from ztfrep.data.stamp_previews import MASKED
-from ztfrep.evaluation.figures import PALETTE
+from ztfrep.palette import COLOURS, FILTERS, INK
+from ztfrep.palette import MASKED as MASKED_COLOUR
 
 # Pictures of a page, which is then some 3 m high and has some 10 MB.
 MAX_PICTURES = 500
-_MASKED_COLOUR = to_rgb(PALETTE[3])
-_FRAME = PALETTE[1]
+_MASKED_RGB = to_rgb(MASKED_COLOUR)
+_FRAME = COLOURS[1]
 # Inches of a picture and of the caption to its right.
 _STAMPS, _CURVE = (2.75, 0.95), (2.9, 1.25)
 _CAPTION, _GAP, _TITLE = 1.75, 0.12, 0.52
@@ -26,8 +27,6 @@ _CAPTION, _GAP, _TITLE = 1.75, 0.12, 0.52
 _SPACE = 3
 # Some packets have upper limits of -1,000 mag, beside which a light curve would be a line.
 _DRAWN_MAGNITUDES = (0, 35)
-# Names and colours of ZTF's filters by fid.
-_FILTERS = {1: ("g", PALETTE[2]), 2: ("r", PALETTE[1]), 3: ("i", PALETTE[4])}
 
 
 def stamp_page(
@@ -65,9 +64,9 @@ def light_curve_page(
     figure, grid = _page(len(curves), _CURVE, title, captions, framed)
     for axes, curve in zip(grid, curves, strict=True):
         _draw_light_curve(axes, curve)
-    lines = [Line2D([], [], color=colour, marker="o", ls="") for _, colour in _FILTERS.values()]
-    lines.append(Line2D([], [], color="#555555", marker="v", ls="", markerfacecolor="none"))
-    names = [*(name for name, _ in _FILTERS.values()), "upper limit"]
+    lines = [Line2D([], [], color=colour, marker="o", ls="") for _, colour in FILTERS.values()]
+    lines.append(Line2D([], [], color=INK, marker="v", ls="", markerfacecolor="none"))
+    names = [*(name for name, _ in FILTERS.values()), "upper limit"]
     figure.legend(
         lines, names, loc="upper left", bbox_to_anchor=(0, 1 - 0.24 / figure.get_figheight()),
         ncols=4, frameon=False, fontsize=7, handletextpad=0.2, columnspacing=1.0,
@@ -130,7 +129,7 @@ def _shape(n: int) -> tuple[int, int]:
 def _strip(stamps: np.ndarray) -> np.ndarray:
     """Return the stamps of an alert `(3, H, W)` as one image, float32 RGB `(H, 3 W + space, 3)`."""
     grey = np.repeat((stamps.astype(np.float32) / 255)[..., None], 3, axis=-1)
-    grey[stamps == MASKED] = _MASKED_COLOUR
+    grey[stamps == MASKED] = _MASKED_RGB
     space = np.ones((stamps.shape[1], _SPACE, 3), np.float32)
     parts = [part for image in grey for part in (image, space)]
     return np.concatenate(parts[:-1], axis=1)
@@ -140,7 +139,7 @@ def _draw_light_curve(axes: Axes, curve: pd.DataFrame) -> None:
     start = curve["mjd"].min() if len(curve) else 0.0
     value = curve["magpsf"].fillna(curve["diffmaglim"])
     curve = curve[value.between(*_DRAWN_MAGNITUDES)]
-    for fid, (_, colour) in _FILTERS.items():
+    for fid, (_, colour) in FILTERS.items():
         points = curve[curve["fid"] == fid]
         detected = points[points["magpsf"].notna()]
         limits = points[points["magpsf"].isna() & points["diffmaglim"].notna()]

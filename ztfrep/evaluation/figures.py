@@ -9,14 +9,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ztfrep.palette import (
+    COLOURS,
+    DIFFERENCES,
+    INK,
+    MASKED,
+    SHARES,
+    UNLABELLED,
+    class_colour,
+    class_marker,
+    shade,
+    text_colour,
+)
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-# The colours of Okabe and Ito (2008), which colour-blind readers can distinguish. The colour of a
-# class is that of its index, independently of the other classes.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442")
-_GREY = "#9a9a9a"
 _MAX_ERROR = 4.0  # In units of the noise: beyond it no colour of an error differs.
 
 
@@ -40,7 +50,7 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], title: str) -> 
     size = 1.9 + 0.8 * len(classes)
     figure, axes = _axes(size + 0.6, size, title)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(share, cmap=_colormap(SHARES), vmin=0, vmax=1)
     for row, column in np.ndindex(matrix.shape):
         axes.text(
             column,
@@ -49,7 +59,7 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], title: str) -> 
             ha="center",
             va="center",
             fontsize=9,
-            color="white" if share[row, column] > 0.55 else "black",
+            color=text_colour(shade(SHARES, share[row, column])),
         )
     axes.set_xticks(range(len(classes)), classes)
     axes.set_yticks(range(len(classes)), classes)
@@ -71,13 +81,13 @@ def loss_curves(history: Sequence[Mapping[str, float]], title: str, best_epoch: 
     figure = _figure(4.2 * len(quantities), 3.4, title)
     grid = figure.subplots(1, len(quantities), squeeze=False)
     for axes, quantity in zip(grid[0], quantities, strict=True):
-        for color, part in zip(PALETTE, ("train", "validation"), strict=False):
+        for color, part in zip(COLOURS, ("train", "validation"), strict=False):
             points = [
                 (r["epoch"], r[f"{part}_{quantity}"]) for r in history if f"{part}_{quantity}" in r
             ]
             if points:
                 axes.plot(*zip(*points, strict=True), color=color, label=part, marker=".")
-        axes.axvline(best_epoch, color=_GREY, linestyle=":", label=f"best: epoch {best_epoch}")
+        axes.axvline(best_epoch, color=UNLABELLED, linestyle=":", label=f"best: epoch {best_epoch}")
         axes.set_xlabel("epoch")
         axes.set_ylabel(quantity)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -91,16 +101,15 @@ def projection(
 ) -> Figure:
     """Draw points `(n, 2)`, coloured by class; unlabelled points (-1) are grey."""
     figure, axes = _axes(6.4, 5.2, title)
-    colors = [(-1, "unlabelled", _GREY)]
-    colors += [(label, name, PALETTE[label]) for label, name in enumerate(classes)]
-    for label, name, color in colors:
+    for label, name in [(-1, "unlabelled"), *enumerate(classes)]:
         mask = labels == label
         if mask.any():
             axes.scatter(
                 points[mask, 0],
                 points[mask, 1],
                 s=12,
-                color=color,
+                color=class_colour(label),
+                marker=class_marker(label),
                 alpha=0.7,
                 linewidths=0,
                 label=name,
@@ -141,7 +150,7 @@ def reconstruction_panel(
     for axes in grid.flat:
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.set_facecolor(PALETTE[1])
+        axes.set_facecolor(MASKED)
     for row, row_axes in zip(rows, grid, strict=True):
         name = classes[labels[row]] if labels[row] >= 0 else "unlabelled"
         row_axes[0].set_ylabel(name, fontsize=10)
@@ -154,16 +163,20 @@ def reconstruction_panel(
             own_axes = row_axes[width * channel : width * (channel + 1)]
             for axes, image in zip(own_axes, images, strict=False):
                 axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower")
-            own_axes[-1].set_facecolor(_GREY)
+            own_axes[-1].set_facecolor(UNLABELLED)
             deviation = np.where(noise[row, channel] > 0, noise[row, channel], np.nan)
             error = (original - reconstructions[last][row, channel]) / deviation
             drawn = own_axes[-1].imshow(
-                error, cmap="RdBu_r", vmin=-_MAX_ERROR, vmax=_MAX_ERROR, origin="lower"
+                error,
+                cmap=_colormap(DIFFERENCES),
+                vmin=-_MAX_ERROR,
+                vmax=_MAX_ERROR,
+                origin="lower",
             )
     for channel, channel_name in enumerate(channels):
         for column, name in enumerate(columns):
             axes = grid[0, width * channel + column]
-            axes.set_title(name or channel_name, fontsize=9, color=_GREY if name else "black")
+            axes.set_title(name or channel_name, fontsize=9, color=UNLABELLED if name else "black")
     bar = figure.colorbar(drawn, ax=grid, shrink=0.5, pad=0.01)
     bar.set_label(f"original minus {last}, in units of the noise", fontsize=9)
     return figure
@@ -184,8 +197,8 @@ def method_comparison(scores: Mapping[str, Mapping[str, float]], metric: str, ti
         [name.replace("_", " ") for name in names],
         values,
         xerr=np.clip(np.stack([values - lows, highs - values]), 0, None),
-        color=PALETTE[0],
-        error_kw={"ecolor": "#333333", "capsize": 3},
+        color=COLOURS[0],
+        error_kw={"ecolor": INK, "capsize": 3},
     )
     for row, (value, high) in enumerate(zip(values, highs, strict=True)):
         axes.text(max(value, high) + 0.015, row, f"{value:.3f}", va="center", fontsize=9)
@@ -209,7 +222,7 @@ def early_classification(
     counts = list(scores)
     methods = list(scores[counts[0]])
     for axes, metric in zip(grid[0], metrics, strict=True):
-        for place, (color, method) in enumerate(zip(PALETTE, methods, strict=False)):
+        for place, (color, method) in enumerate(zip(COLOURS, methods, strict=False)):
             values, low, high = (
                 [scores[count][method][key] for count in counts]
                 for key in (metric, f"{metric}_low", f"{metric}_high")
@@ -241,6 +254,12 @@ def _figure(width: float, height: float, title: str) -> Figure:
 def _axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     figure = _figure(width, height, title)
     return figure, figure.subplots()
+
+
+def _colormap(scale: Sequence[str]) -> Colormap:
+    from matplotlib.colors import LinearSegmentedColormap  # Slow to import.
+
+    return LinearSegmentedColormap.from_list("", scale)
 
 
 def _tidy(axes: Axes) -> None:
