@@ -54,7 +54,7 @@ DRAWN = {
     "panel with a light curve": lambda: reconstruction_panel(
         PIXELS, PIXEL_MASK, 0.1 + 0 * PIXELS, {"reconstruction": PIXELS * 0.9},
         CLASSES[:2], ("science", "template", "difference"), "Two alerts",
-        curves=[None, AlertLightCurve(CURVE, 59004.0)],
+        curves=[None, AlertLightCurve("ZTF1", CURVE, 59004.0)],
     ),
     "nothing observed": lambda: reconstruction_panel(
         PIXELS, 0 * PIXEL_MASK > 0, 0 * PIXELS, {"pca": PIXELS}, ["VS"],
@@ -178,11 +178,17 @@ def test_a_panel_without_light_curves_has_no_column_for_them():
     assert DRAWN["panel"]().legends == []
 
 
-def test_examples_are_two_rows_of_each_class_those_with_a_light_curve_first():
+def test_examples_are_two_rows_of_each_class_first_those_of_objects_with_a_light_curve():
     labels = np.array([0, 0, 0, 1, -1, 0])
-    curve = AlertLightCurve(CURVE, 59004.0)
     assert example_rows(labels, 2, [None] * 6).tolist() == [0, 1, 3]
-    assert example_rows(labels, 2, [None, None, curve, None, None, curve]).tolist() == [2, 5, 3]
+    first, second = (AlertLightCurve(name, CURVE, 59004.0) for name in ("ZTF1", "ZTF2"))
+    curves = [None, None, first, None, None, second]
+    assert example_rows(labels, 2, curves).tolist() == [2, 5, 3]
+    # Two alerts of an object are not the examples while there is another object.
+    curves = [None, first, first, None, None, second]
+    assert example_rows(labels, 2, curves).tolist() == [1, 5, 3]
+    curves = [None, first, first, None, None, None]
+    assert example_rows(labels, 2, curves).tolist() == [1, 2, 3]
     assert example_rows(np.full(20, -1), 2, [None] * 20).tolist() == list(range(10))
 
 

@@ -32,6 +32,8 @@ def light_curves_of_alerts(
         found = [row_of[name] for name in alerts["object_id"].iloc[positions]]
         for position, observations in zip(positions, objects.light_curves(found), strict=True):
             if is_drawn(observations).any():
-                mjd = float(alerts["mjd"].iloc[position])
-                curves[position] = AlertLightCurve(observations, mjd)
+                alert = alerts.iloc[position]
+                curves[position] = AlertLightCurve(
+                    str(alert["object_id"]), observations, float(alert["mjd"])
+                )
     return curves

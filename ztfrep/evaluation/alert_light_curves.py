@@ -15,6 +15,7 @@ class AlertLightCurve:
 
     Attributes
     ----------
+    object_id : str
     observations : DataFrame
         `mjd` in days, `fid`, and in mag `magpsf`, `sigmapsf` and `diffmaglim`; an upper limit has
         no `magpsf`.
@@ -22,6 +23,7 @@ class AlertLightCurve:
         Of the alert; NaN if it is unknown.
     """
 
+    object_id: str
     observations: pd.DataFrame
     mjd: float
 
@@ -38,6 +40,6 @@ def read_light_curves(alerts: Path, series: Path, split: str) -> list[AlertLight
     table = table[table["object_id"].isin(own["object_id"])]
     by_object = dict(tuple(table[is_drawn(table)].groupby("object_id", sort=False)))
     return [
-        AlertLightCurve(by_object[name], float(mjd)) if name in by_object else None
+        AlertLightCurve(name, by_object[name], float(mjd)) if name in by_object else None
         for name, mjd in zip(own["object_id"], own["mjd"].astype(float), strict=True)
     ]

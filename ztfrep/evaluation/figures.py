@@ -208,7 +208,7 @@ def _legend_below(figure: Figure, axes: Axes) -> None:
     """Draw one legend for all panels of a figure, below them, where it covers no line."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(len(labels), 4),
+        handles, labels, loc="outside lower center", ncols=min(len(labels), 3),
         frameon=False, fontsize=9,
     )  # fmt: skip
 

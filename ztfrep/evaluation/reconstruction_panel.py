@@ -24,15 +24,21 @@ _STAMP, _CURVE, _LABEL = 1.02, 2.6, 0.3
 def example_rows(
     labels: np.ndarray, n_classes: int, curves: Sequence[AlertLightCurve | None]
 ) -> np.ndarray:
-    """Return two rows of each class; without labels, the first ten rows.
+    """Return two rows of each class; without labels, ten rows.
 
-    Rows with a light curve come before others of their class.
+    The first alerts of objects with a light curve come before others of their class, and rows
+    without a light curve after those.
     """
-    with_curve = np.array([curve is not None for curve in curves], dtype=bool)
-    order = np.argsort(~with_curve, kind="stable")
-    rows = [np.sort(order[labels[order] == label][:2]) for label in range(n_classes)]
-    chosen = np.concatenate(rows)
-    return chosen if len(chosen) else np.sort(order[:10])
+    ranks, seen = np.full(len(labels), 2), set()
+    for row, curve in enumerate(curves):
+        if curve is not None:
+            ranks[row] = curve.object_id in seen
+            seen.add(curve.object_id)
+    order = np.argsort(ranks, kind="stable")
+    rows = np.concatenate(
+        [np.sort(order[labels[order] == label][:2]) for label in range(n_classes)]
+    )
+    return rows if len(rows) else np.sort(order[:10])
 
 
 def reconstruction_panel(
