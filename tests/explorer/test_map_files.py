@@ -44,6 +44,7 @@ def test_the_map_says_what_its_files_have(small_map, alerts):
     }
     assert value["detail_rows"] == 1 and value["neighbours"] == 10
     assert value["colours"] == list(palette.COLOURS)
+    assert value["numbers"] == list(palette.NUMBERS) and value["masked"] == palette.MASKED
     assert value["filters"]["1"] == ["g", palette.FILTERS[1][1]]
     assert [c["name"] for c in value["columns"]] == [
         "predicted_class", "magpsf", "anomaly_score", "reconstruction_error",

@@ -129,6 +129,7 @@ class MapFiles:
             "unlabelled": palette.UNLABELLED,
             "masked": palette.MASKED,
             "filters": palette.FILTERS,
+            "numbers": palette.NUMBERS,
             "projections": list(self.projections),
             "projection_notes": {name: p.note for name, p in self.projections.items()},
             "columns": [
