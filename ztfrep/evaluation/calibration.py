@@ -58,8 +58,10 @@ def reliability_bins(probabilities: np.ndarray, labels: np.ndarray) -> Reliabili
     rows = np.bincount(index, minlength=_BINS)
     bins = np.flatnonzero(rows)
     rows = rows[bins]
-    means = (np.bincount(index, x, minlength=_BINS)[bins] / rows for x in (confidence, correct))
-    return ReliabilityBins(bins / _BINS, (bins + 1) / _BINS, *means, rows)
+    mean_confidence, accuracy = (
+        np.bincount(index, values, minlength=_BINS)[bins] / rows for values in (confidence, correct)
+    )
+    return ReliabilityBins(bins / _BINS, (bins + 1) / _BINS, mean_confidence, accuracy, rows)
 
 
 def _bin_rows(

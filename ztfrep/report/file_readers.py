@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -72,7 +72,7 @@ def _check(value: Any, where: str | Path, key: str, depth: int) -> None:
     if found:
         place = f"{where}: {quote(key, 80)}" if key else where
         raise InputError(place, found=found, expected="metrics", remedy=REMEDY)
-    parts = value.items() if isinstance(value, dict) else ()
+    parts: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list):
         parts = enumerate(value)
     for name, part in parts:

@@ -35,7 +35,7 @@ def _parts(content: Content) -> Iterable[str]:
             yield from _parts(part)
 
 
-def element(name: str, *content: Content, **attributes: Attribute) -> Html:
+def element(name: str, /, *content: Content, **attributes: Attribute) -> Html:
     """Return an element with attributes; `class_` is class, and `_` in names is `-`.
 
     None and False leave an attribute out, and True has no value. Numbers have at most two decimals.

@@ -33,8 +33,8 @@ _OURS = {
 }
 _LOWER_IS_BETTER = ("mse", "ece", "brier", "mean_absolute_error", "loss")
 # Of no quality by themselves.
-_NEUTRAL = ("alerts", "objects", "temperature", "rows", "epochs", "best_epoch", "empty", "single")
-_NEUTRAL += ("mean_size", "coverage", "mean_class_coverage", "stated_coverage")
+_NEUTRAL = {"alerts", "objects", "temperature", "rows", "epochs", "best_epoch", "empty", "single",
+            "mean_size", "coverage", "mean_class_coverage", "stated_coverage"}  # fmt: skip
 
 
 def is_baseline(method: str) -> bool:

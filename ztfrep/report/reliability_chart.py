@@ -8,7 +8,6 @@ from ztfrep.report.chart_colours import BASELINE, OURS
 from ztfrep.report.html_elements import Html, element, table
 from ztfrep.report.number_text import format_count, format_interval, format_number
 from ztfrep.report.svg_drawing import (
-    WIDTH,
     Scale,
     bottom_axis,
     drawing,

@@ -16,8 +16,8 @@ from ztfrep.report.run_files import METRICS_FILES, Run
 # A key that one of the two runs does not have.
 ABSENT = object()
 # The metrics that are listed first, of whatever method.
-_MAIN = ("balanced_accuracy", "macro_f1", "mse", "mean_absolute_error", "precision_at_10")
-_MAIN += ("auroc_mean", "ece", "brier", "coverage")
+_MAIN = {"balanced_accuracy", "macro_f1", "mse", "mean_absolute_error", "precision_at_10",
+         "auroc_mean", "ece", "brier", "coverage"}  # fmt: skip
 _TEST_FILES = ("stamps.json", "series.json")
 
 
