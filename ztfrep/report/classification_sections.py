@@ -19,6 +19,7 @@ from ztfrep.report.number_text import (
 from ztfrep.report.page_sections import Section, not_evaluated, paragraph
 from ztfrep.report.reliability_chart import Bin, reliability_chart
 from ztfrep.report.run_files import Run
+from ztfrep.report.score_cells import score_cell
 from ztfrep.report.svg_drawing import legend
 
 METRICS = ("balanced_accuracy", "macro_f1")
@@ -210,15 +211,21 @@ def _calibration(run: Run, rows: Rows, scores: Mapping[str, Any]) -> list[Conten
         )
         content.append(reliability_chart(f"calibration-{rows.name}", title, bins, note=note))
     lines = [
-        (name, *(format_score(scores[key], metric) for metric in ("ece", "brier")),
-         format_number(scores[key].get("temperature")))
-        for key, name in (("calibration", "before calibration"), ("calibrated", "after"))
+        (name, *(score_cell(scores[key], metric) for metric in ("ece", "brier", "temperature")))
+        for key, name in (("calibration", "before"), ("calibrated", "after"))
         if key in scores
-    ]  # fmt: skip
+    ]
     tables: list[Content] = []
     if lines:
-        head = ["", "expected calibration error", "Brier score", "temperature"]
+        head = ["calibration", "expected error", "Brier score", "temperature"]
         tables.append(table(head, lines, "Errors of the probabilities, 95 % intervals"))
+        tables.append(
+            paragraph(
+                "Resampled rows have a larger expected calibration error than the rows themselves, "
+                "so that its interval can be above the value.",
+                class_="note",
+            )
+        )
     sets = scores.get("prediction_sets")
     if sets:
         tables += _prediction_sets(sets)
@@ -229,15 +236,15 @@ def _calibration(run: Run, rows: Rows, scores: Mapping[str, Any]) -> list[Conten
 def _prediction_sets(sets: Mapping[str, Any]) -> list[Content]:
     stated = sets.get("stated_coverage", 0.9)
     rows: list[Sequence[Content]] = [
-        ("all rows", format_score(sets, "coverage"), format_score(sets, "mean_size"), None),
-        ("mean of the classes", format_score(sets, "mean_class_coverage"), None, None),
+        ("all rows", score_cell(sets, "coverage"), score_cell(sets, "mean_size"), None),
+        ("mean of the classes", score_cell(sets, "mean_class_coverage"), None, None),
     ]
     for name, part in sets.get("by_class", {}).items():
         rows.append(
             (
                 name,
-                format_score(part, "coverage"),
-                format_score(part, "mean_size"),
+                score_cell(part, "coverage"),
+                score_cell(part, "mean_size"),
                 format_number(part.get("rows")),
             )
         )

@@ -25,7 +25,13 @@ def data_section(run: Run) -> Section:
         return Section("Data", [missing])
     balances = balance_counts(data)
     parts = [
-        Section("Read, left out, written", [_summary(balances), *map(_balance_table, balances)]),
+        Section(
+            "Read, left out, written",
+            [
+                _summary(balances),
+                element("div", *map(_balance_table, balances), class_="tables"),
+            ],
+        ),
         Section("Classes", _class_tables(data)),
         Section("Labels", _label_tables(data)),
         Section("Other counts", _other_counts(data)),
@@ -67,7 +73,7 @@ def _balance_table(balance: Balance) -> Content:
             without_rows.append(reason)
     rows += [row(element("strong", f"= {name}"), c) for name, c in balance.written.items()]
     note = paragraph(f"No row: {'; '.join(without_rows)}.", class_="note") if without_rows else None
-    return [table([*head, *(["all"] if several else [])], rows, balance.title), note]
+    return element("div", table([*head, *(["all"] if several else [])], rows, balance.title), note)
 
 
 def _class_tables(data: Mapping[str, Any]) -> list[Content]:
@@ -82,7 +88,7 @@ def _class_tables(data: Mapping[str, Any]) -> list[Content]:
             is_read = name == "stamps" and "written_" not in str(list(data[name]["train"]))
             caption = f"{title}, {'as they were read' if is_read else 'labelled rows written'}"
             tables.append(table(["class", *SPLITS], rows, caption))
-    return tables
+    return [element("div", *tables, class_="tables")] if tables else []
 
 
 def _label_tables(data: Mapping[str, Any]) -> list[Content]:
@@ -90,34 +96,41 @@ def _label_tables(data: Mapping[str, Any]) -> list[Content]:
     if not isinstance(labels, Mapping):
         return []
     unmatched = labels.get("rows_unmatched", 0)
-    content: list[Content] = []
-    if unmatched:
-        content.append(
-            paragraph(f"{plural(unmatched, 'row')} of the table of labels matched no alert.")
-        )
+    tables: list[Content] = []
     for key, title in _NAMES_OF_LABELS.items():
         names = labels.get(key)
         if isinstance(names, Mapping) and names:
             flat = flatten(names)
             rows = [(name.replace(".", " ← "), format_number(n)) for name, n in flat.items()]
-            content.append(table(["class", "rows"], rows, title))
+            tables.append(table(["class", "rows"], rows, title))
     counts = {k: v for k, v in labels.items() if not isinstance(v, Mapping)}
     rows = [(words_of(key), format_number(value)) for key, value in counts.items()]
-    content.append(table(["", "count"], rows, "Labels"))
-    return content
+    tables.append(table(["", "count"], rows, "Labels"))
+    matched = (
+        f"{plural(unmatched, 'row')} of the table of labels matched no alert."
+        if unmatched
+        else "Every row of the table of labels with an identifier and a class matched an alert."
+    )
+    return [paragraph(matched), element("div", *tables, class_="tables")]
 
 
 def _other_counts(data: Mapping[str, Any]) -> list[Content]:
-    """Return a table of pixels, features and whatever else a source counts."""
+    """Return tables of pixels, features and whatever else a source counts."""
     known = {"packets", "prior_observations", "labels", "stamps", "series"}
+    by_split = [
+        (
+            f"{title}: {words_of(key)}",
+            *(format_number(data[name].get(split, {}).get(key)) for split in SPLITS),
+        )
+        for name, title in (("stamps", "alerts"), ("series", "series"))
+        if isinstance(data.get(name), Mapping)
+        for key in ("masked_pixels", "written", "written_objects", "objects", "observations",
+                    "alerts")
+        if any(key in data[name].get(split, {}) for split in SPLITS)
+    ]  # fmt: skip
     flat = flatten({key: value for key, value in data.items() if key not in known})
-    for name in ("stamps", "series"):
-        for split in SPLITS:
-            counts = data.get(name, {}).get(split, {})
-            flat |= {
-                f"{name} {split} {key}": value
-                for key, value in counts.items()
-                if key in ("masked_pixels", "objects", "observations", "alerts", "written_objects")
-            }
     rows = [(words_of(key.replace(".", ": ")), format_number(v)) for key, v in flat.items()]
-    return [table(["", "count"], rows, "Pixels, features, observations")] if rows else []
+    tables = [table(["", *SPLITS], by_split, "Rows and pixels by split")] if by_split else []
+    if rows:
+        tables.append(table(["", "count"], rows, "Pixels and features of all packets"))
+    return [element("div", *tables, class_="tables")] if tables else []

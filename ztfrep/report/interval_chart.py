@@ -20,7 +20,7 @@ from ztfrep.report.svg_drawing import (
 )
 
 _ROW, _TWO_LINES = 22, 36
-_LABELS, _NUMBERS = 172, 44
+_LABELS, _NUMBERS = 168, 46
 _COLOURS = {"ours": OURS, "baseline": BASELINE, "not shown": NEUTRAL}
 
 
@@ -64,8 +64,8 @@ def interval_chart(
     ends = [end for row in ordered for end in row.ends] + ([0.0] if differences else [])
     # The marks differ in position, so the axis need not begin at 0.
     ticks = round_ticks(min(ends), max(ends), 4)
-    left = GAP if differences else _LABELS
-    scale = Scale(ticks[0], ticks[-1], left + GAP, WIDTH - _NUMBERS - GAP)
+    left = LINE if differences else _LABELS
+    scale = Scale(ticks[0], ticks[-1], left + LINE, WIDTH - _NUMBERS - LINE)
     pitch = _TWO_LINES if differences else _ROW
     bottom = GAP + pitch * len(ordered)
     decimals = decimals_of(*ends)
@@ -107,7 +107,7 @@ def _row(row: IntervalRow, y: float, scale: Scale, decimals: int, differences: b
     colour = _COLOURS.get(row.kind, NEUTRAL)
     low, high = row.ends
     if differences:
-        label = text(GAP, y - LINE, row.label, class_="label")
+        label = text(2, y - LINE, row.label, class_="label")
     else:
         label = text(_LABELS - GAP, y + 4, row.label, class_="label", text_anchor="end")
     x = scale(row.value)

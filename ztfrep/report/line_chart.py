@@ -23,14 +23,19 @@ _LEFT = 46
 class LineSeries:
     """A line: its label, its colour, its points (x, y), and their intervals, if there are any.
 
-    A line that is `dashed` is another one without colours too.
+    `dash` is the number of a pattern, 0 for none: lines differ without colours too.
     """
 
     label: str
     colour: str
     points: Sequence[tuple[float, float]]
     intervals: Sequence[tuple[float, float]] = ()
-    dashed: bool = False
+    dash: int = 0
+
+    @property
+    def classes(self) -> str:
+        """The classes of the line, which are those of its mark in a legend."""
+        return f"curve dash-{(self.dash - 1) % 5 + 1}" if self.dash else "curve"
 
 
 def line_chart(
@@ -84,7 +89,7 @@ def _series(
         outline += [(x, vertical(low)) for (x, _), (low, _) in reversed(ends)]
         corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in outline)
         content.append(element("polygon", points=corners, class_="band", fill=series.colour))
-    content.append(path(points, "curve dashed" if series.dashed else "curve", series.colour))
+    content.append(path(points, series.classes, series.colour))
     if with_marks:
         content += [element("circle", cx=x, cy=y, r=2.5, fill=series.colour) for x, y in points]
     return content

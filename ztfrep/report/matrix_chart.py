@@ -78,7 +78,7 @@ def _cell(x: float, y: float, width: float, height: float, count: int, share: fl
                          text_anchor="middle")]  # fmt: skip
     if count:
         parts.append(
-            text(middle, y + height / 2 + 12, _percent(share), class_="tick", text_anchor="middle")
+            text(middle, y + height / 2 + 12, _percent(share), class_="share", text_anchor="middle")
         )
     return parts
 

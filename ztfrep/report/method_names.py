@@ -5,14 +5,14 @@ from ztfrep.report.number_text import words_of
 # Methods that use no vector of the evaluated network. The vectors of alerts are the baseline of
 # those of objects.
 _BASELINES = {
-    "pca_linear_probe": "linear probe of a PCA of the pixels",
-    "forest_on_features": "forest on the metadata",
-    "features_linear_probe": "linear probe of the metadata",
-    "mean_alert_linear_probe": "linear probe of the mean alert vector",
-    "last_alert_linear_probe": "linear probe of the last alert vector",
-    "light_curve_forest": "forest on the light curve",
-    "light_curve_and_alert_forest": "forest on light curve and last vector",
-    "pca_reconstruction": "PCA of the pixels",
+    "pca_linear_probe": "linear probe of pixel PCA",
+    "forest_on_features": "forest on metadata",
+    "features_linear_probe": "linear probe of metadata",
+    "mean_alert_linear_probe": "linear probe of mean vector",
+    "last_alert_linear_probe": "linear probe of last vector",
+    "light_curve_forest": "forest on light curve",
+    "light_curve_and_alert_forest": "forest on curve and vector",
+    "pca_reconstruction": "pixel PCA",
     "last_detection": "last magnitude",
     "gaussian_process": "Gaussian process",
 }
@@ -21,15 +21,15 @@ _OURS = {
     "linear_probe": "linear probe",
     "knn": "k nearest neighbours",
     "svm": "SVM",
-    "linear_probe_1_percent": "linear probe, 1 % of the labels",
-    "linear_probe_10_percent": "linear probe, 10 % of the labels",
+    "linear_probe_1_percent": "linear probe, 1 % of labels",
+    "linear_probe_10_percent": "linear probe, 10 % of labels",
     "stamps_only_linear_probe": "linear probe, stamps only",
     "network": "recurrent network",
-    "objects_linear_probe": "linear probe of the object vectors",
-    "network_balanced": "recurrent network, equal classes",
+    "objects_linear_probe": "linear probe of object vectors",
+    "network_balanced": "network, equal classes",
     "reconstruction": "reconstruction",
     "denoised": "denoised",
-    "reconstruction_without_orientation": "without the orientation",
+    "reconstruction_without_orientation": "without orientation",
 }
 _LOWER_IS_BETTER = ("mse", "ece", "brier", "mean_absolute_error", "loss")
 # Of no quality by themselves.

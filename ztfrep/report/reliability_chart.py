@@ -57,8 +57,9 @@ def reliability_chart(
     middle = (_LEFT + _RIGHT) / 2
     content.append(text(middle, _BOTTOM + 30, "confidence", class_="axis", text_anchor="middle"))
     for of_kind, kind in ((bins[kind], kind) for kind in ("before", "after") if kind in bins):
+        most = max((one.rows for one in of_kind), default=1)
         for one in of_kind:
-            content += _mark(one, kind, horizontal, vertical)
+            content += _mark(one, kind, most, horizontal, vertical)
     shown = "after" if bins.get("after") else "before"
     content += _bars(bins[shown], _COLOURS[shown], horizontal)
     most = max(one.rows for one in bins[shown])
@@ -95,15 +96,24 @@ def reliability_chart(
     return figure(title, svg, legend(keys), data=data, note=note)
 
 
-def _mark(one: Bin, kind: str, horizontal: Scale, vertical: Scale) -> list[Html]:
+def _mark(one: Bin, kind: str, most: int, horizontal: Scale, vertical: Scale) -> list[Html]:
     x, y = horizontal(one.confidence), vertical(one.accuracy)
     low, high = wilson_interval(one.accuracy, one.rows)
+    # The area of a mark is about that of its rows.
     colour = _COLOURS[kind]
     return [
         element(
             "line", x1=x, y1=vertical(low), x2=x, y2=vertical(high), class_="error", stroke=colour
         ),
-        element("circle", cx=x, cy=y, r=4, class_=f"bin-{kind}", fill=colour, stroke=colour),
+        element(
+            "circle",
+            cx=x,
+            cy=y,
+            r=2 + 4 * math.sqrt(one.rows / most),
+            class_=f"bin-{kind}",
+            fill=colour,
+            stroke=colour,
+        ),
     ]
 
 

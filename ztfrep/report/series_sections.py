@@ -9,7 +9,7 @@ from ztfrep.report.classification_sections import METRICS, difference_chart, met
 from ztfrep.report.html_elements import Content, element, table
 from ztfrep.report.interval_chart import IntervalRow, interval_chart
 from ztfrep.report.line_chart import LineSeries, line_chart
-from ztfrep.report.method_names import is_baseline, method_title, pair_title
+from ztfrep.report.method_names import is_baseline, method_title
 from ztfrep.report.number_text import format_score, words_of
 from ztfrep.report.page_sections import Section, not_evaluated, paragraph
 from ztfrep.report.run_files import Run
@@ -42,7 +42,7 @@ def _early(by_count: Mapping[int, Mapping[str, Any]]) -> list[Content]:
         return [not_evaluated("classification after the first detections", why)]
     methods = list(methods_of(next(iter(by_count.values()))))
     keys = [
-        ("line" if not place else "dashes", series_colour(place), method_title(method))
+        (LineSeries("", "", [], dash=place).classes, series_colour(place), method_title(method))
         for place, method in enumerate(methods)
     ]
     charts = [_early_chart(by_count, methods, metric) for metric in METRICS]
@@ -75,7 +75,7 @@ def _early_chart(
                     [(part[ends[0]], part[ends[1]]) for part in scored.values()]
                     if has_ends and not place
                     else (),
-                    dashed=place > 0,
+                    dash=place,
                 )
             )
     quantity = words_of(metric)
@@ -96,18 +96,18 @@ def _early_in_words(by_count: Mapping[int, Mapping[str, Any]]) -> str:
     shown: dict[str, list[str]] = {}
     for count, part in by_count.items():
         for pair, scores in part.get("paired_differences", {}).items():
-            found = verdict(*(scores.get(f"{METRICS[0]}{end}") for end in ("_low", "_high")))
-            if found == "better: shown":
-                shown.setdefault(pair, []).append(str(count))
-            else:
-                shown.setdefault(pair, [])
+            counts = shown.setdefault(pair.partition("_minus_")[2], [])
+            ends = (scores.get(f"{METRICS[0]}{end}") for end in ("_low", "_high"))
+            if verdict(*ends) == "better: shown":
+                counts.append(str(count))
+    if not shown:
+        return ""
     return (
-        "Balanced accuracy, by paired differences: "
-        + "; ".join(
-            f"{pair_title(pair)} is positive after {', '.join(counts)} detections"
-            if counts
-            else f"{pair_title(pair)} is not shown to be positive after any number of detections"
-            for pair, counts in shown.items()
+        "Paired differences of the balanced accuracy show the network to be better than the "
+        + "; than the ".join(
+            f"{method_title(baseline)} after {', '.join(counts) or 'no number of'} "
+            f"detection{'' if counts == ['1'] else 's'}"
+            for baseline, counts in shown.items()
         )
         + "."
     )

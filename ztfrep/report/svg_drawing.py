@@ -136,16 +136,19 @@ def figure(
 
 
 def legend(entries: Sequence[tuple[str, str, str]]) -> Html:
-    """Return a legend of (class of the mark, colour, text) entries; see the styles `.key-*`."""
+    """Return a legend of (kind of mark, colour, text) entries.
+
+    A kind is "dot", "ring", "square", or the classes of a line.
+    """
     return element(
         "ul",
-        (
-            element(
-                "li",
-                element("span", class_=f"key key-{kind}", style=f"--mark: {colour}"),
-                label,
-            )
-            for kind, colour, label in entries
-        ),
+        (element("li", _key(kind, colour), label) for kind, colour, label in entries),
         class_="legend",
     )
+
+
+def _key(kind: str, colour: str) -> Html:
+    if kind in ("dot", "ring", "square"):
+        return element("span", class_=f"key key-{kind}", style=f"--mark: {colour}")
+    mark = element("line", x1=0, y1=4, x2=28, y2=4, class_=kind, stroke=colour)
+    return element("svg", mark, viewBox="0 0 28 8", aria_hidden="true")

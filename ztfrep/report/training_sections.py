@@ -49,7 +49,7 @@ def _charts(network: str, curves: Mapping[str, Mapping[str, Curve]], best: int |
     drawings: list[Content] = []
     for name in names:
         lines = [
-            LineSeries(split, _SPLITS.get(split, OURS), points, dashed=split == "validation")
+            LineSeries(split, _SPLITS.get(split, OURS), points, dash=int(split == "validation"))
             for split, points in sorted(curves[name].items())
             if points
         ]
@@ -60,9 +60,9 @@ def _charts(network: str, curves: Mapping[str, Mapping[str, Curve]], best: int |
                 height=170,
             )  # fmt: skip
             drawings.append([_titled(words_of(name), drawing)])
-    keys = [("line", OURS, "train"), ("dashes", BASELINE, "validation")]
+    keys = [("curve", OURS, "train"), ("curve dash-1", BASELINE, "validation")]
     if best is not None:
-        keys.append(("line", "var(--line)", "best epoch"))
+        keys.append(("marked", "", "best epoch"))
     columns = [(name, split) for name in names for split in sorted(curves[name])]
     by_epoch = {column: dict(curves[column[0]][column[1]]) for column in columns}
     epochs = sorted({epoch for values in by_epoch.values() for epoch in values})
@@ -71,7 +71,7 @@ def _charts(network: str, curves: Mapping[str, Mapping[str, Curve]], best: int |
         for epoch in epochs
     ]
     head = ["epoch", *(f"{words_of(name)}, {split}" for name, split in columns)]
-    caption = f"Curves of the {network}"
+    caption = f"Curves of the {TITLES[network].partition(' of ')[0].lower()}"
     return figure(caption, legend(keys), *drawings, data=table(head, rows, caption), wide=True)
 
 

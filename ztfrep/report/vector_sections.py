@@ -7,10 +7,11 @@ from typing import Any
 from ztfrep.report.classification_sections import Rows, class_order, difference_chart
 from ztfrep.report.html_elements import Content, element, table
 from ztfrep.report.method_names import method_title
-from ztfrep.report.number_text import format_number, format_score, words_of
+from ztfrep.report.number_text import decimals_of, format_number, words_of
 from ztfrep.report.page_sections import Section, not_evaluated, paragraph
 from ztfrep.report.run_files import Run
 from ztfrep.report.scatter_chart import scatter_chart
+from ztfrep.report.score_cells import score_cell
 
 _MAPS = {"pca": "PCA", "tsne": "t-SNE"}
 _RECONSTRUCTIONS = (
@@ -42,13 +43,13 @@ def vector_sections(run: Run, rows: Rows) -> list[Section]:
 def _tasks(rows: Rows, scores: Mapping[str, Any]) -> list[Content]:
     tables: list[Content] = []
     simple = [
-        (words_of(key), format_score(scores[task], key))
+        (words_of(key), score_cell(scores[task], key))
         for task in ("retrieval", "clustering")
         for key in scores.get(task, {})
         if not key.endswith(("_low", "_high"))
     ]
     if simple:
-        head = ["", "score (95 % interval)"]
+        head = ["", "score"]
         tables.append(table(head, simple, f"Search and clusters of {rows.name}"))
     anomalies = scores.get("anomaly_detection", {})
     if anomalies:
@@ -61,12 +62,12 @@ def _tasks(rows: Rows, scores: Mapping[str, Any]) -> list[Content]:
         lines = [
             (
                 "mean of the classes" if name == "mean" else name,
-                format_score(anomalies, f"auroc_{name}"),
+                score_cell(anomalies, f"auroc_{name}"),
                 *(format_number(anomalies.get(f"top_{top}_{name}"), 2) for top in tops),
             )
             for name in names
         ]
-        head = ["class left out", "AUROC", *(f"share in the top {top}" for top in tops)]
+        head = ["class left out", "AUROC", *(f"top {top}" for top in tops)]
         tables.append(table(head, lines, f"A class as an anomaly among {rows.name}"))
     if not tables:
         why = "It takes labelled train and test rows of two classes."
@@ -74,7 +75,8 @@ def _tasks(rows: Rows, scores: Mapping[str, Any]) -> list[Content]:
     explanation = (
         "Search: the share of an alert's ten nearest train rows that have its class, and mean "
         "average precision. Clusters: agreement with the classes. Anomalies: each class in turn is "
-        "left out of training, and detected by its distance to the others."
+        "left out of training, and detected by its distance to the others; top 10 is the share of "
+        "that class among the ten strangest rows. With 95 % intervals."
     )
     if rows.name == "objects":
         explanation = explanation.replace("an alert's", "an object's")
@@ -89,7 +91,8 @@ def _maps(run: Run, rows: Rows) -> list[Content]:
         points = [(float(row["x"]), float(row["y"]), row["label"]) for row in plot]
         if points:
             note = {
-                "pca": "The two directions of the largest variance.",
+                "pca": "The two directions of the largest variance: distances have a meaning, as "
+                "far as two directions show them.",
                 "tsne": "Only nearness has a meaning: neither distances between groups nor their "
                 "sizes have one.",
             }[method]
@@ -112,18 +115,20 @@ def reconstruction_section(run: Run) -> Section:
     if not present:
         why = "There are no errors of reconstructions in metrics/stamps.json."
         return Section("Reconstructions", [not_evaluated("reconstructions", why)])
+    errors = [scores[name].get(f"mse{end}", 0.0) for name in present for end in ("", "_low")]
+    decimals = max(map(decimals_of, errors))
     lines = [
         (
             method_title(name),
-            format_score(scores[name], "mse"),
-            *(format_number(scores[name].get(key), 2) for key in _psnr_keys(scores[name])),
+            score_cell(scores[name], "mse", decimals),
+            *(format_number(scores[name].get(key), 1) for key in _psnr_keys(scores[name])),
         )
         for name in present
     ]
     channels = [key.removeprefix("psnr").replace("_", " ").strip() for key in _psnr_keys(
         scores[present[0]])]  # fmt: skip
-    head = ["", "MSE", *(f"PSNR {channel}, dB".replace(" ,", ",") for channel in channels)]
-    caption = "Errors over the observed pixels of test alerts, scaled to 0 to 1"
+    head = ["", "MSE", *(f"PSNR {channel}".strip() for channel in channels)]
+    caption = "Errors over observed pixels, scaled to 0 to 1; PSNR in dB"
     chart = difference_chart(
         "pairs-reconstruction",
         "Reduction of the MSE",
@@ -135,9 +140,13 @@ def reconstruction_section(run: Run) -> Section:
         "The PCA of the pixels has as many components as the vector has numbers. A method whose "
         "reduction is positive, with 0 outside the interval, reconstructs better than the PCA."
     )
-    content = [explanation, element("div", table(head, lines, caption), chart, class_="charts")]
+    errors_and_magnitudes = [table(head, lines, caption), *_magnitudes(scores)]
+    content = [
+        explanation,
+        element("div", element("div", *errors_and_magnitudes), chart, class_="charts"),
+    ]
     own = {n: data for n, data in run.pictures.items() if n == RECONSTRUCTION_PICTURE}
-    return Section("Reconstructions", [*content, *_magnitudes(scores), *_pictures(own)])
+    return Section("Reconstructions", [*content, *_pictures(own)])
 
 
 def _psnr_keys(scores: Mapping[str, Any]) -> list[str]:
@@ -146,13 +155,13 @@ def _psnr_keys(scores: Mapping[str, Any]) -> list[str]:
 
 def _magnitudes(scores: Mapping[str, Any]) -> list[Content]:
     lines = [
-        (name.removeprefix("predicted_"), format_score(part, "mean_absolute_error"))
+        (name.removeprefix("predicted_"), score_cell(part, "mean_absolute_error"))
         for name, part in scores.items()
         if name.startswith("predicted_")
     ]
     if not lines:
         return []
-    head = ["", "mean absolute error, mag (95 % interval)"]
+    head = ["", "mean absolute error, mag"]
     return [table(head, lines, "Magnitudes predicted from the vectors of alerts")]
 
 
