@@ -20,7 +20,7 @@ from ztfrep.report.svg_drawing import (
 )
 
 _ROW, _TWO_LINES = 22, 36
-_LABELS, _NUMBERS = 168, 46
+_LABELS, _NUMBERS = 174, 46
 _COLOURS = {"ours": OURS, "baseline": BASELINE, "not shown": NEUTRAL}
 
 

@@ -109,9 +109,11 @@ def _cards(run: Run) -> Iterable[Content]:
         yield _card("Forecast", forecast["network"], error, "mean absolute error, mag", other)
     for scores, rows in ((alerts, "alerts"), (objects, "objects")):
         if "calibrated" in scores:
-            before = format_score(scores.get("calibration", {}), "ece")
-            title = f"Calibration of {rows}"
-            yield _card(title, scores["calibrated"], "ece", "calibration error", f"before {before}")
+            before = format_number(scores.get("calibration", {}).get("ece"))
+            # Without its interval, which may be above it: resampled rows have a larger error.
+            value = {"ece": scores["calibrated"].get("ece")}
+            other = f"before calibration {before}"
+            yield _card(f"Calibration of {rows}", value, "ece", "error of the confidence", other)
     for scores, rows in ((alerts, "alerts"), (objects, "objects")):
         if "retrieval" in scores:
             anomalies = format_score(scores.get("anomaly_detection", {}), "auroc_mean")

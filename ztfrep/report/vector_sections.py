@@ -140,10 +140,10 @@ def reconstruction_section(run: Run) -> Section:
         "The PCA of the pixels has as many components as the vector has numbers. A method whose "
         "reduction is positive, with 0 outside the interval, reconstructs better than the PCA."
     )
-    errors_and_magnitudes = [table(head, lines, caption), *_magnitudes(scores)]
     content = [
         explanation,
-        element("div", element("div", *errors_and_magnitudes), chart, class_="charts"),
+        table(head, lines, caption),
+        element("div", chart, *_magnitudes(scores), class_="charts"),
     ]
     own = {n: data for n, data in run.pictures.items() if n == RECONSTRUCTION_PICTURE}
     return Section("Reconstructions", [*content, *_pictures(own)])
