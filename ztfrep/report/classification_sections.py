@@ -173,14 +173,15 @@ def _confusion(run: Run, rows: Rows, scores: Mapping[str, Any]) -> list[Content]
     )
     note = "Counts, and shares of the rows of the actual class."
     matrix = matrix_chart(f"confusion-{rows.name}", title, counts, classes, note=note)
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for name, count in rows_of_classes(run, rows.name).items():
         value = recall.get(name)
         remark = "no rows" if not count else "few rows" if count < FEW_ROWS else ""
         lines.append((name, format_number(value if count else None), format_count(count), remark))
-    by_class = table(
-        ["class", "recall", "test rows", "remark"], lines, f"Recall of {rows.name}", texts=(3,)
-    )
+    head = ["class", "recall", "test rows", "remark"]
+    if not any(remark for *_, remark in lines):
+        head, lines = head[:3], [line[:3] for line in lines]
+    by_class = table(head, lines, f"Recall of {rows.name}", texts=(3,))
     return [element("div", matrix, by_class, class_="charts")]
 
 

@@ -5,12 +5,19 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 SPLITS = ("train", "validation", "test")
-_REASONS = {
+REASONS = {
     "collapsed_duplicates": "identical to another row, collapsed into it",
     "excluded_contradictory_label": "identical stamps with different labels",
     "excluded_in_later_split": "also in a later split",
     "excluded_constant": "a stamp without contrast",
     "excluded_in_test_series": "also in a series of validation or test",
+    "ignored_other": "another kind of file",
+    "ignored_system": "a file of the operating system",
+    "ignored_format": "a format that is not read",
+    "ignored_nested": "an archive in an archive",
+    "ignored_link": "a link",
+    "ignored_special": "neither a file nor a folder",
+    "ignored_no_access": "no permission to read it",
     "duplicates": "the same candid again",
     "bad_archive": "rest of a broken archive",
     "bad_unreadable": "a file that cannot be read",
@@ -36,6 +43,7 @@ _REASONS = {
     "rows_unmatched": "matched no alert",
 }
 _WRITTEN = {
+    "read": "read",
     "written": "written",
     "written_alerts": "alerts written",
     "prior_detections": "prior detections written",
@@ -57,6 +65,7 @@ class _Kinds(NamedTuple):
 
 _PICKLE_STAMPS = _Kinds("read", ("collapsed_duplicates", "excluded_"), ("written",))
 _PICKLE_SERIES = _Kinds("read_alerts", ("excluded_",), ("written_alerts",))
+_FILES = _Kinds("seen", ("ignored_",), ("read",))
 _PACKETS = _Kinds("read", ("duplicates", "bad_"), ("written",))
 _OBSERVATIONS = _Kinds("read", ("excluded_", "repeated"), ("prior_detections", "upper_limits"))
 _LABELS = _Kinds(
@@ -115,6 +124,8 @@ def balance_counts(data: Mapping[str, Any]) -> list[Balance]:
     """Return the balances of the content of `data.json`, of whatever source it is."""
     balances = []
     for key, title, kinds in (
+        ("files", "Files", _FILES),
+        ("members", "Files in archives", _FILES),
         ("packets", "Alert packets", _PACKETS),
         ("prior_observations", "Prior observations in the packets", _OBSERVATIONS),
         ("labels", "Rows of the table of labels", _LABELS),
@@ -153,7 +164,7 @@ def _balance(title: str, columns: Mapping[str, Mapping[str, Any]], kinds: _Kinds
         title,
         tuple(columns),
         counts(kinds.read),
-        {_REASONS.get(key, key.replace("_", " ")): counts(key) for key in keys},
+        {REASONS.get(key, key.replace("_", " ")): counts(key) for key in keys},
         {_WRITTEN[key]: counts(key) for key in kinds.written},
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ztfrep.report.data_counts import SPLITS, Balance, balance_counts, count_classes
+from ztfrep.report.data_counts import REASONS, SPLITS, Balance, balance_counts, count_classes
 from ztfrep.report.flat_tables import flatten
 from ztfrep.report.html_elements import Content, element, table
 from ztfrep.report.number_text import format_count, format_number, plural, words_of
@@ -103,9 +103,10 @@ def _label_tables(data: Mapping[str, Any]) -> list[Content]:
             flat = flatten(names)
             rows = [(name.replace(".", " ← "), format_number(n)) for name, n in flat.items()]
             tables.append(table(["class", "rows"], rows, title))
-    counts = {k: v for k, v in labels.items() if not isinstance(v, Mapping)}
+    # Those of a reason are in the balance above.
+    counts = {k: v for k, v in labels.items() if not isinstance(v, Mapping) and k not in REASONS}
     rows = [(words_of(key), format_number(value)) for key, value in counts.items()]
-    tables.append(table(["", "count"], rows, "Labels"))
+    tables.append(table(["", "count"], rows, "Labels and what they match"))
     matched = (
         f"{plural(unmatched, 'row')} of the table of labels matched no alert."
         if unmatched
@@ -116,7 +117,7 @@ def _label_tables(data: Mapping[str, Any]) -> list[Content]:
 
 def _other_counts(data: Mapping[str, Any]) -> list[Content]:
     """Return tables of pixels, features and whatever else a source counts."""
-    known = {"packets", "prior_observations", "labels", "stamps", "series"}
+    known = {"files", "members", "packets", "prior_observations", "labels", "stamps", "series"}
     by_split = [
         (
             f"{title}: {words_of(key)}",
