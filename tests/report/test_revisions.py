@@ -117,13 +117,13 @@ def test_a_revision_that_is_none_is_one_line(folder, name):
     assert sorted(folder.rglob("*")) == before
 
 
-def test_without_a_repository_there_is_nothing_to_compare_with(tmp_path, monkeypatch):
-    outside_a_repository(monkeypatch, tmp_path)
+def test_without_a_repository_there_is_nothing_to_compare_with(tmp_path):
     write_run(tmp_path)
-    page = write_page(tmp_path)
+    with outside_a_repository(tmp_path):
+        page = write_page(tmp_path)
+        with pytest.raises(InputError, match="found no Git repository; expected one with HEAD"):
+            write_page(tmp_path, against="HEAD")
     assert "There is nothing to compare with: no Git repository with a commit." in page
-    with pytest.raises(InputError, match="found no Git repository; expected one with HEAD"):
-        write_page(tmp_path, against="HEAD")
 
 
 def test_without_a_commit_and_without_git_there_is_nothing_to_compare_with(tmp_path, monkeypatch):
