@@ -20,7 +20,6 @@ ENCODED_OBJECTS = Path("data/encoded/objects.npy")
 FIGURES = Path("data/figures")
 REPORT = Path("data/report.html")
 METRICS = Path("metrics")
-REPORT_SUMMARY = METRICS / "report.json"
 # Remains after a run. Experiments run in temporary folders, and share that of the repository's
 # root.
 CACHE = Path(os.environ.get("DVC_ROOT", ".")) / ".cache"

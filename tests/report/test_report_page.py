@@ -246,10 +246,3 @@ def test_a_page_of_many_points_and_large_pictures_stays_below_5_mb(folder):
     assert len(text.encode()) < 5_000_000
     assert "2,000 of 100,000 points are drawn" in text
     assert "Too large for this page: data/figures/series/panel_2.png" in text
-
-
-def test_the_numbers_of_charts_and_of_missing_parts_are_written(folder):
-    (folder / "metrics/data.json").unlink()
-    text = write_page(folder, summary=folder / "summary.json")
-    counts = json.loads((folder / "summary.json").read_text())
-    assert counts == {"charts": len(charts(parse(text))), "not_evaluated": 1}

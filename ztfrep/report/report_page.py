@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ztfrep.data.files import replacing, write_json
+from ztfrep.data.files import replacing
 from ztfrep.errors import InputError, quote
 from ztfrep.report.change_sections import change_section, parameter_section
 from ztfrep.report.classification_sections import ALERTS, OBJECTS, classification_sections
@@ -39,14 +39,12 @@ def write_report(
     models: Path,
     figures: Path,
     against: str | None = None,
-    summary: Path | None = None,
 ) -> None:
     """Write the report of a run, compared with a revision of its repository.
 
     `against` is a commit, a branch, a tag or an experiment; None is the last commit, if there is
-    one. `models` has the folders of the networks, `figures` the folders of pictures. With
-    `summary` the numbers of its charts, and of what was not evaluated, are written to that file.
-    Raises InputError for an unknown revision, for files that are broken, and without any metrics.
+    one. `models` has the folders of the networks, `figures` the folders of pictures. Raises
+    InputError for an unknown revision, for files that are broken, and without any metrics.
     """
     run = read_run(params, metrics, models, figures)
     revision = find_revision(against or HEAD, metrics, optional=against is None)
@@ -60,9 +58,6 @@ def write_report(
         raise InputError(metrics, found=found, expected=expected, remedy=REMEDY) from error
     with replacing(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    if summary is not None:
-        counts = {"charts": page.count("<desc "), "not_evaluated": page.count('<p class="missing"')}
-        write_json(summary, counts)
 
 
 def report_page(run: Run, changes: Changes | None) -> Html:
