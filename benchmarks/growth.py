@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks.measuring import RESULTS, child_seconds, measure, save
 from ztfrep.data.files import replacing
 from ztfrep.data.stamps import CROP
+from ztfrep.palette import class_colour, class_marker
 
 ROOT = Path(__file__).parents[1]
 PLOT = ROOT / "docs/images/growth.svg"
@@ -259,13 +260,14 @@ def draw(rows: list[dict[str, Any]]) -> None:
         ("peak_mib", "peak anonymous memory (MiB)"),
     )
     for axes, (key, name) in zip(figure.subplots(1, 2), panels, strict=True):
-        for stage in dict.fromkeys(row["stage"] for row in rows):
+        for number, stage in enumerate(dict.fromkeys(row["stage"] for row in rows)):
             points = [
                 (row["alerts"], row[key])
                 for row in rows
                 if row["stage"] == stage and row[key] is not None
             ]
-            axes.loglog(*zip(*points, strict=True), "o-", label=stage)
+            style = {"color": class_colour(number), "marker": class_marker(number)}
+            axes.loglog(*zip(*points, strict=True), "-", label=stage, **style)
         axes.set_xlabel("alerts")
         axes.set_ylabel(name)
         axes.grid(alpha=0.3)

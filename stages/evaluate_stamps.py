@@ -1,7 +1,8 @@
 """Evaluate the vectors of alerts and the baselines on the same alerts."""
 
 from stages import run
-from stages.paths import AUTOENCODER, ENCODED_STAMPS, FIGURES, MANIFEST, METRICS, STAMPS
+from stages.paths import AUTOENCODER, ENCODED_STAMPS, FIGURES, MANIFEST, METRICS, SERIES, STAMPS
+from ztfrep.evaluation.alert_light_curves import read_light_curves
 from ztfrep.evaluation.alert_protocol import evaluate_alerts
 from ztfrep.evaluation.reports import write_alert_report
 from ztfrep.params import Params
@@ -20,7 +21,8 @@ def main(params: Params) -> None:
         precision=params.precision,
         published=MANIFEST if params.evaluate.encodings == "published" else None,
     )
-    write_alert_report(evaluation, METRICS, FIGURES / "stamps")
+    curves = read_light_curves(STAMPS, SERIES, "test")
+    write_alert_report(evaluation, METRICS, FIGURES / "stamps", curves=curves)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,17 @@ from matplotlib.colors import to_rgb
 
 from tests.catalogues.small_catalogues import write_small_catalogue
 from ztfrep.catalogues import result_pages
-from ztfrep.catalogues.catalogue import OBJECTS
+from ztfrep.catalogues.catalogue import OBJECTS, read_catalogue
+from ztfrep.catalogues.curves_of_alerts import light_curves_of_alerts
+from ztfrep.catalogues.packet_encoding import objects_path
 from ztfrep.catalogues.queries import find_queries
 from ztfrep.catalogues.ranking import rank
 from ztfrep.catalogues.result_pages import ranking_page, similar_page, write_page
 from ztfrep.catalogues.similarity import similar
 from ztfrep.catalogues.stamp_pages import light_curve_page, stamp_page
 from ztfrep.errors import InputError
-from ztfrep.evaluation.figures import PALETTE, png_bytes
+from ztfrep.evaluation.figures import png_bytes
+from ztfrep.palette import MASKED
 
 
 def texts(figure):
@@ -28,7 +31,7 @@ def test_stamps_are_side_by_side_from_the_bottom_and_masked_pixels_have_a_colour
     (image,) = figure.axes[0].images
     pixels = np.asarray(image.get_array())
     assert pixels.shape == (5, 3 * 5 + 2 * 3, 3) and image.origin == "lower"
-    np.testing.assert_allclose(pixels[0, 0], to_rgb(PALETTE[3]), atol=1e-6)
+    np.testing.assert_allclose(pixels[0, 0], to_rgb(MASKED), atol=1e-6)
     np.testing.assert_allclose(pixels[4, 5 + 3 + 2], 1)
     np.testing.assert_allclose(pixels[1, 1], 128 / 255, atol=1e-6)
 
@@ -90,6 +93,55 @@ def test_objects_are_shown_by_their_light_curves(tmp_path):
     catalogue = write_small_catalogue(tmp_path / "v.parquet", np.eye(3), rows=OBJECTS)
     figure = ranking_page(catalogue, rank(catalogue), "night")
     assert "1 alert\n" in texts(figure) and len(figure.axes) == 3
+
+
+def marked_days(figure):
+    """Return the days of the rings in each light curve of a page, by the object's start."""
+    axes = [axes for axes in figure.axes if axes.axison]
+    return [
+        line.get_xdata().tolist() for a in axes for line in a.lines if line.get_markersize() == 7
+    ]
+
+
+def test_alerts_have_the_light_curves_of_their_objects_if_there_are_any(tmp_path):
+    # Alerts 0 and 1 are of the first object, and 2 and 3 of the second.
+    path = tmp_path / "v.parquet"
+    alerts = write_small_catalogue(path, np.eye(6), preview_size=4, mjd=[2.0, 4.0, 9, 3, 1, 1])
+    without = ranking_page(alerts, rank(alerts, top=4, ascending=True), "night")
+    assert len(without.axes) == 4 and not without.legends
+    write_small_catalogue(objects_path(path), np.eye(2), rows=OBJECTS)
+    figure = ranking_page(alerts, rank(alerts, top=5, by="mjd", ascending=True), "night")
+    # By mjd: two alerts of the third object, then 0, 3 and 1.
+    assert len(figure.axes) == 10 and [axes.axison for axes in figure.axes[1::2]] == [
+        False, False, True, True, True,
+    ]  # fmt: skip
+    assert marked_days(figure) == [[1.0], [2.0], [3.0]]
+    boxes = [axes.get_position() for axes in figure.axes]
+    assert all(not a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert png_bytes(figure) == png_bytes(figure)
+
+
+def test_in_a_folder_the_last_light_curve_of_an_object_is_drawn(tmp_path):
+    objects = [["ZTF20aaaaaaa"], ["ZTF20zzzzzzz", "ZTF20aaaaaaa"], ["ZTF20zzzzzzz"]]
+    for number, ids in enumerate(objects):
+        path = tmp_path / f"{number}-night.parquet"
+        write_small_catalogue(path, np.eye(2), preview_size=4)
+        write_small_catalogue(objects_path(path), np.eye(len(ids)), rows=OBJECTS, object_id=ids)
+    catalogue = read_catalogue(tmp_path)
+    first, last = light_curves_of_alerts(catalogue, [5, 0])
+    # The second detection of a light curve is a day later in the second row of a file.
+    assert first.observations["mjd"].tolist() == [1.0, 1.5, 3.0, 4.0]
+    assert last.observations.equals(first.observations)
+    assert [first.mjd, last.mjd] == [59001.0, 59000.0]
+    assert light_curves_of_alerts(catalogue, []) == []
+
+
+def test_a_broken_catalogue_of_objects_is_an_error(tmp_path):
+    path = tmp_path / "v.parquet"
+    alerts = write_small_catalogue(path, np.eye(2), preview_size=4)
+    objects_path(path).write_bytes(b"PAR1 broken")
+    with pytest.raises(InputError, match=r"v\.objects\.parquet"):
+        ranking_page(alerts, rank(alerts), "night")
 
 
 def test_a_catalogue_without_previews_has_a_remedy(tmp_path):

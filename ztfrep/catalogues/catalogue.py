@@ -125,11 +125,12 @@ class Catalogue:
     Attributes
     ----------
     path : path
+    files : tuple of path
     info : CatalogueInfo
     """
 
     def __init__(self, path: Path, files: Sequence[Path], info: CatalogueInfo) -> None:
-        self.path, self._files, self.info = path, list(files), info
+        self.path, self.files, self.info = path, tuple(files), info
 
     def __len__(self) -> int:
         return len(self.table)
@@ -197,7 +198,7 @@ class Catalogue:
         """
         wanted = np.asarray(rows, dtype=np.int64)
         start = 0
-        for path in self._files:
+        for path in self.files:
             with open_parquet(path) as file:
                 for number in range(file.num_row_groups):
                     stop = start + file.metadata.row_group(number).num_rows
@@ -212,7 +213,7 @@ class Catalogue:
     def _read(self, columns: list[str]) -> pa.Table:
         schema = self.info.schema()
         chunks = []
-        for path in self._files:
+        for path in self.files:
             with open_parquet(path) as file:
                 chunks += list(iterate_batches(path, file, columns, 65_536))
         return pa.Table.from_batches(chunks, pa.schema([schema.field(name) for name in columns]))

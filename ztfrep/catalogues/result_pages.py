@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ztfrep.catalogues.catalogue import OBJECTS, Catalogue
+from ztfrep.catalogues.curves_of_alerts import light_curves_of_alerts
 from ztfrep.catalogues.queries import Queries
 from ztfrep.catalogues.ranking import PERCENTILE
 from ztfrep.catalogues.result_tables import format_number
@@ -79,8 +80,8 @@ def _draw(
             remedy="ask for fewer",
         )
     if parts[0][0].info.rows == OBJECTS:
-        curves = [curve for catalogue, rows in parts for curve in catalogue.light_curves(rows)]
-        return light_curve_page(curves, captions, title, framed=framed)
+        tables = [curve for catalogue, rows in parts for curve in catalogue.light_curves(rows)]
+        return light_curve_page(tables, captions, title, framed=framed)
     previews = []
     for catalogue, rows in parts:
         read = catalogue.previews(rows)
@@ -92,7 +93,10 @@ def _draw(
                 remedy="make it again with ztfrep encode without --no-previews",
             )
         previews.append(read)
-    return stamp_page(_concatenate(previews), captions, title, framed=framed)
+    curves = [
+        curve for catalogue, rows in parts for curve in light_curves_of_alerts(catalogue, rows)
+    ]
+    return stamp_page(_concatenate(previews), captions, title, framed=framed, curves=curves)
 
 
 def _concatenate(previews: list[np.ndarray]) -> np.ndarray:

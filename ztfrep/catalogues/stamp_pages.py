@@ -8,45 +8,61 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from ztfrep.data.alert_schema import CHANNELS
 from ztfrep.data.stamp_previews import MASKED
-from ztfrep.evaluation.figures import PALETTE
+from ztfrep.evaluation.alert_light_curves import AlertLightCurve
+from ztfrep.evaluation.light_curve_axes import draw_light_curve, light_curve_legend
+from ztfrep.palette import COLOURS
+from ztfrep.palette import MASKED as MASKED_COLOUR
 
 # Pictures of a page, which is then some 3 m high and has some 10 MB.
 MAX_PICTURES = 500
-_MASKED_COLOUR = to_rgb(PALETTE[3])
-_FRAME = PALETTE[1]
-# Inches of a picture and of the caption to its right.
-_STAMPS, _CURVE = (2.75, 0.95), (2.9, 1.25)
+_MASKED_RGB = to_rgb(MASKED_COLOUR)
+_FRAME = COLOURS[1]
+# Inches of a picture, and of a light curve beside stamps.
+_STAMPS, _CURVE, _SIDE_CURVE = (2.75, 0.95), (2.9, 1.25), (1.9, 0.95)
+# Inches of the labels at the axes of a light curve: to its left, and below.
+_LEFT, _BELOW = 0.35, 0.22
+# Inches of the caption to the right of a picture.
 _CAPTION, _GAP, _TITLE = 1.75, 0.12, 0.52
 # Pixels between two stamps.
 _SPACE = 3
-# Some packets have upper limits of -1,000 mag, beside which a light curve would be a line.
-_DRAWN_MAGNITUDES = (0, 35)
-# Names and colours of ZTF's filters by fid.
-_FILTERS = {1: ("g", PALETTE[2]), 2: ("r", PALETTE[1]), 3: ("i", PALETTE[4])}
 
 
 def stamp_page(
-    previews: np.ndarray, captions: Sequence[Sequence[str]], title: str, *, framed: int = 0
+    previews: np.ndarray,
+    captions: Sequence[Sequence[str]],
+    title: str,
+    *,
+    framed: int = 0,
+    curves: Sequence[AlertLightCurve | None] = (),
 ) -> Figure:
     """Draw the previews of n alerts `(n, 3, H, W)`: science, template and difference side by side.
 
     `captions` has the lines of text of each alert. The first `framed` alerts have a frame. Pixels
-    that were not observed are orange; the first rows of a stamp are at the bottom.
+    that were not observed are orange; the first rows of a stamp are at the bottom. Beside an alert
+    with a light curve it is drawn, and a ring marks the alert.
     """
-    figure, grid = _page(len(previews), _STAMPS, title, captions, framed)
-    for axes, stamps in zip(grid, previews, strict=True):
+    has_curves = any(curve is not None for curve in curves)
+    sizes = [_STAMPS, _SIDE_CURVE] if has_curves else [_STAMPS]
+    figure, grid = _page(len(previews), sizes, title, captions, framed)
+    for (axes, *_), stamps in zip(grid, previews, strict=True):
         axes.imshow(_strip(stamps), origin="lower", interpolation="nearest")
         axes.set_axis_off()
     height, width = previews.shape[-2:]
-    for axes in grid[:: _shape(len(grid))[0]]:
+    for axes, *_ in grid[:: _shape(len(grid))[0]]:
         for position, name in enumerate(CHANNELS):
             centre = position * (width + _SPACE) + width / 2
             axes.text(centre, height + 1, name, ha="center", va="bottom", size=7)
+    if has_curves:
+        for (_, axes), curve in zip(grid, curves, strict=True):
+            if curve is None:
+                axes.set_axis_off()
+            else:
+                draw_light_curve(axes, curve.observations, alert_mjd=curve.mjd)
+        _draw_legend(figure, alert=True)
     return figure
 
 
@@ -57,40 +73,48 @@ def light_curve_page(
     *,
     framed: int = 0,
 ) -> Figure:
-    """Draw the light curves of n objects: magnitudes with errors, and upper limits as triangles.
+    """Draw the light curves of n objects, see `draw_light_curve`.
 
-    `curves` has a table for each object, see `Catalogue.light_curves`; magnitudes outside 0 to 35
-    are not drawn. The rest is that of `stamp_page`.
+    `curves` has a table for each object, see `Catalogue.light_curves`. The rest is that of
+    `stamp_page`.
     """
-    figure, grid = _page(len(curves), _CURVE, title, captions, framed)
-    for axes, curve in zip(grid, curves, strict=True):
-        _draw_light_curve(axes, curve)
-    lines = [Line2D([], [], color=colour, marker="o", ls="") for _, colour in _FILTERS.values()]
-    lines.append(Line2D([], [], color="#555555", marker="v", ls="", markerfacecolor="none"))
-    names = [*(name for name, _ in _FILTERS.values()), "upper limit"]
+    figure, grid = _page(len(curves), [_CURVE], title, captions, framed)
+    for (axes,), curve in zip(grid, curves, strict=True):
+        draw_light_curve(axes, curve)
+    _draw_legend(figure, alert=False)
+    return figure
+
+
+def _draw_legend(figure: Figure, *, alert: bool) -> None:
+    lines, names = light_curve_legend(alert=alert)
     figure.legend(
         lines, names, loc="upper left", bbox_to_anchor=(0, 1 - 0.24 / figure.get_figheight()),
-        ncols=4, frameon=False, fontsize=7, handletextpad=0.2, columnspacing=1.0,
+        ncols=len(names), frameon=False, fontsize=7, handletextpad=0.2, columnspacing=1.0,
     )  # fmt: skip
-    return figure
 
 
 def _page(
     n: int,
-    size: tuple[float, float],
+    sizes: Sequence[tuple[float, float]],
     title: str,
     captions: Sequence[Sequence[str]],
     framed: int,
-) -> tuple[Figure, list[Axes]]:
-    """Return a figure with axes of a size in inches for n pictures, in columns, and captions."""
+) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure with axes for n rows of pictures, in columns, and captions at their right.
+
+    `sizes` has the width and height of each picture of a row in inches.
+    """
     if n > MAX_PICTURES:
         raise ValueError(f"{n} pictures; expected at most {MAX_PICTURES}")
     rows, columns = _shape(n)
-    cell = size[0] + _CAPTION + 2 * _GAP, size[1] + 2 * _GAP
     # With space for the axis labels of light curves.
-    left = 0.35 if size is _CURVE else 0.0
-    below = 0.22 if size is _CURVE else 0.0
-    width, height = columns * (cell[0] + left) + _GAP, rows * (cell[1] + below) + _TITLE + 0.1
+    lefts = [0.0 if size is _STAMPS else _LEFT for size in sizes]
+    below = max(0.0 if size is _STAMPS else _BELOW for size in sizes)
+    # All but the margin at the left of the first picture.
+    wide = sum(size[0] + _GAP for size in sizes) + sum(lefts[1:])
+    tall = max(size[1] for size in sizes)
+    cell = lefts[0] + wide + _CAPTION + _GAP, tall + 2 * _GAP + below
+    width, height = columns * cell[0] + _GAP, rows * cell[1] + _TITLE + 0.1
     figure = Figure(figsize=(width, height))
     heading = textwrap.shorten(_printable(title, 200), int(11 * width), placeholder=" ...")
     figure.text(
@@ -100,24 +124,27 @@ def _page(
     grid = []
     for position in range(n):
         row, column = position % rows, position // rows
-        x = column * (cell[0] + left) + left + _GAP
-        y = height - _TITLE - 0.1 - (row + 1) * (cell[1] + below) + below + _GAP
-        axes = figure.add_axes((x / width, y / height, size[0] / width, size[1] / height))
+        x = column * cell[0] + lefts[0] + _GAP
+        y = height - _TITLE - 0.1 - (row + 1) * cell[1] + below + _GAP
+        right, own = x, []
+        for (w, h), left in zip(sizes, [0.0, *lefts[1:]], strict=True):
+            own.append(figure.add_axes(((right + left) / width, y / height, w / width, h / height)))
+            right += left + w + _GAP
         lines = [_printable(line) for line in captions[position]]
         figure.text(
-            (x + size[0] + _GAP) / width, (y + size[1]) / height, "\n".join(lines),
+            right / width, (y + tall) / height, "\n".join(lines),
             va="top", size=6.8, linespacing=1.25, parse_math=False,
         )  # fmt: skip
         if position < framed:
             frame = Rectangle(
-                ((x - left - 0.06) / width, (y - below - 0.06) / height),
-                (cell[0] + left - 0.12) / width,
+                ((x - lefts[0] - 0.06) / width, (y - below - 0.06) / height),
+                (cell[0] - 0.12) / width,
                 # The names of the channels are above the first picture.
-                (size[1] + below + 0.24) / height,
+                (tall + below + 0.24) / height,
                 transform=figure.transFigure, fill=False, color=_FRAME, linewidth=1.2,
             )  # fmt: skip
             figure.add_artist(frame)
-        grid.append(axes)
+        grid.append(own)
     return figure, grid
 
 
@@ -130,34 +157,10 @@ def _shape(n: int) -> tuple[int, int]:
 def _strip(stamps: np.ndarray) -> np.ndarray:
     """Return the stamps of an alert `(3, H, W)` as one image, float32 RGB `(H, 3 W + space, 3)`."""
     grey = np.repeat((stamps.astype(np.float32) / 255)[..., None], 3, axis=-1)
-    grey[stamps == MASKED] = _MASKED_COLOUR
+    grey[stamps == MASKED] = _MASKED_RGB
     space = np.ones((stamps.shape[1], _SPACE, 3), np.float32)
     parts = [part for image in grey for part in (image, space)]
     return np.concatenate(parts[:-1], axis=1)
-
-
-def _draw_light_curve(axes: Axes, curve: pd.DataFrame) -> None:
-    start = curve["mjd"].min() if len(curve) else 0.0
-    value = curve["magpsf"].fillna(curve["diffmaglim"])
-    curve = curve[value.between(*_DRAWN_MAGNITUDES)]
-    for fid, (_, colour) in _FILTERS.items():
-        points = curve[curve["fid"] == fid]
-        detected = points[points["magpsf"].notna()]
-        limits = points[points["magpsf"].isna() & points["diffmaglim"].notna()]
-        axes.errorbar(
-            detected["mjd"] - start, detected["magpsf"], detected["sigmapsf"].fillna(0),
-            fmt="o", color=colour, markersize=2.6, elinewidth=0.8,
-        )  # fmt: skip
-        axes.plot(
-            limits["mjd"] - start, limits["diffmaglim"],
-            "v", color=colour, markersize=3, markerfacecolor="none", markeredgewidth=0.6,
-        )  # fmt: skip
-    axes.invert_yaxis()
-    axes.tick_params(labelsize=6, length=2, pad=1.5)
-    axes.locator_params(nbins=5)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_xlabel(f"days since mjd {start:.1f}", size=6, labelpad=1)
-    axes.set_ylabel("mag", size=6, labelpad=1)
 
 
 def _printable(text: str, maximum: int = 44) -> str:

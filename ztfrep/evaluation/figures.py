@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ztfrep.palette import (
+    COLOURS,
+    INK,
+    SHARES,
+    UNLABELLED,
+    class_colour,
+    class_marker,
+    shade,
+    text_colour,
+)
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
-
-# The colours of Okabe and Ito (2008), which colour-blind readers can distinguish. The colour of a
-# class is that of its index, independently of the other classes.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442")
-_GREY = "#9a9a9a"
-_MAX_ERROR = 4.0  # In units of the noise: beyond it no colour of an error differs.
 
 
 def png_bytes(figure: Figure) -> bytes:
@@ -40,7 +46,7 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], title: str) -> 
     size = 1.9 + 0.8 * len(classes)
     figure, axes = _axes(size + 0.6, size, title)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(share, cmap=colormap(SHARES), vmin=0, vmax=1)
     for row, column in np.ndindex(matrix.shape):
         axes.text(
             column,
@@ -49,7 +55,7 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], title: str) -> 
             ha="center",
             va="center",
             fontsize=9,
-            color="white" if share[row, column] > 0.55 else "black",
+            color=text_colour(shade(SHARES, share[row, column])),
         )
     axes.set_xticks(range(len(classes)), classes)
     axes.set_yticks(range(len(classes)), classes)
@@ -68,21 +74,21 @@ def loss_curves(history: Sequence[Mapping[str, float]], title: str, best_epoch: 
     """
     keys = {key for record in history for key in record}
     quantities = ["loss"] + ["accuracy"] * any(key.endswith("_accuracy") for key in keys)
-    figure = _figure(4.2 * len(quantities), 3.4, title)
+    figure = new_figure(4.2 * len(quantities), 3.4, title)
     grid = figure.subplots(1, len(quantities), squeeze=False)
     for axes, quantity in zip(grid[0], quantities, strict=True):
-        for color, part in zip(PALETTE, ("train", "validation"), strict=False):
+        for color, part in zip(COLOURS, ("train", "validation"), strict=False):
             points = [
                 (r["epoch"], r[f"{part}_{quantity}"]) for r in history if f"{part}_{quantity}" in r
             ]
             if points:
                 axes.plot(*zip(*points, strict=True), color=color, label=part, marker=".")
-        axes.axvline(best_epoch, color=_GREY, linestyle=":", label=f"best: epoch {best_epoch}")
+        axes.axvline(best_epoch, color=UNLABELLED, linestyle=":", label=f"best: epoch {best_epoch}")
         axes.set_xlabel("epoch")
         axes.set_ylabel(quantity)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(frameon=False, fontsize=9)
         _tidy(axes)
+    _legend_below(figure, grid[0, 0])
     return figure
 
 
@@ -91,17 +97,16 @@ def projection(
 ) -> Figure:
     """Draw points `(n, 2)`, coloured by class; unlabelled points (-1) are grey."""
     figure, axes = _axes(6.4, 5.2, title)
-    colors = [(-1, "unlabelled", _GREY)]
-    colors += [(label, name, PALETTE[label]) for label, name in enumerate(classes)]
-    for label, name, color in colors:
+    for label, name in [(-1, "unlabelled"), *enumerate(classes)]:
         mask = labels == label
         if mask.any():
             axes.scatter(
                 points[mask, 0],
                 points[mask, 1],
                 s=12,
-                color=color,
-                alpha=0.7,
+                color=class_colour(label),
+                marker=class_marker(label),
+                alpha=0.8,
                 linewidths=0,
                 label=name,
             )
@@ -111,61 +116,6 @@ def projection(
     axes.set_ylabel("second axis")
     axes.legend(frameon=False, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
     _tidy(axes)
-    return figure
-
-
-def reconstruction_panel(
-    pixels: np.ndarray,
-    pixel_mask: np.ndarray,
-    noise: np.ndarray,
-    reconstructions: Mapping[str, np.ndarray],
-    labels: np.ndarray,
-    classes: Sequence[str],
-    channels: Sequence[str],
-    title: str,
-) -> Figure:
-    """Draw originals, reconstructions and their errors of two rows per class.
-
-    `pixels` and the reconstructions by name are `(n, c, H, W)`, and `noise` is the standard
-    deviation of the pixels' noise. Originals and reconstructions of a channel have the same grey
-    scale; an error is original minus reconstruction in units of the noise, for the last one by
-    name. Without labels the first ten rows are drawn. Masked pixels are orange, and grey in errors.
-    """
-    rows = [row for label in range(len(classes)) for row in np.flatnonzero(labels == label)[:2]]
-    rows = rows or list(range(min(10, len(labels))))
-    *_, last = reconstructions
-    columns = ["", *reconstructions, "error"]
-    width = len(columns)
-    figure = _figure(1.02 * width * len(channels) + 1.7, 1.02 * len(rows) + 1.2, title)
-    grid = figure.subplots(len(rows), width * len(channels), squeeze=False)
-    for axes in grid.flat:
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.set_facecolor(PALETTE[1])
-    for row, row_axes in zip(rows, grid, strict=True):
-        name = classes[labels[row]] if labels[row] >= 0 else "unlabelled"
-        row_axes[0].set_ylabel(name, fontsize=10)
-        for channel in range(len(channels)):
-            mask = pixel_mask[row, channel]
-            original = np.where(mask, pixels[row, channel], np.nan)
-            observed = original[mask]
-            low, high = (observed.min(), observed.max()) if observed.size else (0.0, 1.0)
-            images = [original, *(images[row, channel] for images in reconstructions.values())]
-            own_axes = row_axes[width * channel : width * (channel + 1)]
-            for axes, image in zip(own_axes, images, strict=False):
-                axes.imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower")
-            own_axes[-1].set_facecolor(_GREY)
-            deviation = np.where(noise[row, channel] > 0, noise[row, channel], np.nan)
-            error = (original - reconstructions[last][row, channel]) / deviation
-            drawn = own_axes[-1].imshow(
-                error, cmap="RdBu_r", vmin=-_MAX_ERROR, vmax=_MAX_ERROR, origin="lower"
-            )
-    for channel, channel_name in enumerate(channels):
-        for column, name in enumerate(columns):
-            axes = grid[0, width * channel + column]
-            axes.set_title(name or channel_name, fontsize=9, color=_GREY if name else "black")
-    bar = figure.colorbar(drawn, ax=grid, shrink=0.5, pad=0.01)
-    bar.set_label(f"original minus {last}, in units of the noise", fontsize=9)
     return figure
 
 
@@ -184,8 +134,8 @@ def method_comparison(scores: Mapping[str, Mapping[str, float]], metric: str, ti
         [name.replace("_", " ") for name in names],
         values,
         xerr=np.clip(np.stack([values - lows, highs - values]), 0, None),
-        color=PALETTE[0],
-        error_kw={"ecolor": "#333333", "capsize": 3},
+        color=COLOURS[0],
+        error_kw={"ecolor": INK, "capsize": 3},
     )
     for row, (value, high) in enumerate(zip(values, highs, strict=True)):
         axes.text(max(value, high) + 0.015, row, f"{value:.3f}", va="center", fontsize=9)
@@ -204,18 +154,21 @@ def early_classification(
     The scores are by number of detections and method; their keys are the name of each metric,
     `metric_low` and `metric_high`. The first method has its intervals drawn.
     """
-    figure = _figure(4.6 * len(metrics), 4.0, title)
+    figure = new_figure(4.6 * len(metrics), 4.0, title)
     grid = figure.subplots(1, len(metrics), squeeze=False)
     counts = list(scores)
     methods = list(scores[counts[0]])
     for axes, metric in zip(grid[0], metrics, strict=True):
-        for place, (color, method) in enumerate(zip(PALETTE, methods, strict=False)):
+        for place, method in enumerate(methods):
             values, low, high = (
                 [scores[count][method][key] for count in counts]
                 for key in (metric, f"{metric}_low", f"{metric}_high")
             )
             label = method.replace("_", " ")
-            axes.plot(counts, values, "o-", color=color, markersize=4, label=label)
+            color = class_colour(place)
+            axes.plot(
+                counts, values, marker=class_marker(place), markersize=4, color=color, label=label
+            )
             if place == 0:
                 axes.fill_between(counts, low, high, color=color, alpha=0.15, linewidth=0)
         axes.set_xlabel("detections so far")
@@ -224,11 +177,12 @@ def early_classification(
         axes.set_xticks(counts, [str(count) for count in counts])
         axes.minorticks_off()
         _tidy(axes)
-    grid[0, -1].legend(frameon=False, fontsize=9, loc="lower right")
+    _legend_below(figure, grid[0, 0])
     return figure
 
 
-def _figure(width: float, height: float, title: str) -> Figure:
+def new_figure(width: float, height: float, title: str) -> Figure:
+    """Return a figure of a size in inches with a title, which is wrapped."""
     from matplotlib.figure import Figure  # Slow to import.
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -239,8 +193,24 @@ def _figure(width: float, height: float, title: str) -> Figure:
 
 
 def _axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-    figure = _figure(width, height, title)
+    figure = new_figure(width, height, title)
     return figure, figure.subplots()
+
+
+def colormap(scale: Sequence[str]) -> Colormap:
+    """Return a scale of `ztfrep.palette` for matplotlib."""
+    from matplotlib.colors import LinearSegmentedColormap  # Slow to import.
+
+    return LinearSegmentedColormap.from_list("", scale)
+
+
+def _legend_below(figure: Figure, axes: Axes) -> None:
+    """Draw one legend for all panels of a figure, below them, where it covers no line."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(len(labels), 3),
+        frameon=False, fontsize=9,
+    )  # fmt: skip
 
 
 def _tidy(axes: Axes) -> None:

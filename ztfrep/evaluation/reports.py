@@ -11,6 +11,7 @@ from ztfrep.data.alert_schema import CHANNELS
 from ztfrep.data.files import replacing
 from ztfrep.data.metrics_files import write_metrics
 from ztfrep.evaluation import figures
+from ztfrep.evaluation.alert_light_curves import AlertLightCurve
 from ztfrep.evaluation.alert_protocol import (
     DENOISED,
     PCA_RECONSTRUCTION,
@@ -23,6 +24,7 @@ from ztfrep.evaluation.evaluation_results import Evaluation, Split, SplitEvaluat
 from ztfrep.evaluation.metrics import confusion
 from ztfrep.evaluation.object_protocol import ObjectSplitEvaluation
 from ztfrep.evaluation.projection import Projection
+from ztfrep.evaluation.reconstruction_panel import example_rows, reconstruction_panel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,9 +34,16 @@ _METHOD_TITLES = {"network": "Recurrent network", "pca_reconstruction": "PCA rec
 
 
 def write_alert_report(
-    evaluation: Evaluation[AlertSplitEvaluation], metrics: Path, folder: Path
+    evaluation: Evaluation[AlertSplitEvaluation],
+    metrics: Path,
+    folder: Path,
+    *,
+    curves: Sequence[AlertLightCurve | None] | None = None,
 ) -> None:
-    """Write the metrics and plot data of alerts into `metrics`, and figures into `folder`."""
+    """Write the metrics and plot data of alerts into `metrics`, and figures into `folder`.
+
+    `curves` are the light curves of the test alerts, see `read_light_curves`.
+    """
     test = evaluation.splits["test"]
     _write_common_report(
         evaluation, metrics, folder,
@@ -42,15 +51,18 @@ def write_alert_report(
     )  # fmt: skip
     drawn = [name for name in (RECONSTRUCTION, DENOISED) if name in test.reconstructions]
     drawn = drawn or [PCA_RECONSTRUCTION]
-    panel = figures.reconstruction_panel(
-        test.pixels,
-        test.pixel_mask,
-        test.noise,
-        {_title(name).lower(): test.reconstructions[name] for name in drawn},
-        test.labels,
-        evaluation.classes,
+    curves = [None] * len(test.labels) if curves is None else curves
+    rows = example_rows(test.labels, len(evaluation.classes), curves)
+    names = [*evaluation.classes, "unlabelled"]
+    panel = reconstruction_panel(
+        test.pixels[rows],
+        test.pixel_mask[rows],
+        test.noise[rows],
+        {_title(name).lower(): test.reconstructions[name][rows] for name in drawn},
+        [names[test.labels[row]] for row in rows],
         CHANNELS,
-        f"{_title(drawn[0])} of {len(test.labels)} test alerts",
+        f"{_title(drawn[0])} of {len(rows)} of {len(test.labels)} test alerts",
+        curves=[curves[row] for row in rows],
     )
     _write_figure(folder / "reconstruction.png", panel)
 
