@@ -110,11 +110,11 @@ def test_the_bins_of_confidence_are_written_before_and_after_calibration(tmp_pat
     evaluation = alert_evaluation(reliability={"before": before, "after": after})
     write_alert_report(evaluation, tmp_path, tmp_path / "figures")
     written = pd.read_csv(tmp_path / "plots/calibration_alerts.csv")
-    assert written["calibration"].tolist() == ["before", "before", "after", "after"]
+    assert written["label"].tolist() == ["before", "before", "after", "after"]
     assert written["low"].tolist() == [0.2, 0.6, 0.2, 0.8]
     assert written["rows"].tolist() == [2, 3, 2, 3]
     write_alert_report(alert_evaluation(), tmp_path, tmp_path / "figures")
-    columns = "calibration,low,high,confidence,accuracy,rows\n"
+    columns = "label,low,high,confidence,accuracy,rows\n"
     assert (tmp_path / "plots/calibration_alerts.csv").read_text() == columns
 
 

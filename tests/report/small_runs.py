@@ -123,7 +123,7 @@ def write_run(folder, classes=CLASSES):
         write_csv(plots / f"{name}.csv", "actual,predicted", confusions)
     bins = [("before", 0.6, 0.66667, 0.63, 0.9, 40), ("after", 0.86667, 0.93333, 0.9, 0.88, 60)]
     for rows in ("alerts", "objects"):
-        header = "calibration,low,high,confidence,accuracy,rows"
+        header = "label,low,high,confidence,accuracy,rows"
         write_csv(plots / f"calibration_{rows}.csv", header, bins)
         for method in ("pca", "tsne"):
             points = [(i, i * i, classes[i % 3]) for i in range(9)] + [(2, 3, "unlabelled")]

@@ -152,11 +152,9 @@ def _write_confusion(
 
 def _write_reliability(path: Path, reliability: Mapping[str, ReliabilityBins]) -> None:
     """Write a row per bin of confidence, before and after calibration; no row without a network."""
-    columns: dict[str, list[object]] = {
-        name: [] for name in ("calibration", *ReliabilityBins._fields)
-    }
+    columns: dict[str, list[object]] = {name: [] for name in ("label", *ReliabilityBins._fields)}
     for name, bins in reliability.items():
-        columns["calibration"] += [name] * len(bins.rows)
+        columns["label"] += [name] * len(bins.rows)
         for field, values in bins._asdict().items():
             columns[field] += values.tolist()
     _write_plot(path, columns)

@@ -203,7 +203,7 @@ def _calibration(run: Run, rows: Rows, scores: Mapping[str, Any]) -> list[Conten
         low, high, confidence, accuracy, count = (float(row[key]) for key in Bin._fields)
         one = Bin(low, high, confidence, accuracy, int(count))
         if one.rows > 0:
-            bins.setdefault(row["calibration"], []).append(one)
+            bins.setdefault(row["label"], []).append(one)
     content: list[Content] = []
     if "before" in bins or "after" in bins:
         title = f"Confidence and accuracy of {rows.name}"

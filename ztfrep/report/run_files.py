@@ -33,8 +33,8 @@ _BINS = ("low", "high", "confidence", "accuracy", "rows")
 _PLOTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "classifier_head": (("actual", "predicted"), ()),
     "recurrent": (("actual", "predicted"), ()),
-    "calibration_alerts": (("calibration", *_BINS), _BINS),
-    "calibration_objects": (("calibration", *_BINS), _BINS),
+    "calibration_alerts": (("label", *_BINS), _BINS),
+    "calibration_objects": (("label", *_BINS), _BINS),
     "early": (("detections",), ("detections",)),
     **{
         f"{rows}_{method}": (("x", "y", "label"), ("x", "y"))

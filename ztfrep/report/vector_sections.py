@@ -23,8 +23,8 @@ _RECONSTRUCTIONS = (
 RECONSTRUCTION_PICTURE = "stamps/reconstruction.png"
 _ALT_TEXTS = {
     RECONSTRUCTION_PICTURE: "A row of test alerts for each class: science, template and "
-    "difference stamp, each beside what the network makes of its vector, and the difference of "
-    "the two in units of the noise.",
+    "difference stamp, each beside what the network makes of its vector and the difference of the "
+    "two in units of the noise; and the light curve of its object where there is one.",
 }
 # Bytes of the pictures of a section, of which there are two; base64 takes a third more.
 MAX_PICTURE_BYTES = 1_300_000
