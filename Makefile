@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED := .venv/installed
 
-.PHONY: repro test release release-objects benchmarks clean
+.PHONY: repro test web release release-objects benchmarks clean
 
 repro: $(INSTALLED)
 # Before DVC, which expands the aliases of a hostile params.yaml. Its first stage checks the tables of
@@ -24,6 +24,10 @@ test: $(INSTALLED)
 	ruff format --check .
 	mypy
 	pytest -n 2 --dist loadfile
+
+# The page of the map, from its sources: Node.js 20 or later. What it writes is committed.
+web:
+	cd ztfrep/explorer/web && npm ci --ignore-scripts --no-audit --no-fund && node build.mjs
 
 # The encoder that the package ships: an hour or two on two cores. The recurrent network is trained on
 # source=survey, which has times and magnitudes, with the vectors of the autoencoder that was released

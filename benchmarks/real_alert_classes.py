@@ -17,9 +17,8 @@ import typer
 
 import ztfrep
 from benchmarks.measuring import save
-from ztfrep.catalogues.catalogue import Catalogue, read_catalogue
+from ztfrep.catalogues.catalogue import Catalogue, objects_path, read_catalogue
 from ztfrep.catalogues.classification import ModelClassifier
-from ztfrep.catalogues.packet_encoding import objects_path
 from ztfrep.catalogues.probe_training import fit_label_probe
 from ztfrep.catalogues.table_encoding import encode_table
 from ztfrep.data.alert_schema import CLASSES

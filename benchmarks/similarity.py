@@ -56,9 +56,9 @@ def _measure_size(path: Path, size: int) -> dict[str, object]:
     generator = np.random.default_rng(0)
     encoded = np.concatenate([part.vectors for part in read_vectors(path).values()])
     vectors = np.concatenate(
-        [_resample(encoded, generator, len(rows)) for rows in np.array_split(np.arange(size), 20)]
+        [resample(encoded, generator, len(rows))[0] for rows in np.array_split(np.arange(size), 20)]
     )
-    queries = _resample(encoded, generator, _QUERIES)
+    queries, _ = resample(encoded, generator, _QUERIES)
     faiss.omp_set_num_threads(1)
     with threadpool_limits(1):
         exact, exact_seconds = _timed(lambda: nearest(vectors, queries, _K))
@@ -83,15 +83,19 @@ def _measure_size(path: Path, size: int) -> dict[str, object]:
     }
 
 
-def _resample(encoded: np.ndarray, generator: np.random.Generator, n: int) -> np.ndarray:
+def resample(
+    encoded: np.ndarray, generator: np.random.Generator, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return n vectors, each nearer to the first of two random ones, and the row of that one."""
     first, second = generator.integers(0, len(encoded), (2, n))
     share = generator.uniform(0, 0.5, (n, 1)).astype(np.float32)
     noise = generator.standard_normal((n, encoded.shape[1]), np.float32)
-    return (
+    vectors = (
         encoded[first]
         + share * (encoded[second] - encoded[first])
         + 0.1 * encoded.std(axis=0) * noise
     )
+    return vectors, first
 
 
 def _timed(work):  # type: ignore[no-untyped-def]

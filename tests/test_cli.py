@@ -116,4 +116,4 @@ def test_the_shell_completes_commands():
         capture_output=True,
         text=True,
     )
-    assert completed.stdout.split() == ["encode", "export"]
+    assert completed.stdout.split() == ["encode", "explore", "export"]

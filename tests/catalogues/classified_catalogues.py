@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 
 from tests.model_folders import save
-from ztfrep.catalogues.catalogue import ALERTS, CatalogueInfo, read_catalogue, write_catalogue
+from ztfrep.catalogues.catalogue import read_catalogue, write_catalogue
+from ztfrep.catalogues.catalogue_schema import ALERTS, CatalogueInfo
 from ztfrep.encoders.encoder import load
 
 CANDID = 1234567890123456000

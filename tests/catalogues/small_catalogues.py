@@ -3,14 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
-from ztfrep.catalogues.catalogue import (
-    ALERTS,
-    LIGHT_CURVE,
-    CatalogueInfo,
-    read_catalogue,
-    write_catalogue,
-)
+from ztfrep.catalogues.catalogue import read_catalogue, write_catalogue
 from ztfrep.catalogues.catalogue_rows import preview_column
+from ztfrep.catalogues.catalogue_schema import ALERTS, LIGHT_CURVE, CatalogueInfo
 
 CANDID = 1_234_567_890_123_456_789
 CLASSES = ("AGN", "SN", "bogus")
@@ -20,11 +15,14 @@ TERMS = ("neighbour_distance", "reconstruction_error", "class_entropy")
 def write_small_catalogue(path, vectors, *, rows=ALERTS, preview_size=None, **columns):
     """Write a catalogue of n alerts, or objects, with vectors `(n, d)`; return it opened.
 
-    Alert i has the candid CANDID + i, and is of the object i // 2; `columns` replace some.
+    Alert i has the candid CANDID + i, and is of the object i // 2; `columns` replace some;
+    with `class` and `split` it is that of an alert table.
     """
     vectors = np.asarray(vectors, np.float32)
     n = len(vectors)
-    info = CatalogueInfo(rows, CLASSES, vectors.shape[1], "model", "0", preview_size)
+    info = CatalogueInfo(
+        rows, CLASSES, vectors.shape[1], "model", "0", preview_size, labelled="split" in columns
+    )
     number = np.arange(n)
     values = {
         "object_id": [f"ZTF20aaaaaa{chr(97 + i // (2 if rows == ALERTS else 1))}" for i in number],

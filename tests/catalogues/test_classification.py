@@ -9,7 +9,7 @@ import pytest
 from tests.catalogues.classified_catalogues import CANDID, save_model_folder, write
 from tests.test_api import write_archive
 from tests.test_cli import run
-from ztfrep.catalogues.catalogue import OBJECTS
+from ztfrep.catalogues.catalogue_schema import OBJECTS
 from ztfrep.catalogues.classification import ModelClassifier, classify
 from ztfrep.catalogues.classified_files import classify_paths, train_probe
 from ztfrep.catalogues.encoding import encode_paths

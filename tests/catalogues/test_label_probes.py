@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from tests.catalogues.classified_catalogues import save_model_folder, write
-from ztfrep.catalogues.catalogue import OBJECTS
+from ztfrep.catalogues.catalogue_schema import OBJECTS
 from ztfrep.catalogues.probe_files import load_probe, save_probe
 from ztfrep.catalogues.probe_training import fit_label_probe
 from ztfrep.encoders.named_arrays import sha256_of_arrays

@@ -14,10 +14,10 @@ from tests.alert_packets import CANDID, alert, packet
 from tests.catalogues.conftest import archive_path, object_name, packets
 from tests.model_folders import save
 from ztfrep.catalogues import catalogue_store
-from ztfrep.catalogues.catalogue import read_catalogue
+from ztfrep.catalogues.catalogue import objects_path, read_catalogue
 from ztfrep.catalogues.encoding import encode_paths
 from ztfrep.catalogues.packet_decoding import decode_group
-from ztfrep.catalogues.packet_encoding import encode_packets, encode_pipe, objects_path
+from ztfrep.catalogues.packet_encoding import encode_packets, encode_pipe
 from ztfrep.data.stamp_previews import make_previews
 from ztfrep.encoders.encoder import load
 from ztfrep.errors import InputError

@@ -6,7 +6,8 @@ import pytest
 
 from tests.alert_packets import CANDID as PACKET_CANDID
 from tests.catalogues.small_catalogues import CANDID, write_small_catalogue
-from ztfrep.catalogues.catalogue import OBJECTS, read_catalogue
+from ztfrep.catalogues.catalogue import read_catalogue
+from ztfrep.catalogues.catalogue_schema import OBJECTS
 from ztfrep.catalogues.encoding import encode_paths
 from ztfrep.catalogues.queries import find_queries
 from ztfrep.catalogues.similarity import similar

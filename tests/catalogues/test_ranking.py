@@ -5,7 +5,8 @@ import pytest
 
 from tests.catalogues.small_catalogues import CANDID, TERMS, write_small_catalogue
 from tests.model_folders import make_reference
-from ztfrep.catalogues.catalogue import OBJECTS, read_catalogue
+from ztfrep.catalogues.catalogue import read_catalogue
+from ztfrep.catalogues.catalogue_schema import OBJECTS
 from ztfrep.catalogues.encoding import encode_paths
 from ztfrep.catalogues.ranking import PERCENTILE, matching_reference, rank
 from ztfrep.errors import InputError

@@ -6,7 +6,8 @@ from matplotlib.colors import to_rgb
 
 from tests.catalogues.small_catalogues import write_small_catalogue
 from ztfrep.catalogues import result_pages
-from ztfrep.catalogues.catalogue import OBJECTS, read_catalogue
+from ztfrep.catalogues.catalogue import read_catalogue
+from ztfrep.catalogues.catalogue_schema import OBJECTS
 from ztfrep.catalogues.curves_of_alerts import light_curves_of_alerts
 from ztfrep.catalogues.packet_encoding import objects_path
 from ztfrep.catalogues.queries import find_queries

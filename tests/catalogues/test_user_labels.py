@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from tests.catalogues.classified_catalogues import CANDID, save_model_folder, write
-from ztfrep.catalogues.catalogue import OBJECTS
+from ztfrep.catalogues.catalogue_schema import OBJECTS
 from ztfrep.catalogues.user_labels import read_user_labels
 from ztfrep.errors import InputError
 

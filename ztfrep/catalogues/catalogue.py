@@ -5,7 +5,7 @@ A catalogue has a row per alert, or a row per object. The columns are those of `
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,109 +14,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ztfrep.catalogues.catalogue_schema import ALERTS, FORMAT, LIGHT_CURVE, OBJECTS, CatalogueInfo
 from ztfrep.data.alert_schema import CHANNELS
 from ztfrep.data.frames import to_frame
 from ztfrep.data.parquet_files import as_input_errors, iterate_batches, open_parquet
 from ztfrep.data.parquet_layout import check_layout
-from ztfrep.encoders.reference import ANOMALY_TERMS, CLASS_ENTROPY, NEIGHBOUR_DISTANCE
 from ztfrep.errors import InputError, quote
 
-FORMAT = "ztfrep-catalogue-1"
-ALERTS, OBJECTS = "alerts", "objects"
-PROBABILITY = "probability_"
 # Rows of a row group: few, so that the previews of some rows are read without those of others.
 ROW_GROUP = 256
 # Columns of many numbers in a row, and of text. Numbers hardly repeat: a dictionary of them takes
 # longer than their compression.
-_NUMBERS, _TEXTS = ("vector", "preview"), ("object_id",)
+_NUMBERS, _TEXTS = ("vector", "preview"), ("object_id", "class", "split")
 _MAX_VECTOR, _MAX_CLASSES = 4096, 1000
 _REMEDY = "make it with ztfrep encode"
-# mjd in days, magnitudes in mag, positions in degrees.
-_ALERT_COLUMNS = (
-    ("object_id", pa.string()),
-    ("candid", pa.int64()),
-    ("mjd", pa.float64()),
-    ("fid", pa.int8()),
-    ("magpsf", pa.float32()),
-    ("ra", pa.float64()),
-    ("dec", pa.float64()),
-)
-_OBJECT_COLUMNS = (
-    ("object_id", pa.string()),
-    ("mjd", pa.float64()),
-    ("n_alerts", pa.int32()),
-    ("n_observations", pa.int32()),
-)
-# Observations in time order: detections have magpsf, upper limits diffmaglim alone.
-LIGHT_CURVE = pa.list_(
-    pa.struct(
-        [
-            ("mjd", pa.float64()),
-            ("fid", pa.int8()),
-            ("magpsf", pa.float32()),
-            ("sigmapsf", pa.float32()),
-            ("diffmaglim", pa.float32()),
-        ]
-    )
-)
-SCORES = ("anomaly_score", *ANOMALY_TERMS)
-_OBJECT_SCORES = ("anomaly_score", NEIGHBOUR_DISTANCE, CLASS_ENTROPY)
-
-
-@dataclass(frozen=True)
-class CatalogueInfo:
-    """What the rows of a catalogue are, and the model that computed them.
-
-    Attributes
-    ----------
-    rows : str
-        "alerts" or "objects".
-    classes : tuple of str
-    vector_length : int
-    model : str
-        Checksums of the weights; see `Encoder.checksum`.
-    version : str
-        The version of ztfrep that wrote it.
-    preview_size : int or None
-        Height and width in pixels of the previews of stamps; None without previews.
-    """
-
-    rows: str
-    classes: tuple[str, ...]
-    vector_length: int
-    model: str
-    version: str
-    preview_size: int | None = None
-
-    def schema(self) -> pa.Schema:
-        """Return the Arrow schema, with this information in its metadata."""
-        is_alerts = self.rows == ALERTS
-        columns = [
-            *(_ALERT_COLUMNS if is_alerts else _OBJECT_COLUMNS),
-            *((f"{PROBABILITY}{name}", pa.float32()) for name in self.classes),
-            *((name, pa.float32()) for name in (SCORES if is_alerts else _OBJECT_SCORES)),
-            ("vector", pa.list_(pa.float32(), self.vector_length)),
-        ]
-        if not is_alerts:
-            columns.append(("light_curve", LIGHT_CURVE))
-        if self.preview_size is not None:
-            shape = [len(CHANNELS), self.preview_size, self.preview_size]
-            tensor = pa.fixed_shape_tensor(pa.uint8(), shape)
-            columns.append(("preview", tensor))
-        metadata = {
-            "format": FORMAT,
-            "rows": self.rows,
-            "classes": json.dumps(self.classes),
-            "vector_length": str(self.vector_length),
-            "model": self.model,
-            "ztfrep": self.version,
-        }
-        return pa.schema(columns, metadata)
-
-    @property
-    def probability_columns(self) -> list[str]:
-        """Names of the columns of class probabilities."""
-        return [f"{PROBABILITY}{name}" for name in self.classes]
 
 
 class Catalogue:
@@ -212,11 +123,22 @@ class Catalogue:
 
     def _read(self, columns: list[str]) -> pa.Table:
         schema = self.info.schema()
+        wanted = pa.schema([schema.field(name) for name in columns])
         chunks = []
         for path in self.files:
             with open_parquet(path) as file:
-                chunks += list(iterate_batches(path, file, columns, 65_536))
-        return pa.Table.from_batches(chunks, pa.schema([schema.field(name) for name in columns]))
+                # Files of packets, in a folder with those of alert tables, have no labels.
+                present = [name for name in columns if name in file.schema_arrow.names]
+                chunks += [
+                    _with_nulls(batch, wanted)
+                    for batch in iterate_batches(path, file, present, 65_536)
+                ]
+        return pa.Table.from_batches(chunks, wanted)
+
+
+def objects_path(out: Path) -> Path:
+    """Return the path of the catalogue of objects beside that of alerts: `NAME.objects.parquet`."""
+    return out.with_name(f"{out.stem}.objects{out.suffix}")
 
 
 def read_catalogue(path: str | Path) -> Catalogue:
@@ -234,11 +156,23 @@ def read_catalogue(path: str | Path) -> Catalogue:
         infos = {file: info for file, info in infos.items() if info.rows == ALERTS}
     if not infos:
         raise _error(path, "a folder without catalogues of alerts", "files *.parquet")
-    first = next(iter(infos.values()))
+    labelled = any(info.labelled for info in infos.values())
+    first = replace(next(iter(infos.values())), labelled=labelled)
     for file, info in infos.items():
-        if info != first:
+        if replace(info, labelled=labelled) != first:
             raise _error(file, "a catalogue of another model", "files of one model in a folder")
     return Catalogue(path, list(infos), first)
+
+
+def _with_nulls(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch with the columns of a schema, null where it has none."""
+    columns = [
+        batch.column(field.name)
+        if field.name in batch.schema.names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _read_info(path: Path) -> CatalogueInfo:
@@ -269,6 +203,7 @@ def _read_info(path: Path) -> CatalogueInfo:
             model=metadata["model"],
             version=metadata["ztfrep"],
             preview_size=size,
+            labelled="split" in schema.names,
         )
         valid = (
             info.rows in (ALERTS, OBJECTS)

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ztfrep.catalogues.catalogue import FORMAT, OBJECTS, Catalogue, read_catalogue
+from ztfrep.catalogues.catalogue import Catalogue, objects_path, read_catalogue
+from ztfrep.catalogues.catalogue_schema import FORMAT, OBJECTS
 from ztfrep.catalogues.encoding import encode_paths
-from ztfrep.catalogues.packet_encoding import as_paths, objects_path
+from ztfrep.catalogues.packet_encoding import as_paths
 from ztfrep.data.parquet_files import MAGIC, as_input_errors, open_parquet
 from ztfrep.data.parquet_layout import check_layout
 from ztfrep.encoders.encoder import Encoder

@@ -1,13 +1,20 @@
 """Rows of catalogues: predictions for alerts and for objects, as Arrow tables."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 import ztfrep
-from ztfrep.catalogues.catalogue import ALERTS, LIGHT_CURVE, OBJECTS, PROBABILITY, CatalogueInfo
+from ztfrep.catalogues.catalogue_schema import (
+    ALERTS,
+    LIGHT_CURVE,
+    OBJECTS,
+    PROBABILITY,
+    CatalogueInfo,
+)
+from ztfrep.data.alert_schema import UNLABELLED
 from ztfrep.data.alerts import Alerts
 from ztfrep.data.features import ALERCE_FEATURES, PHYSICAL
 from ztfrep.data.stamp_previews import make_previews
@@ -19,7 +26,9 @@ _LIGHT_CURVE_COLUMNS = tuple(field.name for field in LIGHT_CURVE.value_type)
 _POSITION = ("magpsf", "ra", "dec")
 
 
-def alert_info(encoder: Encoder, preview_size: int | None = None) -> CatalogueInfo:
+def alert_info(
+    encoder: Encoder, preview_size: int | None = None, *, labelled: bool = False
+) -> CatalogueInfo:
     """Return the information of a catalogue of the alerts that an encoder reads."""
     return CatalogueInfo(
         rows=ALERTS,
@@ -28,10 +37,11 @@ def alert_info(encoder: Encoder, preview_size: int | None = None) -> CatalogueIn
         model=encoder.checksum,
         version=ztfrep.__version__,
         preview_size=preview_size,
+        labelled=labelled,
     )
 
 
-def object_info(encoder: Encoder) -> CatalogueInfo:
+def object_info(encoder: Encoder, *, labelled: bool = False) -> CatalogueInfo:
     """Return the information of a catalogue of objects; the encoder has a network for them."""
     network = encoder.require_object_network()
     return CatalogueInfo(
@@ -40,6 +50,7 @@ def object_info(encoder: Encoder) -> CatalogueInfo:
         vector_length=network.config.hidden,
         model=encoder.checksum,
         version=ztfrep.__version__,
+        labelled=labelled,
     )
 
 
@@ -64,16 +75,28 @@ def alerts_of_batch(batch: PacketBatch) -> Alerts:
 
 
 def alert_rows(
-    encoder: Encoder, alerts: Alerts, predictions: Predictions, *, previews: bool
+    encoder: Encoder,
+    alerts: Alerts,
+    predictions: Predictions,
+    *,
+    previews: bool,
+    classes: Sequence[str] | None = None,
 ) -> pa.Table:
-    """Return the rows of alerts, with previews of their stamps, which are square then, or not."""
-    info = alert_info(encoder, alerts.stamps.shape[-1] if previews else None)
+    """Return the rows of alerts, with previews of their stamps, which are square then, or not.
+
+    `classes` are the names of the column `label` of the alerts' identity, which has a column
+    `split` too then: those of an alert table.
+    """
+    size = alerts.stamps.shape[-1] if previews else None
+    info = alert_info(encoder, size, labelled=classes is not None)
     identity = alerts.identity
     columns: dict[str, object] = {
         name: identity[name] for name in ("object_id", "candid", "mjd", "fid") if name in identity
     }
     if alerts.feature_unit == PHYSICAL:
         columns |= {n: alerts.metadata[:, ALERCE_FEATURES.index(n)] for n in _POSITION}
+    if classes is not None:
+        columns |= _label_columns(identity["label"], identity["split"], classes)
     columns |= _prediction_columns(info, predictions)
     if previews:
         columns["preview"] = preview_column(make_previews(alerts.stamps))
@@ -81,14 +104,18 @@ def alert_rows(
 
 
 def object_rows(
-    encoder: Encoder, observations: Iterable[pd.DataFrame], vectors: np.ndarray
+    encoder: Encoder,
+    observations: Iterable[pd.DataFrame],
+    vectors: np.ndarray,
+    classes: Sequence[str] | None = None,
 ) -> Iterator[pa.Table]:
     """Yield the rows of objects, a table for each frame of observations.
 
     A frame has the columns of `ztfrep.data.alerts.Alerts.history` for some objects, sorted by
-    object and time; `alert` is the row in `vectors`, float32 `(n, d)`, which may be on disk.
+    object and time; `alert` is the row in `vectors`, float32 `(n, d)`, which may be on disk. With
+    `classes`, it has `label` and `split` too; of an object they are those of most observations.
     """
-    info = object_info(encoder)
+    info = object_info(encoder, labelled=classes is not None)
     for frame in observations:
         alert = frame["alert"].to_numpy()
         has_vector = alert >= 0
@@ -106,6 +133,9 @@ def object_rows(
             "light_curve": _light_curves(frame, np.cumsum([0, *sizes])),
             **_prediction_columns(info, predictions),
         }
+        if classes is not None:
+            labels, splits = (_most_frequent(frame, name, ids) for name in ("label", "split"))
+            columns |= _label_columns(labels, splits, classes)
         yield _table(info, columns, len(ids))
 
 
@@ -125,6 +155,25 @@ def _prediction_columns(info: CatalogueInfo, predictions: Predictions) -> dict[s
         **predictions.anomaly_terms,
         "vector": pa.FixedSizeListArray.from_arrays(flat, info.vector_length),
     }
+
+
+def _label_columns(
+    labels: pd.Series, splits: pd.Series, classes: Sequence[str]
+) -> dict[str, object]:
+    names = [classes[int(label)] if 0 <= label < len(classes) else None for label in labels]
+    return {"class": names, "split": splits}
+
+
+def _most_frequent(frame: pd.DataFrame, name: str, ids: np.ndarray) -> pd.Series:
+    """Return the most frequent value of each object, the lowest of several, by its id.
+
+    Labels of -1 do not count, unless there are no others.
+    """
+    known = frame[frame["label"] != UNLABELLED] if name == "label" else frame
+    sizes = known.groupby(["object_id", name]).size().rename("size").reset_index()
+    best = sizes.sort_values(["size", name], ascending=[False, True]).groupby("object_id").first()
+    values = best[name].reindex(ids)
+    return values.fillna(UNLABELLED) if name == "label" else values
 
 
 def _light_curves(frame: pd.DataFrame, offsets: np.ndarray) -> pa.ListArray:

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from ztfrep.catalogues.catalogue import ALERTS, PROBABILITY, Catalogue
+from ztfrep.catalogues.catalogue import Catalogue
+from ztfrep.catalogues.catalogue_schema import ALERTS, PROBABILITY
 from ztfrep.catalogues.user_labels import SEPARATOR
 from ztfrep.data.files import replacing
 from ztfrep.data.frames import write_frame

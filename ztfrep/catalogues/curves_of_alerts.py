@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ztfrep.catalogues.catalogue import OBJECTS, Catalogue, read_catalogue
+from ztfrep.catalogues.catalogue import Catalogue, read_catalogue
+from ztfrep.catalogues.catalogue_schema import OBJECTS
 from ztfrep.catalogues.packet_encoding import objects_path
 from ztfrep.evaluation.alert_light_curves import AlertLightCurve
 from ztfrep.evaluation.light_curve_axes import is_drawn

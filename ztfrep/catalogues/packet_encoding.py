@@ -8,6 +8,7 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 import ztfrep
+from ztfrep.catalogues.catalogue import objects_path
 from ztfrep.catalogues.catalogue_store import CatalogueStore
 from ztfrep.catalogues.partial_folder import describe, partial_folder
 from ztfrep.data.files import scratch_folder
@@ -44,11 +45,6 @@ class EncodingCounts:
     duplicates: int
     bad: int
     files: list[Path]
-
-
-def objects_path(out: Path) -> Path:
-    """Return the path of the catalogue of objects beside that of alerts: `NAME.objects.parquet`."""
-    return out.with_name(f"{out.stem}.objects{out.suffix}")
 
 
 def unread_path(out: Path) -> Path:

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ztfrep.catalogues.catalogue import ALERTS, OBJECTS, Catalogue, read_catalogue
+from ztfrep.catalogues.catalogue import Catalogue, objects_path, read_catalogue
+from ztfrep.catalogues.catalogue_schema import ALERTS, OBJECTS
 from ztfrep.catalogues.encoding import encode_paths
-from ztfrep.catalogues.packet_encoding import objects_path
 from ztfrep.encoders.encoder import load
 from ztfrep.errors import InputError, quote
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ztfrep.catalogues.catalogue import OBJECTS, Catalogue
+from ztfrep.catalogues.catalogue import Catalogue
+from ztfrep.catalogues.catalogue_schema import OBJECTS
 from ztfrep.catalogues.similarity import describe_rows
 from ztfrep.encoders.encoder import ALERT_FOLDER, RELEASED, load
 from ztfrep.encoders.model_folder import CARD

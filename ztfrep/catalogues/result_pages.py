@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ztfrep.catalogues.catalogue import OBJECTS, Catalogue
+from ztfrep.catalogues.catalogue import Catalogue
+from ztfrep.catalogues.catalogue_schema import OBJECTS
 from ztfrep.catalogues.curves_of_alerts import light_curves_of_alerts
 from ztfrep.catalogues.queries import Queries
 from ztfrep.catalogues.ranking import PERCENTILE

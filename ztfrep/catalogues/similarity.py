@@ -7,7 +7,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from ztfrep.catalogues.catalogue import PROBABILITY, Catalogue
+from ztfrep.catalogues.catalogue import Catalogue
+from ztfrep.catalogues.catalogue_schema import PROBABILITY
 
 # Rows and queries whose distances are in memory at a time: 16 MiB.
 _ROWS_PER_BLOCK, _QUERIES_PER_BLOCK = 16_384, 256
@@ -103,7 +104,7 @@ def describe_rows(catalogue: Catalogue, rows: np.ndarray) -> pd.DataFrame:
     names = [name for name in ("object_id", "candid", "n_alerts") if name in described]
     return described[[*names, "predicted_class"]].assign(
         probability=probabilities.to_numpy().max(axis=1),
-        link=[_link(object_id) for object_id in described["object_id"]],
+        link=[object_link(object_id) for object_id in described["object_id"]],
     )
 
 
@@ -174,5 +175,6 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
     return units
 
 
-def _link(object_id: str) -> str:
+def object_link(object_id: str) -> str:
+    """Return the page of a ZTF object at ALeRCE, or an empty text for another id."""
     return f"{_ALERCE}{object_id}" if _ZTF_ID.fullmatch(object_id) else ""

@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from ztfrep.catalogues.catalogue import write_catalogue
+from ztfrep.catalogues.catalogue import objects_path, write_catalogue
 from ztfrep.catalogues.catalogue_rows import alert_info, alert_rows, object_info, object_rows
-from ztfrep.catalogues.packet_encoding import EncodingCounts, objects_path
+from ztfrep.catalogues.packet_encoding import EncodingCounts
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.alerts import Alerts
 from ztfrep.data.files import replacing
@@ -30,7 +30,7 @@ def encode_table(
     stamps.
     """
     out = Path(out)
-    index, unit = table.index(), _usable_unit(encoder, table)
+    index, unit, classes = table.index(), _usable_unit(encoder, table), table.info.classes
     if not len(index):
         raise InputError(
             table.path,
@@ -50,18 +50,22 @@ def encode_table(
                 alerts = Alerts(index.iloc[chunk], batch.stamps, batch.metadata, unit)
                 predictions = encoder.predict(alerts)
                 vectors[chunk] = predictions.vectors
-                yield alert_rows(encoder, alerts, predictions, previews=size is not None)
+                yield alert_rows(
+                    encoder, alerts, predictions, previews=size is not None, classes=classes
+                )
                 bar.update(len(alerts))
                 start = chunk.stop
 
     with replacing(out) as temporary:
-        n_alerts = write_catalogue(temporary, alert_info(encoder, size), rows())
+        n_alerts = write_catalogue(temporary, alert_info(encoder, size, labelled=True), rows())
     if encoder.object_network is None:
         return EncodingCounts(n_alerts, n_alerts, 0, 0, 0, [out])
     frames = _split_objects(table.observations())
     with replacing(objects_path(out)) as temporary:
         n_objects = write_catalogue(
-            temporary, object_info(encoder), object_rows(encoder, frames, vectors)
+            temporary,
+            object_info(encoder, labelled=True),
+            object_rows(encoder, frames, vectors, classes),
         )
     return EncodingCounts(n_alerts, n_alerts, n_objects, 0, 0, [out, objects_path(out)])
 

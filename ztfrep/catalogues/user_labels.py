@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ztfrep.catalogues.catalogue import ALERTS, Catalogue
+from ztfrep.catalogues.catalogue import Catalogue
+from ztfrep.catalogues.catalogue_schema import ALERTS
 from ztfrep.errors import InputError, quote
 from ztfrep.sources.packets.delimited import open_table
 from ztfrep.sources.packets.identifiers import (

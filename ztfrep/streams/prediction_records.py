@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from ztfrep.catalogues.catalogue import PROBABILITY
+from ztfrep.catalogues.catalogue_schema import PROBABILITY
 from ztfrep.encoders.reference import ANOMALY_TERMS
 
 # The record of an alert; mjd in days, fid 1 g, 2 r, 3 i.
