@@ -46,6 +46,7 @@ ALLOWED = {
         *BASE,
     },
     "streams": {"catalogues", "encoders", "sources", "models", "data", *BASE},
+    "report": {"data", *BASE},
     "explorer": {"catalogues", "encoders", "sources", "data", *BASE},
     "params": {"data", "evaluation", "sources", "models", "schema_errors", *BASE},
 }
@@ -264,7 +265,7 @@ def missing_dependencies(name: str, stage: dict) -> list[str]:
         f
         for f in data_files(script)
         if not any(f == d or f.startswith(f"{d}/") for d in deps + outputs)
-        and not any(o.startswith(f"{f}/") for o in outputs)
+        and not any(o.startswith(f"{f}/") for o in deps + outputs)
     ]
     return sorted(missing)
 

@@ -17,6 +17,7 @@ ROWS = {
         {"x": 1.0, "y": 2.0, "label": "SN", "rev": "a"},
         {"x": 1.5, "y": 1.0, "label": "unlabelled", "rev": "b"},
     ],
+    "calibration": [{"confidence": 0.7, "accuracy": 0.8, "label": "before", "rev": "a"}],
     "confusion": [{"actual": "SN", "predicted": "AGN", "rev": "a"}],
     "linear": [{"step": 1, "loss": 2.0, "rev": "a"}, {"step": 1, "loss": 1.0, "rev": "b"}],
 }
@@ -65,6 +66,15 @@ def test_points_have_the_colour_of_their_class_as_in_figures():
     colours = dict(zip(scale["domain"], scale["range"], strict=True))
     expected = {name: class_colour(index) for index, name in enumerate(CLASSES)}
     assert colours == expected | {"unlabelled": UNLABELLED}
+
+
+def test_bins_of_confidence_have_the_colours_of_the_report():
+    spec = filled("calibration", ROWS["calibration"])
+    (scale,) = (s for s in values_of(spec, "scale") if "range" in s)
+    assert dict(zip(scale["domain"], scale["range"], strict=True)) == {
+        "before": COLOURS[1],
+        "after": COLOURS[0],
+    }
 
 
 def test_cells_have_the_shades_and_text_of_figures():

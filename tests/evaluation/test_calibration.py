@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 
 from ztfrep.evaluation.bootstrap import Bootstrap
-from ztfrep.evaluation.calibration import calibration, expected_calibration_error
+from ztfrep.evaluation.calibration import (
+    calibration,
+    expected_calibration_error,
+    reliability_bins,
+)
 
 RNG = np.random.default_rng(0)
 PROBABILITIES = RNG.dirichlet(np.ones(3), 20_000)
@@ -24,3 +28,19 @@ def test_certain_classes_have_the_smallest_or_the_largest_error():
     assert right["ece"] == right["brier"] == right["brier_high"] == 0
     wrong = np.roll(np.eye(3)[labels], 1, axis=1)
     assert calibration(wrong, labels, bootstrap)["brier"] == 2
+
+
+def test_the_bins_have_every_row_and_their_gaps_are_the_calibration_error():
+    bins = reliability_bins(PROBABILITIES, LABELS)
+    assert bins.rows.sum() == len(LABELS)
+    assert (bins.rows > 0).all()
+    assert ((bins.low <= bins.confidence) & (bins.confidence < bins.high)).all()
+    gaps = np.abs(bins.confidence - bins.accuracy) * bins.rows
+    error = expected_calibration_error(PROBABILITIES, LABELS)
+    assert gaps.sum() / len(LABELS) == pytest.approx(error)
+
+
+def test_a_certain_class_is_in_the_last_bin():
+    bins = reliability_bins(np.eye(3)[LABELS], LABELS)
+    assert (bins.rows.tolist(), bins.accuracy.tolist()) == ([len(LABELS)], [1.0])
+    assert bins.high.tolist() == [1.0]

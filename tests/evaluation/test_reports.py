@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 
 from ztfrep.evaluation.alert_protocol import AlertSplitEvaluation
+from ztfrep.evaluation.calibration import ReliabilityBins
 from ztfrep.evaluation.evaluation_results import Evaluation
 from ztfrep.evaluation.object_protocol import ObjectSplitEvaluation
 from ztfrep.evaluation.projection import Projection
 from ztfrep.evaluation.reports import count_rows, write_alert_report, write_object_report
 
 CLASSES = ("AGN", "SN", "VS")
+OBJECT_PLOTS = ("recurrent", "calibration_objects", "early", "objects_pca", "objects_tsne")
 LABELS = np.array([0, 1, 2, -1, 1])
 PREDICTED = {"classifier_head": np.array([0, 1, 1, 2, 1]), "svm": np.zeros(5, int)}
 SCORE = {"balanced_accuracy": 0.5, "balanced_accuracy_low": 0.4, "balanced_accuracy_high": 0.6}
@@ -55,6 +57,7 @@ def test_a_report_of_alerts_has_metrics_plots_and_figures(tmp_path):
         "stamps.json",
         "stamps_validation.json",
         "plots/classifier_head.csv",
+        "plots/calibration_alerts.csv",
         "plots/alerts_pca.csv",
         "plots/alerts_tsne.csv",
     }
@@ -89,7 +92,7 @@ def test_a_report_of_objects_has_early_classification_if_there_is_any(tmp_path, 
     assert files_of(metrics) == {
         "series.json",
         "series_validation.json",
-        *(f"plots/{name}.csv" for name in ("recurrent", "early", "objects_pca", "objects_tsne")),
+        *(f"plots/{name}.csv" for name in OBJECT_PLOTS),
     }
     content = pd.read_csv(metrics / "plots/early.csv")
     of_network = ["balanced_accuracy", "macro_f1"]
@@ -97,6 +100,22 @@ def test_a_report_of_objects_has_early_classification_if_there_is_any(tmp_path, 
     assert list(content) == ["detections", *of_network, *baseline]
     assert content["detections"].tolist() == list(early)
     assert ("early.png" in files_of(figures)) == bool(early)
+
+
+def test_the_bins_of_confidence_are_written_before_and_after_calibration(tmp_path):
+    before, after = (
+        ReliabilityBins(*map(np.array, ([0.2, low], [0.4, 1.0], [0.3, 0.9], [0.5, 1.0], [2, 3])))
+        for low in (0.6, 0.8)
+    )
+    evaluation = alert_evaluation(reliability={"before": before, "after": after})
+    write_alert_report(evaluation, tmp_path, tmp_path / "figures")
+    written = pd.read_csv(tmp_path / "plots/calibration_alerts.csv")
+    assert written["label"].tolist() == ["before", "before", "after", "after"]
+    assert written["low"].tolist() == [0.2, 0.6, 0.2, 0.8]
+    assert written["rows"].tolist() == [2, 3, 2, 3]
+    write_alert_report(alert_evaluation(), tmp_path, tmp_path / "figures")
+    columns = "label,low,high,confidence,accuracy,rows\n"
+    assert (tmp_path / "plots/calibration_alerts.csv").read_text() == columns
 
 
 def test_a_title_states_the_number_of_labelled_rows():

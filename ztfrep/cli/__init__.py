@@ -8,6 +8,7 @@ from ztfrep.cli.explore import explore
 from ztfrep.cli.export import export
 from ztfrep.cli.index import index
 from ztfrep.cli.rank import rank
+from ztfrep.cli.report import report
 from ztfrep.cli.sample import sample
 from ztfrep.cli.similar import similar
 from ztfrep.cli.stream import stream
@@ -15,7 +16,19 @@ from ztfrep.cli.summary import summary
 from ztfrep.process import exiting_in_one_line
 
 app = typer.Typer(help="Temporal representations of astronomical alerts.", no_args_is_help=True)
-for command in (classify, encode, explore, export, index, rank, sample, similar, stream, summary):
+for command in (
+    classify,
+    encode,
+    explore,
+    export,
+    index,
+    rank,
+    report,
+    sample,
+    similar,
+    stream,
+    summary,
+):
     app.command()(command)
 
 

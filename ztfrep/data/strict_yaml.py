@@ -39,7 +39,15 @@ def read_yaml(path: str | Path, remedy: str | None = None) -> Any:
     is missing or too large, in place of the one for params.yaml.
     """
     path = Path(path)
-    text = _read_text(path, remedy)
+    return _parse(_read_text(path, remedy), path)
+
+
+def parse_yaml(content: bytes, where: str | Path) -> Any:
+    """Parse the bytes of a file as `read_yaml` does; an error names `where`."""
+    return _parse(_decode(content, Path(where), None), Path(where))
+
+
+def _parse(text: str, path: Path) -> Any:
     try:
         node = _NodeLoader(text, path).get_single_node()
     except yaml.YAMLError as error:
@@ -61,6 +69,10 @@ def _read_text(path: Path, given: str | None) -> str:
             content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise InputError(path, found=str(error), expected="a file", remedy=remedy) from error
+    return _decode(content, path, given)
+
+
+def _decode(content: bytes, path: Path, given: str | None) -> str:
     if len(content) > _MAX_BYTES:
         found = f"a file of more than {_MAX_BYTES:,} bytes"
         remedy = given or "compare it with params.yaml in Git"

@@ -16,12 +16,13 @@ from ztfrep.encoders.model_folder import load_alert_network, read_model_referenc
 from ztfrep.encoders.reference import Reference
 from ztfrep.evaluation.alert_rows import AlertRows, encode_stamps_only, read_features, read_inputs
 from ztfrep.evaluation.bootstrap import Bootstrap
+from ztfrep.evaluation.calibration import ReliabilityBins
 from ztfrep.evaluation.classifier_scores import score_classifiers
 from ztfrep.evaluation.evaluation_results import Evaluation, SplitEvaluation
 from ztfrep.evaluation.metrics import confusion, recall
 from ztfrep.evaluation.pixel_pca import PixelPCA
 from ztfrep.evaluation.predicted_features import score_predicted_magnitudes
-from ztfrep.evaluation.prediction_sets import score_probabilities
+from ztfrep.evaluation.prediction_sets import bin_probabilities, score_probabilities
 from ztfrep.evaluation.probes import FittedProbe, Probe, fit_probes, has_two_classes
 from ztfrep.evaluation.projection import project_sample
 from ztfrep.evaluation.protocol import EvaluationProtocol
@@ -169,6 +170,7 @@ def evaluate_alert_split(
     predicted: dict[str, np.ndarray] = {}
     reconstructions: dict[str, np.ndarray] = {}
     magnitudes: dict[str, Any] = {}
+    reliability: dict[str, ReliabilityBins] = {}
     if network is not None:
         logits = _classify(network, vectors)
         predicted[CLASSIFIER_HEAD] = logits.argmax(axis=1)
@@ -189,6 +191,7 @@ def evaluate_alert_split(
         metrics |= score_probabilities(
             logits[labelled], labels[labelled], CLASSES, reference, seed=seed
         )
+        reliability = bin_probabilities(logits[labelled], labels[labelled], reference)
     if baselines.probes and has_two_classes(labels):
         train = baselines.train
         metrics |= score_vectors(
@@ -208,7 +211,14 @@ def evaluate_alert_split(
     metrics |= {"paired_differences": differences, **magnitudes}
     noise = estimate_noise(rows.alerts.pixels, rows.alerts.pixel_mask).deviation.numpy()
     return AlertSplitEvaluation(
-        metrics, labels, predicted, pixels, pixel_mask, noise, reconstructions
+        metrics,
+        labels,
+        predicted,
+        pixels,
+        pixel_mask,
+        noise,
+        reconstructions,
+        reliability=reliability,
     )
 
 

@@ -1,10 +1,31 @@
 """Calibration of class probabilities."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ztfrep.evaluation.bootstrap import Bootstrap, Scores
 
 _BINS = 15
+
+
+class ReliabilityBins(NamedTuple):
+    """The bins of confidence that have rows, in their order.
+
+    Attributes
+    ----------
+    low, high : float (b,)
+        The bin is low <= confidence < high, and the last one includes 1.
+    confidence, accuracy : float (b,)
+        Means over the rows of the bin.
+    rows : int (b,)
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    rows: np.ndarray
 
 
 def calibration(probabilities: np.ndarray, labels: np.ndarray, bootstrap: Bootstrap) -> Scores:
@@ -23,11 +44,33 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) ->
 
     Bins are weighted by their numbers of rows (Guo et al. 2017, ICML, eq. 3).
     """
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
-    index = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    index, confidence, correct = _bin_rows(probabilities, labels)
     gaps = np.abs(np.bincount(index, confidence - correct, minlength=_BINS))
     return float(gaps.sum() / len(labels))
+
+
+def reliability_bins(probabilities: np.ndarray, labels: np.ndarray) -> ReliabilityBins:
+    """Return confidence and accuracy in the bins of `expected_calibration_error`.
+
+    The arguments are those of `calibration`.
+    """
+    index, confidence, correct = _bin_rows(probabilities, labels)
+    rows = np.bincount(index, minlength=_BINS)
+    bins = np.flatnonzero(rows)
+    rows = rows[bins]
+    mean_confidence, accuracy = (
+        np.bincount(index, values, minlength=_BINS)[bins] / rows for values in (confidence, correct)
+    )
+    return ReliabilityBins(bins / _BINS, (bins + 1) / _BINS, mean_confidence, accuracy, rows)
+
+
+def _bin_rows(
+    probabilities: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the bin int, the confidence and the correctness bool of each row, `(n,)` each."""
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    return np.minimum((confidence * _BINS).astype(int), _BINS - 1), confidence, correct
 
 
 def brier_score(probabilities: np.ndarray, labels: np.ndarray) -> float:

@@ -1,10 +1,11 @@
 """Results of an evaluation, from which reports are written."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from ztfrep.evaluation.calibration import ReliabilityBins
 from ztfrep.evaluation.projection import Projection
 
 
@@ -20,11 +21,14 @@ class SplitEvaluation:
         -1 where unlabelled.
     predicted : dict of int (n,)
         Predicted classes by method. The first method is the network, if it is evaluated.
+    reliability : dict of ReliabilityBins
+        Those of the network's probabilities, before and after calibration.
     """
 
     metrics: dict[str, Any]
     labels: np.ndarray
     predicted: dict[str, np.ndarray]
+    reliability: dict[str, ReliabilityBins] = field(default_factory=dict, kw_only=True)
 
 
 Split = TypeVar("Split", bound=SplitEvaluation)

@@ -16,6 +16,7 @@ from ztfrep.encoders.model_folder import load_object_network, read_model_referen
 from ztfrep.encoders.reference import Reference
 from ztfrep.errors import InputError
 from ztfrep.evaluation.bootstrap import Scores
+from ztfrep.evaluation.calibration import ReliabilityBins
 from ztfrep.evaluation.classifier_scores import score_classifiers
 from ztfrep.evaluation.early_classification import (
     EarlyProbes,
@@ -34,7 +35,7 @@ from ztfrep.evaluation.object_series import (
     ObjectSeries,
     read_object_series,
 )
-from ztfrep.evaluation.prediction_sets import score_probabilities
+from ztfrep.evaluation.prediction_sets import bin_probabilities, score_probabilities
 from ztfrep.evaluation.probes import FittedProbe, Probe, fit_probes, has_two_classes
 from ztfrep.evaluation.projection import project_sample
 from ztfrep.evaluation.protocol import EvaluationProtocol
@@ -233,6 +234,7 @@ def evaluate_object_split(
     predicted |= {name: probe.predict(rows.values) for name, probe in baselines.probes.items()}
     metrics: dict[str, Any] = {"objects": int(labelled.sum())}
     early: dict[int, dict[str, Scores]] = {}
+    reliability: dict[str, ReliabilityBins] = {}
     if labelled.any() and predicted:
         scores = score_classifiers(labels, predicted, classes, pairs=PAIRS, seed=seed)
         metrics |= {**scores.by_classifier, "paired_differences": scores.paired_differences}
@@ -242,6 +244,7 @@ def evaluate_object_split(
         metrics |= score_probabilities(
             logits[labelled], labels[labelled], classes, reference, seed=seed
         )
+        reliability = bin_probabilities(logits[labelled], labels[labelled], reference)
         balanced = undersample(labels, seed)
         metrics["network_balanced"] = score_classifiers(
             labels[balanced], {NETWORK: predicted[NETWORK][balanced]}, classes, seed=seed
@@ -266,4 +269,4 @@ def evaluate_object_split(
         metrics |= score_vectors(
             baselines.vectors, baselines.labels, rows.vectors, labels, classes, seed=seed
         )
-    return ObjectSplitEvaluation(metrics, labels, predicted, early)
+    return ObjectSplitEvaluation(metrics, labels, predicted, early, reliability=reliability)

@@ -7,10 +7,12 @@ import numpy as np
 
 from ztfrep.encoders.reference import Reference
 from ztfrep.evaluation.bootstrap import SLOW_REPEATS, Bootstrap, Scores
-from ztfrep.evaluation.calibration import calibration
+from ztfrep.evaluation.calibration import ReliabilityBins, calibration, reliability_bins
 
 # The coverage of the prediction sets that are evaluated.
 COVERAGE = 0.9
+# Names of the probabilities before and after calibration.
+BEFORE, AFTER = "before", "after"
 
 
 def score_probabilities(
@@ -27,14 +29,13 @@ def score_probabilities(
     it, with its temperature, and `prediction_sets` the scores of the sets of coverage 0.9. The
     reference is fitted to validation rows, whose coverage is therefore not a test of it.
     """
-    from scipy.special import softmax  # Slow to import.
-
     bootstrap = Bootstrap.within_classes(labels, seed=seed, repeats=SLOW_REPEATS)
+    probabilities_of = _class_probabilities(logits, reference)
     scores: dict[str, Any] = {
-        "calibration": calibration(softmax(logits, axis=1), labels, bootstrap)
+        "calibration": calibration(probabilities_of[BEFORE], labels, bootstrap)
     }
     if reference is not None:
-        probabilities = reference.probabilities(logits)
+        probabilities = probabilities_of[AFTER]
         sets = reference.prediction_sets(probabilities, COVERAGE)
         scores["calibrated"] = {
             "temperature": reference.temperature,
@@ -45,6 +46,26 @@ def score_probabilities(
             **score_prediction_sets(sets, labels, classes, bootstrap),
         }
     return scores
+
+
+def bin_probabilities(
+    logits: np.ndarray, labels: np.ndarray, reference: Reference | None
+) -> dict[str, ReliabilityBins]:
+    """Return the bins of `score_probabilities` before calibration, and with a reference after it.
+
+    `logits` are `(n, k)`, and `labels` int `(n,)` in 0..k-1.
+    """
+    probabilities = _class_probabilities(logits, reference)
+    return {name: reliability_bins(values, labels) for name, values in probabilities.items()}
+
+
+def _class_probabilities(logits: np.ndarray, reference: Reference | None) -> dict[str, np.ndarray]:
+    from scipy.special import softmax  # Slow to import.
+
+    probabilities = {BEFORE: softmax(logits, axis=1)}
+    if reference is not None:
+        probabilities[AFTER] = reference.probabilities(logits)
+    return probabilities
 
 
 def score_prediction_sets(

@@ -19,6 +19,7 @@ from ztfrep.evaluation.alert_protocol import (
     AlertSplitEvaluation,
 )
 from ztfrep.evaluation.bootstrap import Scores
+from ztfrep.evaluation.calibration import ReliabilityBins
 from ztfrep.evaluation.evaluation_results import Evaluation, Split, SplitEvaluation
 from ztfrep.evaluation.metrics import confusion
 from ztfrep.evaluation.object_protocol import ObjectSplitEvaluation
@@ -103,6 +104,7 @@ def _write_common_report(
         evaluation.classes,
         scored,
     )
+    _write_reliability(metrics / "plots" / f"calibration_{rows}.csv", test.reliability)
     _write_methods(folder / "methods.png", test.metrics, scored)
     _write_projections(rows, metrics, folder, evaluation.projections, evaluation.classes)
     curves = figures.loss_curves(evaluation.history, network, best_epoch=evaluation.best_epoch)
@@ -146,6 +148,16 @@ def _write_confusion(
         matrix = confusion(labels, predicted, len(classes))
         title = f"{_title(method)}, {scored}"
         _write_figure(png, figures.confusion_matrix(matrix, classes, title))
+
+
+def _write_reliability(path: Path, reliability: Mapping[str, ReliabilityBins]) -> None:
+    """Write a row per bin of confidence, before and after calibration; no row without a network."""
+    columns: dict[str, list[object]] = {name: [] for name in ("label", *ReliabilityBins._fields)}
+    for name, bins in reliability.items():
+        columns["label"] += [name] * len(bins.rows)
+        for field, values in bins._asdict().items():
+            columns[field] += values.tolist()
+    _write_plot(path, columns)
 
 
 def _write_methods(path: Path, metrics: Mapping[str, object], scored: str) -> None:

@@ -1,0 +1,257 @@
+"""Sections of classification: methods, paired differences, confusion, calibration."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ztfrep.report.caveats import FEW_ROWS, rows_of_classes
+from ztfrep.report.chart_colours import BASELINE, NEUTRAL, OURS
+from ztfrep.report.html_elements import Content, element, table
+from ztfrep.report.interval_chart import IntervalRow, interval_chart
+from ztfrep.report.matrix_chart import count_confusions, matrix_chart
+from ztfrep.report.method_names import is_baseline, method_title, pair_title
+from ztfrep.report.number_text import (
+    format_count,
+    format_number,
+    format_score,
+    plural,
+    words_of,
+)
+from ztfrep.report.page_sections import Section, not_evaluated, paragraph
+from ztfrep.report.reliability_chart import Bin, reliability_chart
+from ztfrep.report.run_files import Run
+from ztfrep.report.score_cells import score_cell
+from ztfrep.report.svg_drawing import legend
+
+METRICS = ("balanced_accuracy", "macro_f1")
+
+
+class Rows(NamedTuple):
+    """Alerts or objects: their name, their file of metrics, the plot of confusions, the network."""
+
+    name: str
+    file: str
+    confusions: str
+    network: str
+
+
+ALERTS = Rows("alerts", "stamps.json", "classifier_head", "classifier_head")
+OBJECTS = Rows("objects", "series.json", "recurrent", "network")
+
+
+def methods_of(scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the scores of the classifiers in a file of metrics, by method."""
+    return {
+        name: part
+        for name, part in scores.items()
+        if isinstance(part, Mapping) and METRICS[0] in part
+    }
+
+
+def classification_sections(run: Run, rows: Rows) -> list[Section]:
+    """Return the sections of the classification of alerts or objects."""
+    scores = run.scores(rows.file)
+    methods = methods_of(scores)
+    if not methods:
+        why = "There is no labelled test row, or no class to learn from."
+        return [Section("Classes", [not_evaluated(f"the classes of {rows.name}", why)])]
+    parts = [
+        Section("Ours beside the baselines", _methods(rows, methods, scores.get(rows.name))),
+        Section("Paired differences", _differences(rows, scores.get("paired_differences", {}))),
+        Section("Confusion and recall", _confusion(run, rows, scores)),
+        Section("Calibration", _calibration(run, rows, scores)),
+    ]
+    return [part for part in parts if part]
+
+
+def _methods(
+    rows: Rows, methods: Mapping[str, Mapping[str, Any]], count: int | None
+) -> list[Content]:
+    charts = []
+    for metric in METRICS:
+        lines = [
+            IntervalRow(
+                method_title(name),
+                part[metric],
+                part.get(f"{metric}_low"),
+                part.get(f"{metric}_high"),
+                "baseline" if is_baseline(name) else "ours",
+            )
+            for name, part in methods.items()
+            if metric in part
+        ]
+        if lines:
+            quantity = words_of(metric)
+            title = f"{quantity[0].upper()}{quantity[1:]} of {rows.name}"
+            charts.append(
+                interval_chart(f"methods-{rows.name}-{metric}", title, lines, quantity=quantity)
+            )
+    number = f"{format_count(count)} " if isinstance(count, int) else ""
+    keys = [("dot", OURS, "ours"), ("square", BASELINE, "baseline")]
+    return [
+        paragraph(
+            f"Scores of {number}labelled test {rows.name}, with 95 % intervals. Two intervals that "
+            "overlap do not say that two methods are equal: the paired differences below do."
+        ),
+        legend(keys),
+        element("div", *charts, class_="charts"),
+    ]
+
+
+def verdict(low: float | None, high: float | None) -> str:
+    """Return in words what the interval of a difference shows, where positive is better."""
+    if low is None or high is None:
+        return "no interval"
+    if low > 0:
+        return "better: shown"
+    return "worse: shown" if high < 0 else "not shown"
+
+
+def difference_chart(
+    name: str, title: str, differences: Mapping[str, Mapping[str, Any]], metric: str, quantity: str
+) -> Content:
+    """Return a chart of paired differences of one metric, None without any."""
+    lines = []
+    for pair, part in differences.items():
+        if metric in part:
+            low, high = part.get(f"{metric}_low"), part.get(f"{metric}_high")
+            kind = "not shown" if verdict(low, high) in ("not shown", "no interval") else "ours"
+            lines.append(IntervalRow(pair_title(pair), part[metric], low, high, kind))
+    if not lines:
+        return None
+    return interval_chart(name, title, lines, quantity=quantity, differences=True)
+
+
+def _differences(rows: Rows, differences: Mapping[str, Mapping[str, Any]]) -> list[Content]:
+    pairs = {pair: part for pair, part in differences.items() if METRICS[0] in part}
+    if not pairs:
+        return []
+    charts = [
+        difference_chart(
+            f"pairs-{rows.name}-{metric}",
+            f"Differences in {words_of(metric)}",
+            pairs,
+            metric,
+            f"difference in {words_of(metric)}",
+        )
+        for metric in METRICS
+    ]
+    sentences = [
+        element(
+            "li", element("strong", pair_title(pair)), ": ",
+            "; ".join(f"{words_of(m)} {_in_words(part, m)}" for m in METRICS if m in part), ".",
+        )
+        for pair, part in pairs.items()
+    ]  # fmt: skip
+    keys = [("dot", OURS, "shown: 0 is outside"), ("square", NEUTRAL, "not shown: 0 is inside")]
+    return [
+        paragraph(
+            "Differences on the same rows. A difference is shown if 0 is outside its 95 % interval."
+        ),
+        element("ul", *sentences, class_="sentences"),
+        legend(keys),
+        element("div", *charts, class_="charts"),
+    ]
+
+
+def _in_words(part: Mapping[str, Any], metric: str) -> str:
+    found = verdict(part.get(f"{metric}_low"), part.get(f"{metric}_high"))
+    score = format_score(part, metric, sign=True)
+    if found == "not shown":
+        return f"{score}, no difference shown"
+    return f"{score}, {found}"
+
+
+def _confusion(run: Run, rows: Rows, scores: Mapping[str, Any]) -> list[Content]:
+    pairs = [(row["actual"], row["predicted"]) for row in run.plots.get(rows.confusions, [])]
+    recall = scores.get(rows.network, {}).get("recall", {})
+    if not pairs:
+        return []
+    classes = class_order(run, rows)
+    counts = count_confusions(pairs, classes)
+    title = (
+        f"{method_title(rows.network).capitalize()}: {plural(len(pairs), f'test {rows.name[:-1]}')}"
+    )
+    note = "Counts, and shares of the rows of the actual class."
+    matrix = matrix_chart(f"confusion-{rows.name}", title, counts, classes, note=note)
+    lines: list[tuple[str, ...]] = []
+    for name, count in rows_of_classes(run, rows.name).items():
+        value = recall.get(name)
+        remark = "no rows" if not count else "few rows" if count < FEW_ROWS else ""
+        lines.append((name, format_number(value if count else None), format_count(count), remark))
+    head = ["class", "recall", "test rows", "remark"]
+    if not any(remark for *_, remark in lines):
+        head, lines = head[:3], [line[:3] for line in lines]
+    by_class = table(head, lines, f"Recall of {rows.name}", texts=(3,))
+    return [element("div", matrix, by_class, class_="charts")]
+
+
+def class_order(run: Run, rows: Rows) -> list[str]:
+    """Return the classes of alerts or objects in the order of the network, then any others."""
+    network = {"alerts": "autoencoder", "objects": "recurrent"}[rows.name]
+    own = [str(name) for name in run.cards.get(network, {}).get("classes", [])]
+    other = run.cards.get("autoencoder", {}).get("classes", [])
+    seen = {row["actual"] for row in run.plots.get(rows.confusions, [])}
+    seen |= {row["predicted"] for row in run.plots.get(rows.confusions, [])}
+    # Without a card the order is that of all classes where they are known, then that of the names.
+    known = own or [str(name) for name in other if name in seen]
+    return list(dict.fromkeys([*known, *sorted(seen)]))
+
+
+def _calibration(run: Run, rows: Rows, scores: Mapping[str, Any]) -> list[Content]:
+    bins: dict[str, list[Bin]] = {}
+    for row in run.plots.get(f"calibration_{rows.name}", []):
+        low, high, confidence, accuracy, count = (float(row[key]) for key in Bin._fields)
+        one = Bin(low, high, confidence, accuracy, int(count))
+        if one.rows > 0:
+            bins.setdefault(row["label"], []).append(one)
+    content: list[Content] = []
+    if "before" in bins or "after" in bins:
+        title = f"Confidence and accuracy of {rows.name}"
+        note = (
+            "Lines are 95 % intervals of the accuracy of a bin; on the diagonal it is calibrated."
+        )
+        content.append(reliability_chart(f"calibration-{rows.name}", title, bins, note=note))
+    lines = [
+        (name, *(score_cell(scores[key], metric) for metric in ("ece", "brier", "temperature")))
+        for key, name in (("calibration", "before"), ("calibrated", "after"))
+        if key in scores
+    ]
+    tables: list[Content] = []
+    if lines:
+        head = ["calibration", "expected error", "Brier score", "temperature"]
+        tables.append(table(head, lines, "Errors of the probabilities, 95 % intervals"))
+        tables.append(
+            paragraph(
+                "Resampled rows have a larger expected calibration error than the rows themselves, "
+                "so that its interval can be above the value.",
+                class_="note",
+            )
+        )
+    sets = scores.get("prediction_sets")
+    if sets:
+        tables += _prediction_sets(sets)
+    content.append(element("div", *tables) if tables else None)
+    return [element("div", *content, class_="charts")] if bins or tables else []
+
+
+def _prediction_sets(sets: Mapping[str, Any]) -> list[Content]:
+    stated = sets.get("stated_coverage", 0.9)
+    rows: list[Sequence[Content]] = [
+        ("all rows", score_cell(sets, "coverage"), score_cell(sets, "mean_size"), None),
+        ("mean of the classes", score_cell(sets, "mean_class_coverage"), None, None),
+    ]
+    for name, part in sets.get("by_class", {}).items():
+        rows.append(
+            (
+                name,
+                score_cell(part, "coverage"),
+                score_cell(part, "mean_size"),
+                format_number(part.get("rows")),
+            )
+        )
+    sentence = (
+        f"Prediction sets that should have the class of {stated:.0%} of the rows of each class; "
+        f"{sets.get('single', 0):.1%} of them have one class, {sets.get('empty', 0):.1%} none."
+    ).replace("%", " %")
+    head = ["class", "coverage", "classes in a set", "rows"]
+    return [paragraph(sentence), table(head, rows, "Prediction sets, 95 % intervals")]
