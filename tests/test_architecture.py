@@ -47,7 +47,7 @@ ALLOWED = {
     },
     "streams": {"catalogues", "encoders", "sources", "models", "data", *BASE},
     "report": {"data", *BASE},
-    "explorer": {"catalogues", "encoders", "sources", "data", *BASE},
+    "explorer": {"catalogues", "evaluation", "encoders", "sources", "data", *BASE},
     "params": {"data", "evaluation", "sources", "models", "schema_errors", *BASE},
 }
 

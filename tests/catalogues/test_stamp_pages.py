@@ -8,7 +8,7 @@ from tests.catalogues.small_catalogues import write_small_catalogue
 from ztfrep.catalogues import result_pages
 from ztfrep.catalogues.catalogue import objects_path, read_catalogue
 from ztfrep.catalogues.catalogue_schema import OBJECTS
-from ztfrep.catalogues.curves_of_alerts import light_curves_of_alerts
+from ztfrep.catalogues.object_curves import ObjectCurves
 from ztfrep.catalogues.queries import find_queries
 from ztfrep.catalogues.ranking import rank
 from ztfrep.catalogues.result_pages import ranking_page, similar_page, write_page
@@ -133,20 +133,21 @@ def test_in_a_folder_the_last_light_curve_of_an_object_is_drawn(tmp_path):
         write_small_catalogue(path, np.eye(2), preview_size=4)
         write_small_catalogue(objects_path(path), np.eye(len(ids)), rows=OBJECTS, object_id=ids)
     catalogue = read_catalogue(tmp_path)
-    first, last = light_curves_of_alerts(catalogue, [5, 0])
+    curves = ObjectCurves(catalogue)
+    first, last = curves.of_rows([5, 0])
     # The second detection of a light curve is a day later in the second row of a file.
-    assert first.observations["mjd"].tolist() == [1.0, 1.5, 3.0, 4.0]
-    assert last.observations.equals(first.observations)
-    assert [first.mjd, last.mjd] == [59001.0, 59000.0]
-    assert light_curves_of_alerts(catalogue, []) == []
+    assert first["mjd"].tolist() == [1.0, 1.5, 3.0, 4.0]
+    assert last.equals(first)
+    assert curves.of_rows([]) == []
 
 
-def test_a_broken_catalogue_of_objects_is_an_error(tmp_path):
+def test_without_a_broken_catalogue_of_objects_alerts_have_no_light_curve(tmp_path, caplog):
     path = tmp_path / "v.parquet"
     alerts = write_small_catalogue(path, np.eye(2), preview_size=4)
     objects_path(path).write_bytes(b"PAR1 broken")
-    with pytest.raises(InputError, match=r"v\.objects\.parquet"):
-        ranking_page(alerts, rank(alerts), "night")
+    figure = ranking_page(alerts, rank(alerts), "night")
+    assert len(figure.axes) == 2 and not figure.legends
+    assert "v.objects.parquet" in caplog.text and len(caplog.messages) == 1
 
 
 def test_a_catalogue_without_previews_has_a_remedy(tmp_path):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ztfrep.catalogues.catalogue import Catalogue
 from ztfrep.catalogues.catalogue_schema import OBJECTS
-from ztfrep.catalogues.curves_of_alerts import light_curves_of_alerts
+from ztfrep.catalogues.object_curves import ObjectCurves
 from ztfrep.catalogues.queries import Queries
 from ztfrep.catalogues.ranking import PERCENTILE
 from ztfrep.catalogues.result_tables import format_number
@@ -22,7 +22,9 @@ from ztfrep.encoders.reference import (
     RECONSTRUCTION_ERROR,
 )
 from ztfrep.errors import InputError
+from ztfrep.evaluation.alert_light_curves import AlertLightCurve
 from ztfrep.evaluation.figures import png_bytes
+from ztfrep.evaluation.light_curve_axes import is_drawn
 
 _TERM_NAMES = {
     NEIGHBOUR_DISTANCE: "neighbours",
@@ -94,10 +96,20 @@ def _draw(
                 remedy="make it again with ztfrep encode without --no-previews",
             )
         previews.append(read)
-    curves = [
-        curve for catalogue, rows in parts for curve in light_curves_of_alerts(catalogue, rows)
-    ]
+    curves = [curve for catalogue, rows in parts for curve in _light_curves(catalogue, rows)]
     return stamp_page(_concatenate(previews), captions, title, framed=framed, curves=curves)
+
+
+def _light_curves(catalogue: Catalogue, rows: np.ndarray) -> list[AlertLightCurve | None]:
+    """Return the light curves of some alerts' objects; None for one without an observation."""
+    alerts = catalogue.table.iloc[rows]
+    curves = ObjectCurves(catalogue).of_rows(rows)
+    return [
+        AlertLightCurve(name, curve, float(mjd))
+        if curve is not None and is_drawn(curve).any()
+        else None
+        for name, mjd, curve in zip(alerts["object_id"], alerts["mjd"], curves, strict=True)
+    ]
 
 
 def _concatenate(previews: list[np.ndarray]) -> np.ndarray:
