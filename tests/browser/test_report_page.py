@@ -55,10 +55,11 @@ def test_text_is_legible_in_both_themes_and_the_charts_have_their_colours(open_p
 
 
 def test_an_anchor_leads_to_its_section_and_the_keyboard_to_a_wide_table(open_page, path):
-    page = open_page(path)
+    page = open_page(path, reduced_motion="reduce")
     page.locator("nav a", has_text="Paired differences").first.click()
+    assert page.url.endswith("#alerts-paired-differences")
     top = "document.getElementById('alerts-paired-differences').getBoundingClientRect().top"
-    page.wait_for_function(f"Math.abs({top}) < 60")
+    assert 0 <= page.evaluate(top) < 60
     table = page.locator(".scroll").first
     table.focus()
     assert page.evaluate("document.activeElement.className") == "scroll"

@@ -72,12 +72,11 @@ def _balance_table(balance: Balance) -> Content:
         else:
             without_rows.append(reason)
     rows += [row(element("strong", f"= {name}"), c) for name, c in balance.written.items()]
-    note = (
-        paragraph(f"For no row: {'; '.join(without_rows)}.", class_="note")
-        if without_rows
-        else None
-    )
-    return element("div", table([*head, *(["all"] if several else [])], rows, balance.title), note)
+    note = None
+    if without_rows:
+        note = paragraph(f"For no row: {'; '.join(without_rows)}.", class_="note")
+    whole = table([*head, *(["all"] if several else [])], rows, balance.title)
+    return element("div", whole, note, class_="balance")
 
 
 def _class_tables(data: Mapping[str, Any]) -> list[Content]:
