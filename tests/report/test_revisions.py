@@ -108,7 +108,9 @@ def test_branches_tags_hashes_and_experiments_are_compared_with(folder):
         find_revision("shady-name", folder, optional=False)
 
 
-@pytest.mark.parametrize("name", ["nonsense", "--help", "HEAD~9", "HEAD:params.yaml", "", "x\ny"])
+@pytest.mark.parametrize(
+    "name", ["nonsense", "--help", "--since=1", "HEAD~9", "HEAD:params.yaml", "", "x\ny"]
+)
 def test_a_revision_that_is_none_is_one_line(folder, name):
     before = sorted(folder.rglob("*"))
     with pytest.raises(InputError, match="^--against: found ") as error:
