@@ -82,7 +82,7 @@ def test_a_changed_parameter_is_the_first_table_with_both_values(folder):
         "0.800",
         "−0.112",
         "worse",
-        "outside it",
+        "outside",
     ]
     assert "1 main metric on test rows differs, 1 of them by more" in page
 
