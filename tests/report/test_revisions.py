@@ -78,7 +78,7 @@ def test_a_changed_parameter_is_the_first_table_with_both_values(folder):
     assert first.rows() == parameters.rows()
     assert metrics.rows()[1] == [
         "alerts, classifier head, balanced accuracy",
-        "0.912 (0.862 to 0.962)",
+        "0.9120.862 to 0.962",
         "0.800",
         "−0.112",
         "worse",

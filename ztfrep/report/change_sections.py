@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ztfrep.report.flat_tables import flatten
-from ztfrep.report.html_elements import Content, details, element, table
+from ztfrep.report.html_elements import Content, details, element, join, table
 from ztfrep.report.method_names import table_title
 from ztfrep.report.number_text import (
     MISSING,
@@ -130,9 +130,10 @@ def _table(changes: Sequence[MetricChange], name: str, caption: str) -> Content:
     for change in changes:
         numbers = [v for v in (change.before, change.after) if isinstance(v, float)]
         decimals = decimals_of(*numbers, *([change.low] if change.low else []))
-        before = _number(change.before, decimals)
+        before = join(_number(change.before, decimals))
         if change.low is not None and change.high is not None:
-            before += f" ({format_interval(change.low, change.high, decimals)})"
+            interval = format_interval(change.low, change.high, decimals)
+            before = join(before, element("span", interval, class_="ends"))
         inside = {None: MISSING, True: "within", False: "outside"}[change.is_in_interval]
         quality = {None: "", True: "better", False: "worse"}[change.is_better]
         difference = None
@@ -150,7 +151,7 @@ def _table(changes: Sequence[MetricChange], name: str, caption: str) -> Content:
                 inside,
             )
         )
-    head = ["metric", f"{name} (95 % interval)", "this run", "change", "", "the interval"]
+    head = ["metric", f"{name}, 95 % interval", "this run", "change", "", "the interval"]
     return table(head, rows, caption, texts=(4, 5))
 
 
