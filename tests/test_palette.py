@@ -172,18 +172,21 @@ def test_more_classes_than_colours_differ_by_marker():
 
 def is_grey(colour):
     """Return True for greys, and for those with a tint, which pages have as backgrounds."""
+    if not colour.startswith("#"):
+        return False
     digits = colour[1:7] if len(colour) >= 7 else "".join(2 * digit for digit in colour[1:4])
     channels = [int(digits[start : start + 2], 16) for start in (0, 2, 4)]
     return max(channels) - min(channels) <= 40
 
 
 def written_colours(path):
-    """Return the colours in a file; of Python, those in strings, without docstrings' prose."""
+    """Return the colours in a file; of Python, those in strings."""
     text = path.read_text(errors="replace")
     if path.suffix == ".py":
         nodes = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Constant)]
         text = "\n".join(node.value for node in nodes if isinstance(node.value, str))
-    return re.findall(r"#(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3})\b", text)
+    # matplotlib's own palette too.
+    return re.findall(r"#(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3})\b|tab:\w+", text)
 
 
 def test_colours_are_written_in_the_palette_alone():

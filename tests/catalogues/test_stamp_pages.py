@@ -116,7 +116,12 @@ def test_alerts_have_the_light_curves_of_their_objects_if_there_are_any(tmp_path
         False, False, True, True, True,
     ]  # fmt: skip
     assert marked_days(figure) == [[1.0], [2.0], [3.0]]
-    boxes = [axes.get_position() for axes in figure.axes]
+    png_bytes(figure)
+    # With the labels of their axes.
+    boxes = [axes.get_tightbbox() for axes in figure.axes if axes.lines or axes.images]
+    captions = [t.get_window_extent() for t in figure.texts if "ZTF" in t.get_text()]
+    boxes += [*captions, figure.legends[0].get_window_extent()]
+    assert len(boxes) == 5 + 3 + 5 + 1
     assert all(not a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
     assert png_bytes(figure) == png_bytes(figure)
 

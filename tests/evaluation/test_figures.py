@@ -197,7 +197,7 @@ def test_the_legend_of_early_classification_covers_no_line():
     figures.png_bytes(figure)
     (legend,) = figure.legends
     box = legend.get_window_extent()
-    assert all(not box.overlaps(axes.get_window_extent()) for axes in figure.axes)
+    assert all(not box.overlaps(axes.get_tightbbox()) for axes in figure.axes)
     assert figure.bbox.y0 <= box.y0
 
 
