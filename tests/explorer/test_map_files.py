@@ -237,7 +237,7 @@ def test_labels_by_another_column_and_without_splits(alerts, tmp_path):
 
 def test_of_many_classes_the_most_frequent_are_shown(tmp_path):
     vectors = np.random.default_rng(0).normal(size=(600, 3))
-    names = [f"class {min(i // 2, 299)}" for i in range(598)] + ["class 0"] * 2
+    names = [f"class {i // 2}" for i in range(596)] + ["zz"] * 4
     ids = pa.array([f"a{i}" for i in range(600)])
     write_small_catalogue(
         tmp_path / "v.parquet", vectors, object_id=ids,
@@ -246,7 +246,7 @@ def test_of_many_classes_the_most_frequent_are_shown(tmp_path):
     files = make_map(tmp_path / "v.parquet", projections=["pca"])
     shown = categories(files, "class")
     assert len(column(files, "class")["values"]) == 254
-    assert shown[0] == shown[599] == "class 0"
+    assert shown[599] == "zz"
     assert all(value in (name, None) for value, name in zip(shown, names, strict=True))
     assert shown.count(None) == 2 * (299 - 254)
 

@@ -66,11 +66,13 @@ def test_a_folder_of_other_files_is_refused_and_stays(files, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "mine")
     write_folder(files, tmp_path / "map")
     (tmp_path / "map/notes.txt").write_text("mine")
+    write_folder(files, tmp_path / "other map")
+    (tmp_path / "link to a map").symlink_to(tmp_path / "other map")
     (tmp_path / "empty").mkdir()
     (tmp_path / "data only").mkdir()
     (tmp_path / "data only/data").mkdir()
     before = content(tmp_path)
-    for name in ("mine", "file", "link", "map", "data only"):
+    for name in ("mine", "file", "link", "link to a map", "map", "data only"):
         with pytest.raises(InputError, match="expected a new or empty folder") as error:
             write_folder(files, tmp_path / name)
         assert "\n" not in str(error.value)
