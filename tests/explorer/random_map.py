@@ -149,6 +149,7 @@ class RandomMap:
             "model": "random",
             "classes": CLASSES,
             "colours": list(palette.COLOURS),
+            "numbers": list(palette.NUMBERS),
             "unlabelled": palette.UNLABELLED,
             "masked": palette.MASKED,
             "filters": {str(fid): list(value) for fid, value in palette.FILTERS.items()},

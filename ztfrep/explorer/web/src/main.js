@@ -174,7 +174,7 @@ class Explorer {
     const { catalogue, plot, state } = this;
     const column = catalogue.columns.get(state.colour);
     const values = catalogue.values.get(state.colour);
-    plot.colour(colouring(column, values, catalogue.map.unlabelled));
+    plot.colour(colouring(column, values, catalogue.map));
     showLegend(catalogue, this.filters, state.colour);
   }
 
