@@ -25,7 +25,7 @@ def test_a_folder_has_the_files_that_a_server_has(files, tmp_path):
     size = write_folder(files, tmp_path / "map")
     written = content(tmp_path / "map")
     assert set(written) == {
-        "index.html", "explorer.js", "explorer.css", *files.names_of_columns(),
+        "index.html", "explorer.js", "explorer.css", "LICENSES.txt", *files.names_of_columns(),
         *(f"data/details-{place}.js" for place in range(3)),
         *(f"stamps/{place}.png" for place in range(3)),
     }  # fmt: skip
