@@ -171,6 +171,7 @@ def test_a_catalogue_of_objects_has_a_map(tmp_path, random_vectors):
     assert row["light_curve"]["mjd"] == [1.0, 6.0, 4.0]
     assert read(files, "data/ids.js")["candid"] is None
     assert column(files, "n_observations")["kind"] == "number"
+    assert not any("stamps" in note for note in read(files, "data/map.js")["notes"])
 
 
 def test_a_folder_of_catalogues_has_one_map(tmp_path, random_vectors):
@@ -233,6 +234,14 @@ def test_labels_by_another_column_and_without_splits(alerts, tmp_path):
     files = make_map(alerts, labels=tmp_path / "mine.csv", label_column="kind", projections=["pca"])
     assert categories(files, "class")[:5] == [None, None, "new", "new", None]
     assert "split" not in [c["name"] for c in read(files, "data/map.js")["columns"]]
+
+
+def test_ids_with_several_classes_have_none_and_are_counted(alerts, tmp_path):
+    (tmp_path / "mine.csv").write_text(f"candid,class\n{CANDID},AGN\n{CANDID},SN\n")
+    files = make_map(alerts, labels=tmp_path / "mine.csv", projections=["pca"])
+    value = read(files, "data/map.js")
+    assert "class" not in [c["name"] for c in value["columns"]]
+    assert any("1 ids have several classes" in note for note in value["notes"])
 
 
 def test_of_many_classes_the_most_frequent_are_shown(tmp_path):
