@@ -67,6 +67,7 @@ benchmarks: repro
 	python -m benchmarks.survey_years
 	python -m benchmarks.time_to_accuracy
 	python -m benchmarks.growth $(FOLDER)
+	if test -e /usr/bin/chromium; then python -m benchmarks.explorer $(FOLDER); fi
 	if nvidia-smi --list-gpus; then python -m benchmarks.gpu --pipeline; fi
 
 $(INSTALLED): requirements.txt pyproject.toml

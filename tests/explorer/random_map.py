@@ -52,7 +52,7 @@ class RandomMap:
         self.magnitudes = random.normal(18.5, 1.2, n).astype(np.float32)
         self.magnitudes[random.random(n) < 0.02] = np.nan
         self.scores = random.gamma(2.0, 0.1, n).astype(np.float32)
-        self.times = random.uniform(58800, 59600, n).astype(np.float32)
+        self.times = random.uniform(58800, 59600, n)
         self.object_ids = [f"ZTF{18 + i // 2 % 5}a{_letters(i // 2)}" for i in range(n)]
         first = 1_234_567_890_123_456_789
         self.candids = [str(first + 7 * i) for i in range(n)]
@@ -129,7 +129,8 @@ class RandomMap:
         def number(name: str, title: str, values: NDArray, **more: object) -> dict:
             low, high = np.nanpercentile(values, [1, 99])
             limits = {"low": float(low), "high": float(high)}
-            return {"name": name, "title": title, "kind": "number", **limits, **more}
+            kind = {"kind": "number", "type": values.dtype.name}
+            return {"name": name, "title": title, **kind, **limits, **more}
 
         def category(name: str, title: str, values: list[str]) -> dict:
             shown = colours[: len(values)]
@@ -149,6 +150,7 @@ class RandomMap:
             "model": "random",
             "classes": CLASSES,
             "colours": list(palette.COLOURS),
+            "numbers": list(palette.NUMBERS),
             "unlabelled": palette.UNLABELLED,
             "masked": palette.MASKED,
             "filters": {str(fid): list(value) for fid, value in palette.FILTERS.items()},

@@ -25,7 +25,7 @@ def test_a_folder_has_the_files_that_a_server_has(files, tmp_path):
     size = write_folder(files, tmp_path / "map")
     written = content(tmp_path / "map")
     assert set(written) == {
-        "index.html", "explorer.js", "explorer.css", *files.names_of_columns(),
+        "index.html", "explorer.js", "explorer.css", "LICENSES.txt", *files.names_of_columns(),
         *(f"data/details-{place}.js" for place in range(3)),
         *(f"stamps/{place}.png" for place in range(3)),
     }  # fmt: skip
@@ -66,11 +66,13 @@ def test_a_folder_of_other_files_is_refused_and_stays(files, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "mine")
     write_folder(files, tmp_path / "map")
     (tmp_path / "map/notes.txt").write_text("mine")
+    write_folder(files, tmp_path / "other map")
+    (tmp_path / "link to a map").symlink_to(tmp_path / "other map")
     (tmp_path / "empty").mkdir()
     (tmp_path / "data only").mkdir()
     (tmp_path / "data only/data").mkdir()
     before = content(tmp_path)
-    for name in ("mine", "file", "link", "map", "data only"):
+    for name in ("mine", "file", "link", "link to a map", "map", "data only"):
         with pytest.raises(InputError, match="expected a new or empty folder") as error:
             write_folder(files, tmp_path / name)
         assert "\n" not in str(error.value)

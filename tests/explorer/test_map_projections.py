@@ -92,6 +92,16 @@ def test_pca_has_the_variance_of_its_axes():
     assert np.allclose(ratio, ratio[0], rtol=1e-3)
 
 
+def test_pca_does_not_depend_on_the_order_of_the_numbers(blobs):
+    vectors, _ = blobs
+    points = project_vectors(vectors, "pca", seed=0).points
+    for seed in range(6):
+        order = np.random.default_rng(seed).permutation(vectors.shape[1])
+        assert np.allclose(
+            project_vectors(vectors[:, order], "pca", seed=0).points, points, atol=1e-5
+        )
+
+
 def test_vectors_of_one_number_have_points():
     points, note = project_vectors(np.arange(20, dtype=np.float32)[:, None], "pca", seed=0)
     assert np.allclose(points[:, 0], np.linspace(-1, 1, 20)) and not points[:, 1].any()

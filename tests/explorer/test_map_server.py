@@ -58,7 +58,7 @@ def ask_raw(server, request):
 
 def test_every_file_of_a_map_is_served(server):
     names = ["data/details-7.js", "stamps/7.png", *server.files.names_of_columns()]
-    for name in ("index.html", "explorer.js", "explorer.css", *names):
+    for name in ("index.html", "explorer.js", "explorer.css", "LICENSES.txt", *names):
         status, headers, content = ask(server, f"/{name}")
         expected = server.files.read(name)
         assert (status, content) == (200, expected.content), name

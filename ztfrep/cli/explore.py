@@ -34,7 +34,7 @@ def explore(
     """Show the vectors of a catalogue as a map, with stamps, light curves and neighbours.
 
     It is served on this machine alone until Ctrl-C. The projections are stored beside the
-    catalogue, as NAME.projections. UMAP needs the extra: pip install "ztfrep[explore]".
+    catalogue, as NAME.projections. The package needs its extra explore, or --projection pca.
 
     \b
     ztfrep explore vectors.parquet

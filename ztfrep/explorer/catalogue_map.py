@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ztfrep.catalogues.catalogue import Catalogue, read_catalogue
+from ztfrep.catalogues.catalogue_schema import ALERTS
 from ztfrep.errors import InputError
 from ztfrep.explorer.map_columns import MapColumn, catalogue_columns, category
 from ztfrep.explorer.map_files import MapFiles
@@ -72,7 +73,7 @@ def make_map(
     stamps = None
     if catalogue.info.preview_size is not None:
         stamps = StampImages(lambda rows: _previews(catalogue, rows), len(catalogue))
-    else:
+    elif catalogue.info.rows == ALERTS:
         notes.append("This catalogue has no stamps: ztfrep encode writes them with --previews.")
     details = RowDetails(catalogue, vectors)
     return MapFiles(catalogue, projected, columns, details, stamps, rows_per_file, notes)
@@ -99,7 +100,10 @@ def _with_labels(
 
     classes = catalogue.info.classes
     own = read_user_labels(path, catalogue, column=label_column)
-    made = {_CLASS: category(_CLASS, f"class of {path.name}", own.classes, own.labels, classes)}
+    made = {}
+    if own.classes:
+        title = f"class of {path.name}"
+        made[_CLASS] = category(_CLASS, title, own.classes, own.labels, classes)
     left_out = own.counts["rows"] - own.counts["matched"]
     notes = [
         f"{path.name}: {own.counts['matched']:,} rows match the catalogue, {left_out:,} do not or "
@@ -136,6 +140,8 @@ def _read_splits(catalogue: Catalogue, path: Path) -> MapColumn | None:
         splits = read_user_labels(path, catalogue, column=_SPLIT)
     except InputError as error:
         logging.warning("without its splits: %s", error)
+        return None
+    if not splits.classes:
         return None
     return category(_SPLIT, _SPLIT, splits.classes, splits.labels, ())
 

@@ -34,11 +34,11 @@ class MapColumn:
     Attributes
     ----------
     name, title : str
-    codes : uint8 (n,) or float32 (n,)
+    codes : uint8 (n,), float32 (n,) or float64 (n,)
         Of a category the index of its value, 255 for none; else numbers, NaN for none.
     description : dict
-        The rest of what the page needs, as JSON: `kind`, and `values` and `colours`, or `unit`,
-        `low`, `high` and `reversed`.
+        The rest of what the page needs, as JSON: `kind`, and `values` and `colours`, or `type`
+        ("float32" or "float64"), `unit`, `low`, `high` and `reversed`.
     """
 
     name: str
@@ -116,10 +116,14 @@ def _number(
     name: str, title: str, unit: str, numbers: np.ndarray, finite: np.ndarray, is_reversed: bool
 ) -> MapColumn:
     low, high = (float(f"{limit:.6g}") for limit in np.percentile(finite, _LIMITS))
+    codes = np.where(np.isfinite(numbers), numbers, np.nan)
     if name == "mjd":
         low, high = (round(float(limit), 3) for limit in np.percentile(finite, _LIMITS))
-    codes = np.where(np.isfinite(numbers), numbers, np.nan).astype(np.float32)
+    else:
+        # Times alone need more: a float32 of a Modified Julian Date is exact to minutes.
+        codes = codes.astype(np.float32)
     description = {
-        "kind": "number", "unit": unit, "low": low, "high": high, "reversed": is_reversed,
+        "kind": "number", "type": codes.dtype.name, "unit": unit, "low": low, "high": high,
+        "reversed": is_reversed,
     }  # fmt: skip
     return MapColumn(name, title, codes, description)

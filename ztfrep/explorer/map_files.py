@@ -27,6 +27,8 @@ PAGE = {
     "index.html": "text/html; charset=utf-8",
     "explorer.js": "text/javascript; charset=utf-8",
     "explorer.css": "text/css; charset=utf-8",
+    # Of the packages whose code is in the script.
+    "LICENSES.txt": "text/plain; charset=utf-8",
 }
 MAP = "data/map.js"
 _SCRIPT, _PNG = "text/javascript; charset=utf-8", "image/png"

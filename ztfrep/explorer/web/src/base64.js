@@ -13,8 +13,10 @@ export function bytes(text) {
   return out;
 }
 
-/** The little-endian float32 numbers of a base64 text. @param {string} text */
-export function floats(text) {
-  const { buffer, byteOffset, byteLength } = bytes(text);
-  return new Float32Array(buffer, byteOffset, byteLength / 4);
-}
+/**
+ * The little-endian numbers of a base64 text.
+ * @template {Float32Array|Float64Array} T
+ * @param {string} text
+ * @param {{new (buffer: ArrayBuffer): T}} type
+ */
+export const numbers = (text, type) => new type(bytes(text).buffer);

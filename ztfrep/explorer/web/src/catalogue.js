@@ -1,7 +1,9 @@
 // The catalogue of the map: its columns, projections, ids and details of rows, read as needed.
-import { bytes, floats } from "./base64.js";
+import { bytes, numbers } from "./base64.js";
 import { Cache } from "./cache.js";
 import { load } from "./loader.js";
+
+const TYPES = { float32: Float32Array, float64: Float64Array };
 
 /** The code of a row without a category. */
 export const NONE = 255;
@@ -28,16 +30,18 @@ export class Catalogue {
   /** Positions x0 y0 x1 y1 ... in [-1, 1]. @returns {Promise<Float32Array>} */
   async projection(name) {
     if (!this.projections.has(name)) {
-      this.projections.set(name, floats(await load(`projection-${name}`)));
+      this.projections.set(name, numbers(await load(`projection-${name}`), Float32Array));
     }
     return this.projections.get(name);
   }
 
-  /** Codes of a category or numbers, NaN where there is none. @returns {Promise<Uint8Array|Float32Array>} */
+  /** Codes of a category or numbers, NaN where there is none. @returns {Promise<Uint8Array|Float32Array|Float64Array>} */
   async column(name) {
     if (!this.values.has(name)) {
-      const decode = this.columns.get(name).kind === "category" ? bytes : floats;
-      this.values.set(name, decode(await load(`column-${name}`)));
+      const { kind, type } = this.columns.get(name);
+      const text = await load(`column-${name}`);
+      const decoded = kind === "category" ? bytes(text) : numbers(text, TYPES[type]);
+      this.values.set(name, decoded);
     }
     return this.values.get(name);
   }

@@ -1,35 +1,33 @@
-// Rows as CSV (RFC 4180).
-import { float32Text } from "./numbers.js";
+// Rows as CSV.
+import { csvFormatRows } from "d3-dsv";
+import { shortest } from "./numbers.js";
 
 /**
- * A text as a field. Spreadsheets run a text that begins with one of = + - @ as a formula: an
+ * A text that no spreadsheet takes for a formula: they run what begins with one of = + - @. An
  * apostrophe before it prevents that.
  * @param {string|null} text
  */
-export function field(text) {
-  if (text === null || text === undefined) return "";
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n']/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
+const guarded = (text) => (/^[=+\-@\t\r]/.test(text ?? "") ? `'${text}` : text);
 
 /**
  * The rows of a catalogue as CSV: row, ids and all columns. Candids are text: they have more digits
  * than a number of JavaScript.
  * @param {import("./catalogue.js").Catalogue} catalogue whose ids and columns were read
- * @param {ArrayLike<number>} rows
+ * @param {number[]} rows
  */
 export function csv(catalogue, rows) {
-  const names = [...catalogue.columns.keys()].filter((name) => catalogue.values.has(name));
-  const { object_id: objects, candid: candids } = catalogue.ids;
-  const lines = [["row", "object_id", ...(candids ? ["candid"] : []), ...names.map(field)]];
-  for (const row of Array.from(rows)) {
-    const values = names.map((name) => {
+  const columns = [...catalogue.columns.values()].filter(({ name }) => catalogue.values.has(name));
+  const ids = Object.entries(catalogue.ids).filter(([, values]) => values);
+  const head = ["row", ...ids.map(([name]) => name), ...columns.map(({ name }) => guarded(name))];
+  const lines = rows.map((row) => [
+    row,
+    ...ids.map(([, values]) => guarded(values[row])),
+    ...columns.map(({ name, type }) => {
       const value = catalogue.value(name, row);
-      return typeof value === "number" ? float32Text(value) : field(value);
-    });
-    lines.push([row, field(objects[row]), ...(candids ? [field(candids[row])] : []), ...values]);
-  }
-  return `${lines.map((line) => line.join(",")).join("\r\n")}\r\n`;
+      return typeof value === "number" ? shortest(value, type) : guarded(value);
+    }),
+  ]);
+  return `${csvFormatRows([head, ...lines])}\n`;
 }
 
 /** Lets the browser save a text as a file. */

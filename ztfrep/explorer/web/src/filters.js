@@ -21,6 +21,11 @@ export class Filters {
     return [...this.hidden.values()].some((codes) => codes.size > 0) || this.limits.size > 0;
   }
 
+  /** The rows that are shown. @returns {number[]} */
+  rows() {
+    return [...this.shown.keys()].filter((row) => this.shown[row]);
+  }
+
   isHidden(name, code) {
     return this.hidden.get(name)?.has(code) ?? false;
   }

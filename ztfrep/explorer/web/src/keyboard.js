@@ -17,17 +17,20 @@ const KEYS = [
   ["?", "show these keys"],
 ];
 
-/** @param {Record<string, (event: KeyboardEvent) => void>} actions by name */
-export function listenToKeys(plot, actions) {
+/**
+ * @param {import("./view.js").View} view
+ * @param {Record<string, (event: KeyboardEvent) => void>} actions by name
+ */
+export function listenToKeys(view, actions) {
   const keys = {
-    ArrowLeft: () => plot.pan(STEP, 0),
-    ArrowRight: () => plot.pan(-STEP, 0),
-    ArrowUp: () => plot.pan(0, STEP),
-    ArrowDown: () => plot.pan(0, -STEP),
-    "+": () => plot.zoom(ZOOM),
-    "=": () => plot.zoom(ZOOM),
-    "-": () => plot.zoom(1 / ZOOM),
-    0: () => plot.reset(),
+    ArrowLeft: () => view.pan(STEP, 0),
+    ArrowRight: () => view.pan(-STEP, 0),
+    ArrowUp: () => view.pan(0, STEP),
+    ArrowDown: () => view.pan(0, -STEP),
+    "+": () => view.zoom(ZOOM),
+    "=": () => view.zoom(ZOOM),
+    "-": () => view.zoom(1 / ZOOM),
+    0: () => view.reset(),
     "/": () => byId("search").focus(),
     l: actions.lasso,
     n: () => actions.step(1),
@@ -42,7 +45,7 @@ export function listenToKeys(plot, actions) {
     if (typing && event.key !== "Escape") return;
     const arrow = event.key.startsWith("Arrow");
     // Elsewhere the arrows scroll.
-    if (arrow && ![document.body, plot.canvas].includes(document.activeElement)) return;
+    if (arrow && ![document.body, view.canvas].includes(document.activeElement)) return;
     const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
     event.preventDefault();

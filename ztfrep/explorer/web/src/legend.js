@@ -1,6 +1,5 @@
 // What the colours mean: categories that can be hidden, or the scale of a number.
 import { NONE } from "./catalogue.js";
-import { darkness, scale } from "./colours.js";
 import { byId, element, fill, swatch } from "./dom.js";
 import { count, short } from "./numbers.js";
 
@@ -64,7 +63,7 @@ function bar(catalogue, column) {
   const { low, high, unit, reversed } = column;
   const [left, right] = reversed ? [high, low] : [low, high];
   const strip = element("div", { class: "scale", role: "img", "aria-label": `colours from ${short(left, high - low)} to ${short(right, high - low)}` });
-  strip.style.background = `linear-gradient(to right, ${scale(darkness.matches).join(",")})`;
+  strip.style.background = `linear-gradient(to right, ${catalogue.map.numbers.join(",")})`;
   const ends = [left, (left + right) / 2, right].map((value) => element("span", {}, short(value, high - low)));
   const missing = catalogue.values.get(column.name).reduce((sum, value) => sum + (Number.isNaN(value) ? 1 : 0), 0);
   return element(

@@ -10,6 +10,7 @@ export class Marks {
     /** @type {number[]} */
     this.nearest = [];
     this.focused = -1;
+    /** @type {[number, number][]} */
     this.path = [];
     plot.listeners.push(() => this.draw());
   }
@@ -39,9 +40,7 @@ export class Marks {
     if (this.focused >= 0) marks.push(circle(this.focused, radius + 6, "pin"));
     if (this.hovered >= 0) marks.push(circle(this.hovered, radius + 3, "over"));
     if (this.path.length > 2) {
-      const corners = [];
-      for (let k = 0; k < this.path.length; k += 2) corners.push(`${this.path[k]},${this.path[k + 1]}`);
-      marks.push(svg("polygon", { points: corners.join(" "), class: "lasso" }));
+      marks.push(svg("polygon", { points: this.path.join(" "), class: "lasso" }));
     }
     fill(byId("marks"), ...marks);
   }

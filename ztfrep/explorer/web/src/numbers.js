@@ -43,8 +43,9 @@ export function sexagesimal(degrees, hours) {
   return hours ? text : `${degrees < 0 ? "−" : "+"}${text}`;
 }
 
-/** The shortest text that gives the same float32 number again. */
-export function float32Text(value) {
+/** The shortest text that gives the same number again. @param {"float32"|"float64"} type */
+export function shortest(value, type) {
+  if (type === "float64") return String(value);
   for (let digits = 6; digits < 9; digits++) {
     const text = String(Number(value.toPrecision(digits)));
     if (Math.fround(Number(text)) === value) return text;

@@ -1,25 +1,25 @@
-// The map itself: draws the rows that are shown, finds the row at a pixel, moves between projections.
-import { Camera } from "./camera.js";
+// The map itself: draws the rows that are shown, finds rows by their pixels, moves between projections.
+import { polygonContains } from "d3-polygon";
+import KDBush from "kdbush";
 import { Points } from "./points.js";
+import { still, View } from "./view.js";
 
 const MOVE = 650;
-const FLIGHT = 450;
 /** Side of the squares that are counted to see how crowded a view is, in pixels. */
 const CELL = 14;
-
-/** Whether the reader asked for less motion. */
-const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-const eased = (t) => (t < 0.5 ? 4 * t ** 3 : 1 - (2 - 2 * t) ** 3 / 2);
 
 export class Plot {
   /** Throws an error where there is no WebGL. @param {HTMLCanvasElement} canvas */
   constructor(canvas, n) {
     this.canvas = canvas;
     this.n = n;
-    this.camera = new Camera();
+    this.view = new View(canvas);
+    this.view.behaviour.on("zoom", () => this.request());
     this.points = Points.create(canvas, n);
     /** @type {Float32Array} */
     this.positions = new Float32Array(2 * n);
+    /** @type {KDBush|null} */
+    this.tree = null;
     this.shown = new Uint8Array(n).fill(1);
     this.none = new Uint8Array(n);
     this.shuffled = shuffle(n);
@@ -30,8 +30,8 @@ export class Plot {
     /** @type {((plot: Plot) => void)[]} called after each drawing */
     this.listeners = [];
     this.requested = false;
-    /** @type {Record<string, number>} how often each kind of animation was begun or stopped */
-    this.animations = { move: 0, flight: 0 };
+    /** Pixels at the bottom of the map that the panel covers. */
+    this.covered = 0;
     new ResizeObserver(() => this.resize()).observe(canvas);
     // The graphics card may drop all it has, as phones do for a page in the background.
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
@@ -45,26 +45,30 @@ export class Plot {
     const ratio = Math.min(window.devicePixelRatio || 1, 3);
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
-    this.camera.resize(width, height);
+    this.view.resize(width, height);
     // At once: a canvas whose size changes is blank until it is drawn.
     this.draw();
   }
 
   /** Places the points; with `move` they go there from where they are. */
-  async place(positions, move = false) {
-    const start = move ? this.positions : positions;
+  place(positions, move = false) {
+    const { view } = this;
+    const start = move && !still.matches ? this.positions : positions;
     // Who sees the whole map goes on seeing it.
-    const whole = this.camera.isWhole;
-    this.positions = positions;
-    this.camera.enclose(positions);
-    if (whole && start === positions) this.camera.reset();
-    else if (whole) this.reset();
+    const whole = view.isWhole;
+    [this.positions, this.tree] = [positions, null];
+    view.enclose(positions);
+    if (whole) view.reset(start !== positions);
     this.points.place(start, positions);
+    view.selection.interrupt("move");
     this.progress = start === positions ? 1 : 0;
     this.request();
-    if (start !== positions) {
-      await this.#animate("move", MOVE, (t) => (this.progress = t));
-    }
+    if (this.progress === 1) return;
+    const step = (t) => {
+      this.progress = t;
+      this.request();
+    };
+    view.selection.transition("move").duration(MOVE).tween("progress", () => step);
   }
 
   /** Colours the points. @param {{codes: Uint8Array, colours: string[]}} colouring */
@@ -92,49 +96,33 @@ export class Plot {
 
   /** The row whose point is nearest to a pixel, at most `radius` pixels away, or -1. */
   nearest(px, py, radius = Math.max(6, this.size / 2 + 3)) {
-    const { camera, positions, shown } = this;
-    const [x, y] = camera.toPlane(px, py);
-    const reach = radius / camera.scale;
-    let [row, closest] = [-1, reach * reach];
-    for (let i = 0; i < this.n; i++) {
-      const dx = positions[2 * i] - x;
-      if (dx > reach || dx < -reach || !shown[i]) continue;
-      const dy = positions[2 * i + 1] - y;
-      const distance = dx * dx + dy * dy;
-      if (distance <= closest) [row, closest] = [i, distance];
-    }
-    return row;
+    const { positions, shown, view } = this;
+    const [x, y] = view.toPlane(px, py);
+    const distance = (row) => Math.hypot(positions[2 * row] - x, positions[2 * row + 1] - y);
+    const rows = this.#index().within(x, y, radius / view.scale).filter((row) => shown[row]);
+    return rows.reduce((best, row) => (best < 0 || distance(row) < distance(best) ? row : best), -1);
+  }
+
+  /** The rows in a polygon of pixels, of those that are shown. @param {[number, number][]} path */
+  inside(path) {
+    const { positions, shown, view } = this;
+    const polygon = path.map(([x, y]) => view.toPlane(x, y));
+    const [xs, ys] = [polygon.map(([x]) => x), polygon.map(([, y]) => y)];
+    return this.#index()
+      .range(Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys))
+      .filter((row) => shown[row] && polygonContains(polygon, [positions[2 * row], positions[2 * row + 1]]));
   }
 
   /** The pixel of a row's point, in CSS pixels from the corner of the plot. */
   screen(row) {
-    return this.camera.toScreen(this.positions[2 * row], this.positions[2 * row + 1]);
+    return this.view.toScreen(this.positions[2 * row], this.positions[2 * row + 1]);
   }
 
   /** Brings a row to the middle of what is not covered, nearer than before unless it is near. */
   fly(row) {
-    const { camera } = this;
-    const [x, y] = [this.positions[2 * row], this.positions[2 * row + 1]];
-    const scale = Math.max(camera.scale, camera.whole * 4);
-    return this.#travel({ x, y: y - this.covered / 2 / scale, scale });
-  }
-
-  /** Shows the whole map. */
-  reset() {
-    const { x, y } = this.camera.box;
-    return this.#travel({ x, y, scale: this.camera.whole });
-  }
-
-  pan(dx, dy) {
-    this.#stop();
-    this.camera.pan(dx, dy);
-    this.request();
-  }
-
-  zoom(factor, px, py) {
-    this.#stop();
-    this.camera.zoom(factor, px, py);
-    this.request();
+    const { view, positions } = this;
+    const scale = Math.max(view.scale, view.whole * 4);
+    view.show(positions[2 * row], positions[2 * row + 1] - this.covered / 2 / scale, scale);
   }
 
   /** Draws in the next frame. */
@@ -148,13 +136,12 @@ export class Plot {
   }
 
   draw() {
-    const { camera } = this;
     // Points of a crowded view are small and let others shine through.
     const room = this.#room();
     this.size = Math.max(2.4, Math.min(8, 1.1 * room));
     const opacity = Math.max(0.4, Math.min(0.92, 0.44 + 0.065 * room));
     const { progress, size, background } = this;
-    this.points.draw(camera, { progress, size, opacity, faint: 0.22, background });
+    this.points.draw(this.view, { progress, size, opacity, faint: 0.22, background });
     for (const listener of this.listeners) listener(this);
   }
 
@@ -165,22 +152,29 @@ export class Plot {
     this.select(this.selected);
   }
 
-  /** Stops a flight. */
-  #stop() {
-    this.animations.flight++;
+  /** Finds rows by their places. It is made when it is first needed, after the first picture. */
+  #index() {
+    const { n, positions } = this;
+    if (!this.tree) {
+      this.tree = new KDBush(n, 64, Float32Array);
+      for (let i = 0; i < n; i++) this.tree.add(positions[2 * i], positions[2 * i + 1]);
+      this.tree.finish();
+    }
+    return this.tree;
   }
 
   /** The side of the square, in pixels, that a point has for itself where points in view are. */
   #room() {
-    const { camera, positions, shown } = this;
-    const columns = Math.ceil(camera.width / CELL);
-    const cells = new Uint8Array(columns * Math.ceil(camera.height / CELL));
+    const { positions, shown } = this;
+    const { width, height } = this.view;
+    const { k, x: left, y: top } = this.view.transform;
+    const columns = Math.ceil(width / CELL);
+    const cells = new Uint8Array(columns * Math.ceil(height / CELL));
     let [inside, taken] = [0, 0];
     for (let i = 0; i < this.n; i++) {
       if (!shown[i]) continue;
-      const x = camera.width / 2 + (positions[2 * i] - camera.x) * camera.scale;
-      const y = camera.height / 2 - (positions[2 * i + 1] - camera.y) * camera.scale;
-      if (x < 0 || y < 0 || x >= camera.width || y >= camera.height) continue;
+      const [x, y] = [left + k * positions[2 * i], top - k * positions[2 * i + 1]];
+      if (x < 0 || y < 0 || x >= width || y >= height) continue;
       const cell = columns * Math.floor(y / CELL) + Math.floor(x / CELL);
       inside++;
       if (!cells[cell]) taken += cells[cell] = 1;
@@ -200,33 +194,6 @@ export class Plot {
     }
     this.points.show(rows.subarray(0, k));
     this.request();
-  }
-
-  #travel(to) {
-    const { camera } = this;
-    const from = { x: camera.x, y: camera.y, scale: camera.scale };
-    return this.#animate("flight", FLIGHT, (t) => {
-      camera.x = from.x + t * (to.x - from.x);
-      camera.y = from.y + t * (to.y - from.y);
-      camera.scale = from.scale * (to.scale / from.scale) ** t;
-    });
-  }
-
-  /** Calls `step` with 0 to 1 until the duration is over or another animation of the kind begins. */
-  #animate(kind, duration, step) {
-    const mine = ++this.animations[kind];
-    return new Promise((resolve) => {
-      const begin = performance.now();
-      const frame = () => {
-        if (mine !== this.animations[kind]) return resolve();
-        const t = still.matches ? 1 : Math.min(1, (performance.now() - begin) / duration);
-        step(eased(t));
-        this.draw();
-        if (t === 1) resolve();
-        else requestAnimationFrame(frame);
-      };
-      frame();
-    });
   }
 }
 

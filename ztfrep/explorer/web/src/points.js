@@ -1,4 +1,5 @@
 // The points on the graphics card: positions, codes of colours, and which are drawn in what order.
+import { rgb } from "d3-color";
 import { FRAGMENT, VERTEX } from "./shaders.js";
 
 const UNIFORMS = [
@@ -43,7 +44,7 @@ export class Points {
     const { gl, uniforms } = this;
     this.#attribute("code", codes, 1, gl.UNSIGNED_BYTE);
     const pixels = new Uint8Array(256 * 4).fill(255);
-    colours.forEach((colour, k) => pixels.set(rgb(colour), 4 * k));
+    colours.forEach((colour, k) => pixels.set(channels(colour), 4 * k));
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
     gl.uniform1f(uniforms.none, colours.length - 1);
   }
@@ -62,18 +63,18 @@ export class Points {
 
   /**
    * Draws the points.
-   * @param {import("./camera.js").Camera} camera
+   * @param {import("./view.js").View} view
    * @param {{progress: number, size: number, opacity: number, faint: number, background: string}} style
    *   size in CSS pixels
    */
-  draw(camera, style) {
+  draw(view, style) {
     const { gl, uniforms } = this;
-    const ratio = gl.canvas.width / camera.width;
-    const { width, height, scale } = camera;
+    const { width, height, scale } = view;
+    const ratio = gl.canvas.width / width;
     gl.viewport(0, 0, gl.canvas.width, gl.canvas.height);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT);
-    gl.uniform2f(uniforms.centre, camera.x, camera.y);
+    gl.uniform2f(uniforms.centre, ...view.toPlane(width / 2, height / 2));
     gl.uniform2f(uniforms.factor, (2 * scale) / width, (2 * scale) / height);
     gl.uniform1f(uniforms.progress, style.progress);
     gl.uniform1f(uniforms.size, style.size * ratio);
@@ -81,7 +82,7 @@ export class Points {
     gl.uniform1f(uniforms.faint, style.faint);
     // Small points have no room for a border.
     gl.uniform1f(uniforms.ring, Math.max(0, Math.min(0.75, (style.size - 5) / 4)));
-    gl.uniform3fv(uniforms.background, rgb(style.background).map((value) => value / 255));
+    gl.uniform3fv(uniforms.background, channels(style.background).map((value) => value / 255));
     gl.drawElements(gl.POINTS, this.drawn, gl.UNSIGNED_INT, 0);
   }
 
@@ -95,7 +96,10 @@ export class Points {
   }
 }
 
-const rgb = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+function channels(colour) {
+  const { r, g, b } = rgb(colour);
+  return [r, g, b];
+}
 
 function linked(gl) {
   const program = gl.createProgram();

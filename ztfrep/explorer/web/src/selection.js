@@ -42,8 +42,7 @@ export class Selection {
       output.textContent = `not exported: ${error.message}`;
       return;
     }
-    let rows = this.rows;
-    if (!rows.length) rows = [...filters.shown.keys()].filter((row) => filters.shown[row]);
+    const rows = this.rows.length ? this.rows : filters.rows();
     save(csv(catalogue, rows), fileName(catalogue.map.title, this.rows.length ? "selection" : "shown"));
   }
 
