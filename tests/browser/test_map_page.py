@@ -299,6 +299,8 @@ def test_lasso_exports_the_rows_inside_it(open_map, rows, from_folder):
     assert np.array_equal(
         table["magpsf"].astype("float32"), rows.magnitudes[expected], equal_nan=True
     )
+    # A float32 of a Modified Julian Date would be wrong by minutes.
+    assert np.array_equal(table["mjd"], rows.times[expected])
     classes = [None if rows.classes[r] == NONE else VALUES[rows.classes[r]] for r in expected]
     assert table["class"].astype(object).where(table["class"].notna(), None).tolist() == classes
     page.click("#clear")
@@ -432,6 +434,38 @@ def test_phone_has_a_map_of_full_width_and_sheets(open_map, rows):
     assert panel["width"] == 390 and panel["y"] > 200
 
 
+def test_a_finger_draws_a_lasso(open_map, rows):
+    page = open_map(width=390, height=844, has_touch=True, is_mobile=True)
+    page.tap("#lasso")
+    positions = np.array([at(page, row) for row in range(N)])
+    x, y = np.median(positions[rows.predicted == 3], axis=0)
+    corners = [(x - 30, y - 30), (x + 30, y - 30), (x + 30, y + 30), (x - 30, y + 30)]
+    session = page.context.new_cdp_session(page)
+    for k, (px, py) in enumerate(corners):
+        kind = "touchMove" if k else "touchStart"
+        points = [{"x": px, "y": py, "id": 0}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    inside = (np.abs(positions - [x, y]) < 30).all(axis=1)
+    assert 3 < inside.sum() < N / 2
+    assert selection(page) == np.flatnonzero(inside).tolist()
+    after = np.array([at(page, row) for row in range(N)])
+    assert np.abs(after - positions).max() < 0.01
+    assert pinned(page) is None
+
+
+def test_phone_on_its_side_has_the_sheets_too(open_map, rows):
+    page = open_map(width=740, height=360, has_touch=True, is_mobile=True)
+    box = page.locator("#plot").bounding_box()
+    assert box["width"] == 740 and box["height"] > 180
+    expect(page.locator("#legend")).to_be_hidden()
+    row = lonely_rows(rows, rows.predicted < NONE)[0]
+    page.touchscreen.tap(*at(page, row))
+    expect(page.locator("#pinned")).to_contain_text(rows.object_ids[row])
+    panel = page.locator("#pinned").bounding_box()
+    assert panel["x"] > 300 and panel["y"] + panel["height"] <= 360
+
+
 def test_two_fingers_zoom(open_map):
     page = open_map(width=390, height=844, has_touch=True, is_mobile=True)
     before = [at(page, row) for row in (0, 1)]
@@ -453,6 +487,44 @@ def test_two_fingers_zoom(open_map):
     grown = np.linalg.norm(np.subtract(*after)) / np.linalg.norm(np.subtract(*before))
     assert grown == pytest.approx(3, rel=0.1)
     assert pinned(page) is None
+
+
+def test_wheel_zooms_at_the_pointer_and_drag_moves_without_a_click(open_map, rows):
+    page = open_map()
+    row = lonely_rows(rows, rows.predicted < NONE)[0]
+    x, y = at(page, row)
+    others = np.array([at(page, other) for other in range(20)])
+    page.mouse.move(x, y)
+    page.mouse.wheel(0, -500)
+    page.wait_for_timeout(250)
+    # A wheel's pixels are whole numbers.
+    assert at(page, row) == pytest.approx([x, y], abs=1)
+    zoomed = np.array([at(page, other) for other in range(20)])
+    assert zoomed - zoomed[0] == pytest.approx(2 * (others - others[0]), abs=0.01)
+    x, y = at(page, row)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y - 30, steps=4)
+    page.mouse.up()
+    assert at(page, row) == pytest.approx([x + 40, y - 30], abs=1)
+    assert pinned(page) is None
+    page.wait_for_timeout(50)
+    page.mouse.click(*at(page, row))
+    assert pinned(page) == row
+
+
+def test_the_map_cannot_be_lost(open_map):
+    page = open_map()
+    page.focus("#plot")
+    for _ in range(60):
+        page.keyboard.press("ArrowRight")
+    box = page.locator("#plot").bounding_box()
+    places = np.array([at(page, row) for row in range(N)])
+    assert (places[:, 0] > box["x"]).any()
+    for _ in range(60):
+        page.keyboard.press("-")
+    spread = np.ptp([at(page, row) for row in range(N)], axis=0)
+    assert spread.max() > box["height"] / 3
 
 
 def test_a_hostile_class_name_is_text(open_map, rows):
@@ -534,6 +606,7 @@ def test_a_browser_without_webgl_gets_a_sentence(browser, rows):
 def test_motion_is_left_out_where_it_is_not_wanted(open_map):
     page = open_map(reduced_motion="reduce")
     page.select_option("#projection", "pca")
+    page.wait_for_function("location.hash.includes('pca')")
     page.wait_for_timeout(60)
     first = pixels(page)
     page.wait_for_timeout(900)

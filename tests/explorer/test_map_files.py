@@ -63,6 +63,10 @@ def test_columns_are_the_values_of_the_rows(small_map):
     table = small_map.catalogue.table
     assert categories(small_map, "predicted_class") == table["predicted_class"].tolist()
     assert np.allclose(numbers(small_map, "column-magpsf"), table["magpsf"])
+    times = base64.b64decode(read(small_map, "data/column-mjd.js"))
+    assert np.array_equal(np.frombuffer(times, "<f8"), table["mjd"])
+    types = {c["name"]: c.get("type") for c in read(small_map, "data/map.js")["columns"]}
+    assert (types["predicted_class"], types["magpsf"], types["mjd"]) == (None, "float32", "float64")
     magnitude = column(small_map, "magpsf")
     assert magnitude["reversed"] and magnitude["unit"] == "mag"
     low, high = np.percentile(table["magpsf"], [1, 99])
