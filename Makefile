@@ -15,6 +15,8 @@ repro: $(INSTALLED)
 	@echo
 	@echo "These are smoke figures of a small simulated sample. The pictures are in:"
 	@echo "  $(CURDIR)/data/figures/stamps  $(CURDIR)/data/figures/series"
+	@echo "All of it is in one page, for a browser:"
+	@echo "  $(CURDIR)/data/report.html"
 
 # Two processes, each with whole files of tests, whose fixtures are shared. Threads that wait do not
 # take the cores of those that compute.

@@ -18,6 +18,7 @@ import yaml
 import ztfrep
 from tests.alert_packets import CANDID, alert, archive, image, observation, packet
 from tests.drive_server import Drive, serve
+from tests.report.small_runs import parse
 from ztfrep.data.alert_table import AlertTable
 from ztfrep.data.features import ALERCE_FEATURES
 from ztfrep.data.frames import read_frame, refuse_float_identifiers
@@ -197,6 +198,7 @@ def test_every_number_is_finite_and_every_picture_is_there(project):
         assert all(isinstance(v, int | float) and np.isfinite(v) for v in values)
     pictures = sorted(p.name for p in (project.folder / "data/figures").rglob("*.png"))
     assert {"confusion.png", "loss.png", "methods.png", "reconstruction.png"} <= set(pictures)
+    assert (project.folder / "data/report.html").exists()
 
 
 def test_the_encoder_computes_the_vectors_of_the_pipeline(project):
@@ -235,6 +237,31 @@ def test_an_experiment_is_the_same_in_the_workspace_in_a_temporary_folder_and_qu
         assert clean.metrics() == changed
     clean.run("dvc", "exp", "apply", "other")
     assert clean.metrics() != changed
+
+
+def changed_parameters(project):
+    """The first table of the report: the parameters that differ from the last commit."""
+    page = parse((project.folder / "data/report.html").read_text())
+    (section,) = (s for s in page.all("section") if s.attributes["id"] == "what-differs")
+    return [row for table in section.all("table") for row in table.rows()][1:2]
+
+
+def test_the_report_shows_what_differs_from_the_last_commit_whatever_ran_before(clean):
+    head = clean.run("git", "rev-parse", "HEAD").strip()
+    clean.run("dvc", "repro", "--force", "--single-item", "report")
+    assert changed_parameters(clean) == []
+    change = ("-S", "evaluate.knn_neighbours=3")
+    clean.run("dvc", "exp", "run", "--temp", "--name", "neighbours", *change)
+    clean.run("dvc", "exp", "apply", "neighbours")
+    assert changed_parameters(clean) == [["evaluate.knn_neighbours", "15", "3"]]
+    try:
+        clean.run("git", "commit", "-qam", "neighbours")
+        clean.run("git", "checkout", "-q", head, "--", "params.yaml")
+        # This run was done before, and the report differs: another commit is the last one.
+        clean.run("dvc", "repro")
+        assert changed_parameters(clean) == [["evaluate.knn_neighbours", "3", "15"]]
+    finally:
+        clean.run("git", "reset", "-q", "--hard", head)
 
 
 def test_push_and_pull_bring_everything_to_a_fresh_clone(project, tmp_path):

@@ -210,6 +210,11 @@ def test_calibrated_probabilities_are_scored_if_the_folder_has_a_reference(input
         sets = part.metrics["prediction_sets"]
         assert sum(scores["rows"] for scores in sets["by_class"].values()) == ROWS[name]
         assert part.metrics["calibrated"]["temperature"] == 2
+        labelled = (part.labels >= 0).sum()
+        assert {k: bins.rows.sum() for k, bins in part.reliability.items()} == {
+            "before": labelled,
+            "after": labelled,
+        }
 
 
 def test_published_vectors_are_evaluated_without_the_network(inputs, tmp_path):

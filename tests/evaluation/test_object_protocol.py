@@ -190,3 +190,5 @@ def test_calibrated_probabilities_are_scored_if_the_folder_has_a_reference(tmp_p
         assert set(sets["by_class"]) == set(SERIES_CLASSES)
         assert sum(scores["rows"] for scores in sets["by_class"].values()) == OBJECTS[name]
         assert {"calibration", "calibrated"} < set(part.metrics)
+        labelled = (part.labels >= 0).sum()
+        assert [bins.rows.sum() for bins in part.reliability.values()] == [labelled, labelled]

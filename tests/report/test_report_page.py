@@ -136,6 +136,11 @@ def test_the_data_of_the_charts_are_the_metrics(page):
         ["last magnitude", "0.379"],
         ["Gaussian process", "0.500"],
     ]
+    # Positive is better, as everywhere.
+    better = next(t for t in page.all("table") if "Differences of the errors" in t.text())
+    assert better.rows()[1] == [
+        "last magnitude − recurrent network", "+0.018", "0.008 to 0.028", "ours"
+    ]  # fmt: skip
 
 
 def test_it_is_said_which_differences_are_shown(page):

@@ -74,6 +74,19 @@ def test_a_lower_error_is_better_and_a_count_is_neither():
     assert direction("objects") == direction("prediction_sets.coverage") == 0
 
 
+def test_main_metrics_are_those_of_whole_methods_on_test_rows():
+    def is_main(file, key):
+        return MetricChange(file, key, 0.5, 0.6, None, None).is_main
+
+    assert is_main("stamps.json", "knn.balanced_accuracy")
+    assert is_main("series.json", "forecast_magnitude.network.mean_absolute_error")
+    assert not is_main("stamps_validation.json", "knn.balanced_accuracy")
+    assert not is_main("stamps.json", "paired_differences.a_minus_b.macro_f1")
+    assert not is_main("series.json", "early_classification.after_1.network.macro_f1")
+    assert not is_main("stamps.json", "prediction_sets.by_class.SN.coverage")
+    assert not is_main("stamps.json", "knn.accuracy")
+
+
 def test_changes_out_of_the_interval_come_first_then_the_larger_ones():
     def change(key, after, low, high):
         return MetricChange("stamps.json", key, 0.5, after, low, high)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ztfrep.report.flat_tables import flatten
-from ztfrep.report.html_elements import Content, details, element, table
-from ztfrep.report.method_names import method_title
+from ztfrep.report.html_elements import Content, details, element, join, table
+from ztfrep.report.method_names import table_title
 from ztfrep.report.number_text import (
     MISSING,
     decimals_of,
@@ -26,6 +26,8 @@ from ztfrep.report.run_changes import (
 )
 from ztfrep.report.run_files import Run
 
+# Main metrics that are shown at once.
+_SHOWN = 15
 _FILES = {
     "stamps.json": "alerts",
     "series.json": "objects",
@@ -113,7 +115,10 @@ def _metrics(changes: Sequence[MetricChange], name: str) -> list[Content]:
                 "none that these rows show."
             )
         )
-        content.append(_table(main, name, "Main metrics that differ"))
+        content.append(_table(main[:_SHOWN], name, "Main metrics that differ"))
+        if len(main) > _SHOWN:
+            rest = plural(len(main) - _SHOWN, "other main metric")
+            content.append(details(rest, _table(main[_SHOWN:], name, "Other main metrics")))
     if other:
         summary = plural(len(other), "other difference")
         content.append(details(summary, _table(other, name, "Other numbers that differ")))
@@ -125,10 +130,11 @@ def _table(changes: Sequence[MetricChange], name: str, caption: str) -> Content:
     for change in changes:
         numbers = [v for v in (change.before, change.after) if isinstance(v, float)]
         decimals = decimals_of(*numbers, *([change.low] if change.low else []))
-        before = _number(change.before, decimals)
+        before = join(_number(change.before, decimals))
         if change.low is not None and change.high is not None:
-            before += f" ({format_interval(change.low, change.high, decimals)})"
-        inside = {None: MISSING, True: "within it", False: "outside it"}[change.is_in_interval]
+            interval = format_interval(change.low, change.high, decimals)
+            before = join(before, element("span", interval, class_="ends"))
+        inside = {None: MISSING, True: "within", False: "outside"}[change.is_in_interval]
         quality = {None: "", True: "better", False: "worse"}[change.is_better]
         difference = None
         if change.change is not None:
@@ -141,11 +147,11 @@ def _table(changes: Sequence[MetricChange], name: str, caption: str) -> Content:
                 before,
                 _number(change.after, decimals),
                 difference or MISSING,
-                element("span", quality, class_=quality or None),
+                element("span", quality, class_=quality if inside == "outside" else None),
                 inside,
             )
         )
-    head = ["metric", f"{name} (95 % interval)", "this run", "change", "", "interval"]
+    head = ["metric", f"{name}, 95 % interval", "this run", "change", "", "the interval"]
     return table(head, rows, caption, texts=(4, 5))
 
 
@@ -156,7 +162,7 @@ def _number(value: Any, decimals: int) -> str:
 def metric_title(file: str, key: str) -> str:
     """Return the title of a metric by its file and its flat key."""
     *tables, last = key.split(".")
-    parts = [_FILES.get(file, file), *map(method_title, tables), words_of(last)]
+    parts = [_FILES.get(file, file), *map(table_title, tables), words_of(last)]
     return ", ".join(parts)
 
 

@@ -1,8 +1,9 @@
 """Sections of classification: methods, paired differences, confusion, calibration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ztfrep.report.calibration_sections import calibration_content
 from ztfrep.report.caveats import FEW_ROWS, rows_of_classes
 from ztfrep.report.chart_colours import BASELINE, NEUTRAL, OURS
 from ztfrep.report.html_elements import Content, element, table
@@ -17,9 +18,7 @@ from ztfrep.report.number_text import (
     words_of,
 )
 from ztfrep.report.page_sections import Section, not_evaluated, paragraph
-from ztfrep.report.reliability_chart import Bin, reliability_chart
 from ztfrep.report.run_files import Run
-from ztfrep.report.score_cells import score_cell
 from ztfrep.report.svg_drawing import legend
 
 METRICS = ("balanced_accuracy", "macro_f1")
@@ -58,7 +57,10 @@ def classification_sections(run: Run, rows: Rows) -> list[Section]:
         Section("Ours beside the baselines", _methods(rows, methods, scores.get(rows.name))),
         Section("Paired differences", _differences(rows, scores.get("paired_differences", {}))),
         Section("Confusion and recall", _confusion(run, rows, scores)),
-        Section("Calibration", _calibration(run, rows, scores)),
+        Section(
+            "Calibration",
+            calibration_content(rows.name, run.plots.get(f"calibration_{rows.name}", []), scores),
+        ),
     ]
     return [part for part in parts if part]
 
@@ -195,63 +197,3 @@ def class_order(run: Run, rows: Rows) -> list[str]:
     # Without a card the order is that of all classes where they are known, then that of the names.
     known = own or [str(name) for name in other if name in seen]
     return list(dict.fromkeys([*known, *sorted(seen)]))
-
-
-def _calibration(run: Run, rows: Rows, scores: Mapping[str, Any]) -> list[Content]:
-    bins: dict[str, list[Bin]] = {}
-    for row in run.plots.get(f"calibration_{rows.name}", []):
-        low, high, confidence, accuracy, count = (float(row[key]) for key in Bin._fields)
-        one = Bin(low, high, confidence, accuracy, int(count))
-        if one.rows > 0:
-            bins.setdefault(row["label"], []).append(one)
-    content: list[Content] = []
-    if "before" in bins or "after" in bins:
-        title = f"Confidence and accuracy of {rows.name}"
-        note = (
-            "Lines are 95 % intervals of the accuracy of a bin; on the diagonal it is calibrated."
-        )
-        content.append(reliability_chart(f"calibration-{rows.name}", title, bins, note=note))
-    lines = [
-        (name, *(score_cell(scores[key], metric) for metric in ("ece", "brier", "temperature")))
-        for key, name in (("calibration", "before"), ("calibrated", "after"))
-        if key in scores
-    ]
-    tables: list[Content] = []
-    if lines:
-        head = ["calibration", "expected error", "Brier score", "temperature"]
-        tables.append(table(head, lines, "Errors of the probabilities, 95 % intervals"))
-        tables.append(
-            paragraph(
-                "Resampled rows have a larger expected calibration error than the rows themselves, "
-                "so that its interval can be above the value.",
-                class_="note",
-            )
-        )
-    sets = scores.get("prediction_sets")
-    if sets:
-        tables += _prediction_sets(sets)
-    content.append(element("div", *tables) if tables else None)
-    return [element("div", *content, class_="charts")] if bins or tables else []
-
-
-def _prediction_sets(sets: Mapping[str, Any]) -> list[Content]:
-    stated = sets.get("stated_coverage", 0.9)
-    rows: list[Sequence[Content]] = [
-        ("all rows", score_cell(sets, "coverage"), score_cell(sets, "mean_size"), None),
-        ("mean of the classes", score_cell(sets, "mean_class_coverage"), None, None),
-    ]
-    for name, part in sets.get("by_class", {}).items():
-        rows.append(
-            (
-                name,
-                score_cell(part, "coverage"),
-                score_cell(part, "mean_size"),
-                format_number(part.get("rows")),
-            )
-        )
-    sentence = (
-        f"Prediction sets that should have the class of {stated:.0%} of the rows of each class; "
-        f"{sets.get('single', 0):.1%} of them have one class, {sets.get('empty', 0):.1%} none."
-    ).replace("%", " %")
-    head = ["class", "coverage", "classes in a set", "rows"]
-    return [paragraph(sentence), table(head, rows, "Prediction sets, 95 % intervals")]

@@ -91,6 +91,8 @@ class Balance:
     ----------
     title : str
     columns : tuple of str
+    verb : str
+        "found" or "read".
     read : tuple of int
     excluded, written : dict of tuple of int
         Counts of each column, by reason and by what was written.
@@ -98,6 +100,7 @@ class Balance:
 
     title: str
     columns: tuple[str, ...]
+    verb: str
     read: tuple[int, ...]
     excluded: dict[str, tuple[int, ...]]
     written: dict[str, tuple[int, ...]]
@@ -163,6 +166,7 @@ def _balance(title: str, columns: Mapping[str, Mapping[str, Any]], kinds: _Kinds
     return Balance(
         title,
         tuple(columns),
+        "found" if kinds.read == "seen" else "read",
         counts(kinds.read),
         {REASONS.get(key, key.replace("_", " ")): counts(key) for key in keys},
         {_WRITTEN[key]: counts(key) for key in kinds.written},

@@ -64,7 +64,7 @@ def _balance_table(balance: Balance) -> Content:
         total = [format_count(sum(counts))] if several else []
         return [name, *map(format_count, counts), *total]
 
-    rows = [row(element("strong", "read"), balance.read)]
+    rows = [row(element("strong", balance.verb), balance.read)]
     without_rows = []
     for reason, counts in balance.excluded.items():
         if any(counts):
@@ -72,8 +72,11 @@ def _balance_table(balance: Balance) -> Content:
         else:
             without_rows.append(reason)
     rows += [row(element("strong", f"= {name}"), c) for name, c in balance.written.items()]
-    note = paragraph(f"No row: {'; '.join(without_rows)}.", class_="note") if without_rows else None
-    return element("div", table([*head, *(["all"] if several else [])], rows, balance.title), note)
+    note = None
+    if without_rows:
+        note = paragraph(f"For no row: {'; '.join(without_rows)}.", class_="note")
+    whole = table([*head, *(["all"] if several else [])], rows, balance.title)
+    return element("div", whole, note, class_="balance")
 
 
 def _class_tables(data: Mapping[str, Any]) -> list[Content]:

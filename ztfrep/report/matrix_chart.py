@@ -84,7 +84,7 @@ def _cell(x: float, y: float, width: float, height: float, count: int, share: fl
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
 def _short(label: str, width: float) -> str:

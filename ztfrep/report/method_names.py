@@ -58,6 +58,11 @@ def pair_title(pair: str) -> str:
     return f"{method_title(method)} − {method_title(baseline)}"
 
 
+def table_title(key: str) -> str:
+    """Return the title of a table of metrics: of a method, of a difference, or of anything else."""
+    return pair_title(key) if "_minus_" in key else method_title(key)
+
+
 def direction(metric: str) -> int:
     """Return 1 if a higher value of a metric is better, -1 if a lower one is, 0 for neither.
 

@@ -12,7 +12,7 @@ _WORDS = {
     "f1": "F1", "mse": "MSE", "psnr": "PSNR", "ece": "ECE", "brier": "Brier score", "nmi": "NMI",
     "ari": "ARI", "auroc": "AUROC", "pca": "PCA", "knn": "k nearest neighbours", "svm": "SVM",
     "kmeans": "k-means", "hdbscan": "HDBSCAN", "agn": "AGN", "sn": "SN", "vs": "VS",
-    "tsne": "t-SNE",
+    "tsne": "t-SNE", "nan": "NaN",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from ztfrep.report.caveats import SOURCES, list_caveats
 from ztfrep.report.classification_sections import ALERTS, OBJECTS, Rows, methods_of
 from ztfrep.report.flat_tables import flatten, without_ends
 from ztfrep.report.html_elements import Content, bullets, details, element, table
-from ztfrep.report.method_names import is_baseline, method_title
+from ztfrep.report.method_names import is_baseline, method_title, table_title
 from ztfrep.report.number_text import (
     MISSING,
     decimals_of,
@@ -189,4 +189,4 @@ def _both(title: str, test: Mapping[str, Any], validation: Mapping[str, Any]) ->
 
 def _title(key: str) -> str:
     *tables, last = key.split(".")
-    return ", ".join([*map(method_title, tables), words_of(last)])
+    return ", ".join([*map(table_title, tables), words_of(last)])

@@ -22,7 +22,7 @@ class Revision:
         while not folder.is_dir():
             folder = folder.parent
         relative = path.resolve().relative_to(folder).as_posix()
-        return _git(folder, "show", "--end-of-options", f"{self.commit}:./{relative}")
+        return _git(folder, "show", f"{self.commit}:./{relative}")
 
 
 def find_revision(name: str, folder: Path, *, optional: bool) -> Revision | None:
@@ -49,11 +49,9 @@ def find_revision(name: str, folder: Path, *, optional: bool) -> Revision | None
 
 
 def _commit(folder: Path, name: str) -> str | None:
-    output = _git(
-        folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
-    )
-    # It prints "--end-of-options" too.
-    return output.decode().split()[-1] if output else None
+    # With this suffix no name is an option.
+    output = _git(folder, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    return output.decode().strip() if output else None
 
 
 def _experiment(folder: Path, name: str) -> str | None:

@@ -18,6 +18,8 @@ ABSENT = object()
 # The metrics that are listed first, of whatever method.
 _MAIN = {"balanced_accuracy", "macro_f1", "mse", "mean_absolute_error", "precision_at_10",
          "auroc_mean", "ece", "brier", "coverage"}  # fmt: skip
+# Tables of parts and differences of what other tables have.
+_PARTS = ("paired_differences.", "early_classification.", "by_class.")
 _TEST_FILES = ("stamps.json", "series.json")
 
 
@@ -80,7 +82,8 @@ class MetricChange:
     def is_main(self) -> bool:
         """Whether it is one of the metrics that matter most, on test rows."""
         last = self.key.rpartition(".")[2]
-        return self.file in _TEST_FILES and last in _MAIN and "early_" not in self.key
+        is_part = any(table in self.key for table in _PARTS)
+        return self.file in _TEST_FILES and last in _MAIN and not is_part
 
 
 @dataclass(frozen=True)
