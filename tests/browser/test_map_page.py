@@ -508,7 +508,8 @@ def test_wheel_zooms_at_the_pointer_and_drag_moves_without_a_click(open_map, row
     page.mouse.up()
     assert at(page, row) == pytest.approx([x + 40, y - 30], abs=1)
     assert pinned(page) is None
-    page.mouse.click(x + 40, y - 30)
+    page.wait_for_timeout(50)
+    page.mouse.click(*at(page, row))
     assert pinned(page) == row
 
 
@@ -605,6 +606,7 @@ def test_a_browser_without_webgl_gets_a_sentence(browser, rows):
 def test_motion_is_left_out_where_it_is_not_wanted(open_map):
     page = open_map(reduced_motion="reduce")
     page.select_option("#projection", "pca")
+    page.wait_for_function("location.hash.includes('pca')")
     page.wait_for_timeout(60)
     first = pixels(page)
     page.wait_for_timeout(900)

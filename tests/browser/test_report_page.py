@@ -55,7 +55,7 @@ def test_text_is_legible_in_both_themes_and_the_charts_have_their_colours(open_p
 
 
 def test_an_anchor_leads_to_its_section_and_the_keyboard_to_a_wide_table(open_page, path):
-    page = open_page(path, reduced_motion="reduce")
+    page = open_page(path)
     page.locator("nav a", has_text="Paired differences").first.click()
     assert page.url.endswith("#alerts-paired-differences")
     top = "document.getElementById('alerts-paired-differences').getBoundingClientRect().top"

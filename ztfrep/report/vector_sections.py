@@ -22,7 +22,7 @@ _RECONSTRUCTIONS = (
 )
 RECONSTRUCTION_PICTURE = "stamps/reconstruction.png"
 _ALT_TEXTS = {
-    RECONSTRUCTION_PICTURE: "A row of test alerts for each class: science, template and "
+    RECONSTRUCTION_PICTURE: "Test alerts of each class, one a row: science, template and "
     "difference stamp, each beside what the network makes of its vector and the difference of the "
     "two in units of the noise; and the light curve of its object where there is one.",
 }

@@ -1,4 +1,5 @@
 // Controls of the filters: values of categories and limits of numbers.
+import { extent } from "d3-array";
 import { byId, element, fill } from "./dom.js";
 import { categories } from "./legend.js";
 import { short } from "./numbers.js";
@@ -52,11 +53,7 @@ export function updateFilters(catalogue, filters) {
 
 /** Two sliders and two numbers for the limits of a column. */
 function limits(catalogue, filters, column) {
-  let [least, most] = [Infinity, -Infinity];
-  for (const value of catalogue.values.get(column.name)) {
-    if (value < least) least = value;
-    if (value > most) most = value;
-  }
+  const [least, most] = extent(catalogue.values.get(column.name));
   const step = 10 ** Math.floor(Math.log10((most - least || 1) / 200));
   const digits = Math.max(0, -Math.round(Math.log10(step)));
   const low = Math.floor(least / step) * step;

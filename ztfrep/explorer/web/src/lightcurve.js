@@ -1,6 +1,7 @@
 // The light curve of an object as SVG.
+import { extent, tickStep, ticks } from "d3-array";
 import { element, svg } from "./dom.js";
-import { counted, fixed, ticks } from "./numbers.js";
+import { counted, fixed } from "./numbers.js";
 
 const MARGIN = { left: 34, right: 8, top: 8, bottom: 30 };
 
@@ -78,14 +79,12 @@ export function lightCurve(map, detail, { width, height }) {
 
 /** A scale from values to [0, 1] with its round numbers. */
 function axis(values, room, about, least) {
-  let [low, high] = [Math.min(...values), Math.max(...values)];
+  let [low, high] = extent(values);
   const short = Math.max(0, least - (high - low)) / 2;
   const margin = (high - low + 2 * short) * room;
   [low, high] = [low - short - margin, high + short + margin];
-  const marked = ticks(low, high, about);
-  const step = marked.length > 1 ? marked[1] - marked[0] : 1;
-  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  return [(value) => (value - low) / (high - low), { values: marked, digits }];
+  const digits = Math.max(0, -Math.floor(Math.log10(tickStep(low, high, about)) + 1e-9));
+  return [(value) => (value - low) / (high - low), { values: ticks(low, high, about), digits }];
 }
 
 /** The alert's own detection: at its time, in its filter. */

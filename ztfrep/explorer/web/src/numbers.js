@@ -18,16 +18,6 @@ export const count = (value) => value.toLocaleString("en-GB");
 /** "1 alert" or "12 alerts". */
 export const counted = (value, noun) => `${count(value)} ${value === 1 ? noun.replace(/s$/, "") : noun}`;
 
-/** Round numbers from low to high, about as many as asked for. @returns {number[]} */
-export function ticks(low, high, about) {
-  const raw = (high - low) / about;
-  const power = 10 ** Math.floor(Math.log10(raw));
-  const step = power * (raw / power > 5 ? 10 : raw / power > 2 ? 5 : raw / power > 1 ? 2 : 1);
-  const out = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) out.push(k * step);
-  return out;
-}
-
 /** The date and time of a Modified Julian Date, in UTC to the minute. */
 export function dateOf(mjd) {
   return new Date((mjd - 40587) * 86400000).toISOString().slice(0, 16).replace("T", " ");

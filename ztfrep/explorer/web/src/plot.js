@@ -1,5 +1,7 @@
 // The map itself: draws the rows that are shown, finds rows by their pixels, moves between projections.
+import { extent, shuffler } from "d3-array";
 import { polygonContains } from "d3-polygon";
+import { randomLcg } from "d3-random";
 import KDBush from "kdbush";
 import { Points } from "./points.js";
 import { still, View } from "./view.js";
@@ -22,7 +24,8 @@ export class Plot {
     this.tree = null;
     this.shown = new Uint8Array(n).fill(1);
     this.none = new Uint8Array(n);
-    this.shuffled = shuffle(n);
+    // The same random order each time: no class lies on top of all others.
+    this.shuffled = shuffler(randomLcg(0))(Uint32Array.from({ length: n }, (_, i) => i));
     /** @type {Uint8Array|null} 1 for selected rows */
     this.selected = null;
     this.background = "#ffffff";
@@ -107,9 +110,9 @@ export class Plot {
   inside(path) {
     const { positions, shown, view } = this;
     const polygon = path.map(([x, y]) => view.toPlane(x, y));
-    const [xs, ys] = [polygon.map(([x]) => x), polygon.map(([, y]) => y)];
+    const [[left, right], [low, high]] = [0, 1].map((axis) => extent(polygon, (corner) => corner[axis]));
     return this.#index()
-      .range(Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys))
+      .range(left, low, right, high)
       .filter((row) => shown[row] && polygonContains(polygon, [positions[2 * row], positions[2 * row + 1]]));
   }
 
@@ -195,16 +198,4 @@ export class Plot {
     this.points.show(rows.subarray(0, k));
     this.request();
   }
-}
-
-/** All rows in a random order that is the same each time: no class lies on top of all others. */
-function shuffle(n) {
-  const rows = Uint32Array.from({ length: n }, (_, i) => i);
-  let state = 1;
-  for (let i = n - 1; i > 0; i--) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    const j = Math.floor((state / 2 ** 32) * (i + 1));
-    [rows[i], rows[j]] = [rows[j], rows[i]];
-  }
-  return rows;
 }

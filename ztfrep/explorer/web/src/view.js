@@ -1,4 +1,5 @@
 // The part of the plane that is shown: d3-zoom moves it, by mouse, wheel, fingers and flights.
+import { extent } from "d3-array";
 import { select } from "d3-selection";
 import "d3-transition";
 import { zoom, zoomIdentity, zoomTransform } from "d3-zoom";
@@ -30,14 +31,11 @@ export class View {
 
   /** Takes the box of positions x0 y0 x1 y1 ... as the whole map. @param {Float32Array} positions */
   enclose(positions) {
-    const [low, high] = [[Infinity, Infinity], [-Infinity, -Infinity]];
-    for (let k = 0; k < positions.length; k++) {
-      if (positions[k] < low[k & 1]) low[k & 1] = positions[k];
-      if (positions[k] > high[k & 1]) high[k & 1] = positions[k];
-    }
-    const half = (k) => Math.max(1e-3, (high[k] - low[k]) / 2);
-    const middle = (k) => (high[k] + low[k]) / 2;
-    this.box = { x: middle(0), y: middle(1), width: half(0), height: half(1) };
+    const [[left, right], [low, high]] = [0, 1].map((axis) =>
+      extent(positions, (value, k) => (k % 2 === axis ? value : null)),
+    );
+    const half = (from, to) => Math.max(1e-3, (to - from) / 2);
+    this.box = { x: (left + right) / 2, y: (low + high) / 2, width: half(left, right), height: half(low, high) };
     this.#limit();
   }
 
