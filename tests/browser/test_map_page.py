@@ -513,6 +513,16 @@ def test_wheel_zooms_at_the_pointer_and_drag_moves_without_a_click(open_map, row
     assert pinned(page) == row
 
 
+def test_a_double_click_zooms_in_and_pins_what_was_clicked_first(open_map, rows):
+    page = open_map()
+    row = lonely_rows(rows, rows.predicted < NONE)[0]
+    before = np.subtract(at(page, 0), at(page, 1))
+    page.mouse.dblclick(*at(page, row))
+    page.wait_for_timeout(500)
+    assert pinned(page) == row
+    assert np.linalg.norm(np.subtract(at(page, 0), at(page, 1))) > 1.2 * np.linalg.norm(before)
+
+
 def test_the_map_cannot_be_lost(open_map):
     page = open_map()
     page.focus("#plot")

@@ -154,7 +154,8 @@ def _notes(columns: Sequence[MapColumn], n: int) -> list[str]:
     for column in columns:
         if column.name == _CLASS:
             without = int((column.codes == 255).sum())
-            notes.append(f"{without:,} of {n:,} rows have no {column.title}.")
+            if without:
+                notes.append(f"{without:,} of {n:,} rows have no {column.title}.")
     if all(column.name != _CLASS for column in columns):
         notes.append("This catalogue has no true classes: pass some with --labels.")
     return notes

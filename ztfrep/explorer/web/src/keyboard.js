@@ -59,7 +59,7 @@ export function fillHelp(dialog) {
     element("tr", {}, element("th", { scope: "row" }, ...key.split(" ").flatMap((each) => (key === "Arrow keys" ? [] : [element("kbd", {}, each), " "])), key === "Arrow keys" && element("kbd", {}, "Arrow keys")), element("td", {}, words)),
   );
   fillDialog(dialog, "help-title", "Keys", element("table", {}, fill(element("tbody"), ...rows)),
-    element("p", { class: "muted" }, "Drag moves the map and the wheel or two fingers zoom it. A click pins a point."));
+    element("p", { class: "muted" }, "Drag moves the map; the wheel, two fingers or a double click zoom it. A click pins a point."));
 }
 
 /** Fills a dialog: a title, a button to close it and what it says. */

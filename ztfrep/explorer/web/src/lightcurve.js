@@ -3,7 +3,7 @@ import { extent, tickStep, ticks } from "d3-array";
 import { element, svg } from "./dom.js";
 import { counted, fixed } from "./numbers.js";
 
-const MARGIN = { left: 34, right: 8, top: 8, bottom: 30 };
+const MARGIN = { right: 8, top: 8, bottom: 30 };
 
 /**
  * Magnitudes over days from the alert: filled circles with error bars, open triangles for upper
@@ -32,16 +32,18 @@ export function lightCurve(map, detail, { width, height }) {
   const faintest = points.map((point) => point.magnitude + Math.min(point.error, 1));
   const brightest = points.map((point) => point.magnitude - Math.min(point.error, 1));
   const [y, magnitudes] = axis([...faintest, ...brightest], 0.08, 5, 0.4);
-  const across = (day) => MARGIN.left + x(day) * (width - MARGIN.left - MARGIN.right);
+  // Beside the name of the axis, 21.5 needs more room than 21.
+  const left = magnitudes.digits > 0 ? 44 : 34;
+  const across = (day) => left + x(day) * (width - left - MARGIN.right);
   const down = (magnitude) => MARGIN.top + y(magnitude) * (height - MARGIN.top - MARGIN.bottom);
   const bottom = height - MARGIN.bottom;
 
   const parts = [];
   for (const value of magnitudes.values) {
     const at = down(value);
-    parts.push(svg("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at, class: "grid" }));
+    parts.push(svg("line", { x1: left, x2: width - MARGIN.right, y1: at, y2: at, class: "grid" }));
     const label = fixed(value, magnitudes.digits);
-    parts.push(svg("text", { x: MARGIN.left - 5, y: at + 3, "text-anchor": "end" }, label));
+    parts.push(svg("text", { x: left - 5, y: at + 3, "text-anchor": "end" }, label));
   }
   for (const value of days.values) {
     const at = across(value);
@@ -49,8 +51,8 @@ export function lightCurve(map, detail, { width, height }) {
     const label = fixed(value, days.digits);
     parts.push(svg("text", { x: at, y: bottom + 13, "text-anchor": "middle" }, label));
   }
-  parts.push(svg("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom, class: "axis" }));
-  const middle = (MARGIN.left + width - MARGIN.right) / 2;
+  parts.push(svg("line", { x1: left, x2: width - MARGIN.right, y1: bottom, y2: bottom, class: "axis" }));
+  const middle = (left + width - MARGIN.right) / 2;
   const words = map.rows === "alerts" ? "days from this alert" : `days from MJD ${fixed(zero, 1)}`;
   const below = svg("text", { x: middle, y: height - 4, "text-anchor": "middle" }, words);
   parts.push(below);
