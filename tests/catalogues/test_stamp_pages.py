@@ -33,7 +33,7 @@ def test_stamps_are_side_by_side_from_the_bottom_and_masked_pixels_have_a_colour
     assert pixels.shape == (5, 3 * 5 + 2 * 3, 3) and image.origin == "lower"
     np.testing.assert_allclose(pixels[0, 0], to_rgb(MASKED), atol=1e-6)
     np.testing.assert_allclose(pixels[4, 5 + 3 + 2], 1)
-    np.testing.assert_allclose(pixels[1, 1], 128 / 255, atol=1e-6)
+    np.testing.assert_allclose(pixels[1, 1], 1 / 255, atol=1e-6)
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 25])

@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ztfrep.catalogues.stamp_stretch import stretch_preview
 from ztfrep.data.alert_schema import CHANNELS
 from ztfrep.data.stamp_previews import MASKED
 from ztfrep.evaluation.alert_light_curves import AlertLightCurve
@@ -156,7 +157,8 @@ def _shape(n: int) -> tuple[int, int]:
 
 def _strip(stamps: np.ndarray) -> np.ndarray:
     """Return the stamps of an alert `(3, H, W)` as one image, float32 RGB `(H, 3 W + space, 3)`."""
-    grey = np.repeat((stamps.astype(np.float32) / 255)[..., None], 3, axis=-1)
+    levels = np.stack([stretch_preview(stamp) for stamp in stamps])
+    grey = np.repeat((levels.astype(np.float32) / 255)[..., None], 3, axis=-1)
     grey[stamps == MASKED] = _MASKED_RGB
     space = np.ones((stamps.shape[1], _SPACE, 3), np.float32)
     parts = [part for image in grey for part in (image, space)]

@@ -7,12 +7,10 @@ from threading import Lock
 
 import numpy as np
 
-from ztfrep.data.stamp_previews import MASKED
+from ztfrep.catalogues.stamp_stretch import stretch_preview
 from ztfrep.palette import MASKED as MASKED_COLOUR
 
 _GREYS = 255
-# Pixels on each side of the central one in which the source of an alert is: twice its FWHM.
-_CENTRE = 4
 # Rows that are decoded at once, those of a row group of a catalogue, and blocks of them in memory:
 # 3 MiB of previews each.
 _BLOCK_ROWS, _BLOCKS = 256, 8
@@ -53,15 +51,13 @@ def stamp_image(previews: np.ndarray) -> bytes:
     """Return previews uint8 `(m, 3, H, W)` as a PNG of m H times 3 W pixels.
 
     The stamps of an alert are side by side, alerts below each other, and the first row of a FITS
-    image is at the bottom of a stamp. The limits of a stamp are those of zscale, which other stars
-    do not change, but no narrower than the pixels around its centre: zscale knows the noise, and
-    in a stamp of little else it would show as black and white, and hide the source. Palette index
+    image is at the bottom of a stamp. See `stretch_preview` for the grey levels. Palette index
     0 is a pixel that was not observed, 1 to 255 are black to white.
     """
     from PIL import Image  # Slow to import.
 
     n, channels, height, width = previews.shape
-    levels = np.stack([_stretch(stamp) for stamps in previews for stamp in stamps])
+    levels = np.stack([stretch_preview(stamp) for stamps in previews for stamp in stamps])
     levels = levels.reshape(n, channels, height, width)[:, :, ::-1]
     image = Image.fromarray(levels.transpose(0, 2, 1, 3).reshape(n * height, channels * width))
     greys = np.repeat(np.linspace(0, 255, _GREYS).round().astype(np.uint8), 3)
@@ -69,23 +65,3 @@ def stamp_image(previews: np.ndarray) -> bytes:
     file = BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
-
-
-def _stretch(preview: np.ndarray) -> np.ndarray:
-    """Return the palette indices uint8 `(H, W)` of a preview, linear between its zscale limits."""
-    from astropy.visualization import ZScaleInterval  # Slow to import.
-
-    observed = preview != MASKED
-    if not observed.any():
-        return np.zeros_like(preview)
-    low, high = ZScaleInterval().get_limits(preview[observed])
-    row, column = (size // 2 for size in preview.shape)
-    centre = preview[row - _CENTRE : row + _CENTRE + 1, column - _CENTRE : column + _CENTRE + 1]
-    source = centre[centre != MASKED]
-    if source.size:
-        low, high = min(low, source.min()), max(high, source.max())
-    span = max(float(high - low), 1.0)
-    scaled = ((preview.astype(np.float32) - float(low)) / span).clip(0, 1)
-    indices = 1 + np.rint(scaled * (_GREYS - 1)).astype(np.uint8)
-    stretched: np.ndarray = np.where(observed, indices, 0).astype(np.uint8)
-    return stretched
