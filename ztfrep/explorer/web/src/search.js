@@ -5,6 +5,9 @@ import { count } from "./numbers.js";
 /** As many suggestions are shown. */
 const SUGGESTIONS = 8;
 
+/** What is found lies below the sentence: it goes after some milliseconds. */
+const HINT = 3000;
+
 export class Search {
   /**
    * @param {import("./catalogue.js").Catalogue} catalogue
@@ -59,7 +62,8 @@ export class Search {
     }
     const at = this.last.text === text ? (this.last.at + 1) % rows.length : 0;
     this.last = { text, at };
-    this.#say(rows.length > 1 ? `${text}: alert ${at + 1} of ${rows.length}; Enter shows the next.` : "");
+    const next = `${text}: alert ${at + 1} of ${rows.length}; Enter shows the next.`;
+    this.#say(rows.length > 1 ? next : "", HINT);
     this.go(rows[at]);
   }
 
@@ -132,9 +136,12 @@ export class Search {
     }
   }
 
-  #say(text) {
+  /** Shows a sentence below the box, for `ms` milliseconds or until the next. */
+  #say(text, ms = 0) {
     const node = byId("search-status");
     node.textContent = text;
     node.hidden = !text;
+    clearTimeout(this.hiding);
+    if (ms) this.hiding = setTimeout(() => (node.hidden = true), ms);
   }
 }
