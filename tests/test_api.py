@@ -240,7 +240,7 @@ def distributions(requirements):
 EXTRAS = set().union(
     *(
         distributions(PROJECT["optional-dependencies"][name])
-        for name in ("cluster", "index", "onnx", "pipeline", "stream")
+        for name in ("cluster", "explore", "index", "onnx", "pipeline", "stream")
     )
 ) - distributions(PROJECT["dependencies"])
 
@@ -254,6 +254,8 @@ def test_the_package_declares_what_it_imports_and_dvc_is_an_extra():
         "yaml": "pyyaml",
         "onnx_ir": "onnx-ir",
         "faiss": "faiss-cpu",
+        "PIL": "pillow",
+        "umap": "umap-learn",
     }
     imported = set().union(*map(imported_packages, PACKAGE)) - sys.stdlib_module_names - {"ztfrep"}
     assert {names.get(name, name) for name in imported} <= base | extra
