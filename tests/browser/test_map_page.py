@@ -197,6 +197,8 @@ def test_click_pins_a_row_with_its_neighbours_and_its_link(open_map, rows, from_
     names = panel.locator(".bars th").all_inner_texts()
     order = np.argsort(detail["probabilities"])[::-1]
     assert names == [CLASSES[k] for k in order]
+    scores = panel.locator(".group", has_text="Anomaly").locator("dd").all_inner_texts()
+    assert scores == ["1.23", "0.210", "0.400"]
     buttons = panel.locator("#neighbours button")
     shown = buttons.evaluate_all("all => all.map(button => +button.dataset.row)")
     assert shown == [near for near, _ in detail["neighbours"]]

@@ -201,6 +201,7 @@ class RandomMap:
             "n_alerts": None,
             "n_observations": None,
             "probabilities": [float(p) for p in probabilities],
+            "anomaly_score": 1.234,
             "anomaly": {
                 "neighbour_distance": 0.21,
                 "class_entropy": 0.4,

@@ -117,7 +117,8 @@ export class Panel {
     if (detail?.probabilities?.length) {
       parts.push(element("section", { class: "group" }, element("h3", {}, "Class probabilities"), probabilities(catalogue, detail)));
     }
-    const anomaly = Object.entries(detail?.anomaly ?? {}).filter(([, value]) => Number.isFinite(value));
+    const scores = { anomaly_score: detail?.anomaly_score, ...detail?.anomaly };
+    const anomaly = Object.entries(scores).filter(([, value]) => Number.isFinite(value));
     if (anomaly.length) {
       const terms = anomaly.map(([name, value]) => [TERMS[name] ?? name, short(value)]);
       parts.push(element("section", { class: "group" }, element("h3", {}, "Anomaly"), definitions(terms)));
