@@ -59,6 +59,32 @@ def at(page, row):
     return page.evaluate("row => ztfrepMap.screenPosition(row)", row)
 
 
+def settle(page):
+    """Wait until nothing moves on the map: its points are in the same place for some frames."""
+    page.evaluate(
+        """() => new Promise((resolve) => {
+          let [before, still] = ["", 0];
+          const look = () => {
+            const now = JSON.stringify([0, 1].map((row) => ztfrepMap.screenPosition(row)));
+            still = now === before ? still + 1 : 0;
+            before = now;
+            if (still < 12) requestAnimationFrame(look);
+            else resolve();
+          };
+          look();
+        })"""
+    )
+
+
+def show_projection(page, name):
+    """Choose another projection, and wait until its positions are there."""
+    before = page.evaluate("ztfrepMap.screenPosition(0)")
+    page.select_option("#projection", name)
+    page.wait_for_function(
+        "before => ztfrepMap.screenPosition(0).some((at, k) => at !== before[k])", arg=before
+    )
+
+
 def pixels(page):
     return np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
 
@@ -105,8 +131,8 @@ def test_map_moves_to_another_projection(open_map, rows):
     page = open_map()
     row = lonely_rows(rows, rows.classes != NONE, "pca")[0]
     before = at(page, row)
-    page.select_option("#projection", "pca")
-    page.wait_for_timeout(900)
+    show_projection(page, "pca")
+    settle(page)
     assert page.evaluate("location.hash") == "#projection=pca&colour=class"
     assert "37 % of the variance" in page.inner_text("#projection-note")
     x, y = at(page, row)
@@ -347,7 +373,7 @@ def test_search_finds_an_object_or_a_candid_and_says_what_is_not_there(open_map,
     page.fill("#search", rows.candids[77])
     page.keyboard.press("Enter")
     page.wait_for_function("ztfrepMap.pinned() === 77")
-    page.wait_for_timeout(600)
+    settle(page)
     box = page.locator("#map").bounding_box()
     x, y = at(page, 77)
     middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -372,12 +398,12 @@ def test_keyboard_alone_does_everything(open_map, rows):
     page.focus("#plot")
     x, y = at(page, 3)
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(80)
+    settle(page)
     assert at(page, 3) == pytest.approx([x - 60, y], abs=0.01)
     page.keyboard.press("+")
     page.keyboard.press("-")
     page.keyboard.press("0")
-    page.wait_for_timeout(600)
+    settle(page)
     assert at(page, 3) == pytest.approx([x, y], abs=0.01)
     page.keyboard.press("l")
     expect(page.locator("#lasso")).to_have_attribute("aria-pressed", "true")
@@ -484,7 +510,7 @@ def test_two_fingers_zoom(open_map):
     for spread in range(30, 91, 5):
         touch("touchMove", spread)
     touch("touchEnd", 90)
-    page.wait_for_timeout(100)
+    settle(page)
     after = [at(page, row) for row in (0, 1)]
     grown = np.linalg.norm(np.subtract(*after)) / np.linalg.norm(np.subtract(*before))
     assert grown == pytest.approx(3, rel=0.1)
@@ -498,7 +524,7 @@ def test_wheel_zooms_at_the_pointer_and_drag_moves_without_a_click(open_map, row
     others = np.array([at(page, other) for other in range(20)])
     page.mouse.move(x, y)
     page.mouse.wheel(0, -500)
-    page.wait_for_timeout(250)
+    settle(page)
     # A wheel's pixels are whole numbers.
     assert at(page, row) == pytest.approx([x, y], abs=1)
     zoomed = np.array([at(page, other) for other in range(20)])
@@ -520,7 +546,7 @@ def test_a_double_click_zooms_in_and_pins_what_was_clicked_first(open_map, rows)
     row = lonely_rows(rows, rows.predicted < NONE)[0]
     before = np.subtract(at(page, 0), at(page, 1))
     page.mouse.dblclick(*at(page, row))
-    page.wait_for_timeout(500)
+    settle(page)
     assert pinned(page) == row
     assert np.linalg.norm(np.subtract(at(page, 0), at(page, 1))) > 1.2 * np.linalg.norm(before)
 
@@ -617,9 +643,9 @@ def test_a_browser_without_webgl_gets_a_sentence(browser, rows):
 
 def test_motion_is_left_out_where_it_is_not_wanted(open_map):
     page = open_map(reduced_motion="reduce")
-    page.select_option("#projection", "pca")
-    page.wait_for_function("location.hash.includes('pca')")
-    page.wait_for_timeout(60)
+    show_projection(page, "pca")
+    # Two frames: the points are drawn in the first.
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     first = pixels(page)
     page.wait_for_timeout(900)
     assert np.array_equal(first, pixels(page))
@@ -648,11 +674,15 @@ def test_map_comes_back_when_the_graphics_card_dropped_it(browser, server, rows)
     )
     page.wait_for_timeout(200)
     page.evaluate("window.lost.restoreContext()")
-    page.wait_for_timeout(300)
     row = lonely_rows(rows, rows.classes != NONE)[0]
     x, y = at(page, row)
-    drawn = pixels(page)[round(y), round(x)]
-    assert distance(drawn, colour_of(palette.class_colour(rows.classes[row]))) < 50
+    expected = colour_of(palette.class_colour(rows.classes[row]))
+    for _ in range(50):
+        page.wait_for_timeout(100)
+        if distance(pixels(page)[round(y), round(x)], expected) < 50:
+            break
+    else:
+        pytest.fail("the points did not come back")
     context.close()
 
 
