@@ -14,7 +14,7 @@ def index(
     """Write NAME.index beside a catalogue, for ztfrep similar --index.
 
     It pays for thousands of searches among 100,000 rows or more.
-    The extra is needed: pip install "ztfrep[index]".
+    The package needs its extra index.
 
     \b
     ztfrep index vectors.parquet

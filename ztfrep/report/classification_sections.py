@@ -9,7 +9,8 @@ from ztfrep.report.chart_colours import BASELINE, NEUTRAL, OURS
 from ztfrep.report.html_elements import Content, element, table
 from ztfrep.report.interval_chart import IntervalRow, interval_chart
 from ztfrep.report.matrix_chart import count_confusions, matrix_chart
-from ztfrep.report.method_names import is_baseline, method_title, pair_title
+from ztfrep.report.method_names import method_title, pair_title
+from ztfrep.report.method_rows import method_rows
 from ztfrep.report.number_text import (
     format_count,
     format_number,
@@ -70,17 +71,7 @@ def _methods(
 ) -> list[Content]:
     charts = []
     for metric in METRICS:
-        lines = [
-            IntervalRow(
-                method_title(name),
-                part[metric],
-                part.get(f"{metric}_low"),
-                part.get(f"{metric}_high"),
-                "baseline" if is_baseline(name) else "ours",
-            )
-            for name, part in methods.items()
-            if metric in part
-        ]
+        lines = method_rows(methods, metric)
         if lines:
             quantity = words_of(metric)
             title = f"{quantity[0].upper()}{quantity[1:]} of {rows.name}"
@@ -156,11 +147,11 @@ def _differences(rows: Rows, differences: Mapping[str, Mapping[str, Any]]) -> li
 
 
 def _in_words(part: Mapping[str, Any], metric: str) -> str:
-    found = verdict(part.get(f"{metric}_low"), part.get(f"{metric}_high"))
+    words = verdict(part.get(f"{metric}_low"), part.get(f"{metric}_high"))
     score = format_score(part, metric, sign=True)
-    if found == "not shown":
+    if words == "not shown":
         return f"{score}, no difference shown"
-    return f"{score}, {found}"
+    return f"{score}, {words}"
 
 
 def _confusion(run: Run, rows: Rows, scores: Mapping[str, Any]) -> list[Content]:

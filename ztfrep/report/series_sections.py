@@ -7,9 +7,10 @@ from typing import Any
 from ztfrep.report.chart_colours import series_colour
 from ztfrep.report.classification_sections import METRICS, difference_chart, methods_of, verdict
 from ztfrep.report.html_elements import Content, element, table
-from ztfrep.report.interval_chart import IntervalRow, interval_chart
+from ztfrep.report.interval_chart import interval_chart
 from ztfrep.report.line_chart import LineSeries, line_chart
-from ztfrep.report.method_names import is_baseline, method_title
+from ztfrep.report.method_names import method_title
+from ztfrep.report.method_rows import method_rows
 from ztfrep.report.number_text import format_score, words_of
 from ztfrep.report.page_sections import Section, not_evaluated, paragraph
 from ztfrep.report.run_files import Run
@@ -117,17 +118,7 @@ def _forecast(forecast: Mapping[str, Any] | None) -> list[Content]:
     if not forecast:
         why = "It takes series with times and magnitudes, and a network with a forecast."
         return [not_evaluated("the forecast of the next magnitude", why)]
-    rows = [
-        IntervalRow(
-            method_title(name),
-            part[_ERROR],
-            part.get(f"{_ERROR}_low"),
-            part.get(f"{_ERROR}_high"),
-            "baseline" if is_baseline(name) else "ours",
-        )
-        for name, part in forecast.items()
-        if isinstance(part, Mapping) and _ERROR in part
-    ]
+    rows = method_rows(forecast, _ERROR)
     quantity = "mean absolute error, mag"
     charts = [
         interval_chart(
